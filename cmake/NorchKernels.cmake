@@ -1,0 +1,21 @@
+# The kernel families. Each stem S is libnorch/src/kernels/cpu/S.cpp, compiled once per instruction set of
+# NORCH_CPU_ISA, and its CUDA twin libnorch/src/kernels/cuda/S.cu. Other files of those folders are compiled once.
+# One stem a line, in alphabetical order.
+set(NORCH_KERNEL_STEMS
+)
+
+set(kernel_dir "${PROJECT_SOURCE_DIR}/libnorch/src/kernels")
+set(NORCH_KERNEL_SOURCES_CPU "")
+set(NORCH_KERNEL_SOURCES_CUDA "")
+foreach(stem IN LISTS NORCH_KERNEL_STEMS)
+  foreach(twin IN ITEMS "CPU:cpu/${stem}.cpp" "CUDA:cuda/${stem}.cu")
+    string(REGEX REPLACE ":.*" "" device "${twin}")
+    string(REGEX REPLACE ".*:" "" file "${twin}")
+    if(NOT EXISTS "${kernel_dir}/${file}")
+      if(device STREQUAL "CPU" OR NORCH_WITH_CUDA)
+        message(FATAL_ERROR "kernel family '${stem}' of cmake/NorchKernels.cmake lacks libnorch/src/kernels/${file}")
+      endif()
+    endif()
+    list(APPEND NORCH_KERNEL_SOURCES_${device} "${kernel_dir}/${file}")
+  endforeach()
+endforeach()

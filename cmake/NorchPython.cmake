@@ -1,0 +1,25 @@
+# The Python extension module norch._C.
+execute_process(COMMAND "${Python_EXECUTABLE}" -m nanobind --cmake_dir
+  OUTPUT_VARIABLE nanobind_ROOT OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE status)
+if(NOT status EQUAL 0)
+  message(FATAL_ERROR "NORCH_PYTHON needs nanobind: 'pip install nanobind' into ${Python_EXECUTABLE}'s environment.")
+endif()
+find_package(nanobind CONFIG REQUIRED)
+
+set(package_dir "${PROJECT_SOURCE_DIR}/python/norch")
+file(GLOB binding_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/python/src/*.cpp")
+
+nanobind_add_module(_C NB_STATIC NOMINSIZE NB_DOMAIN norch ${binding_sources})
+target_include_directories(_C PRIVATE "${PROJECT_SOURCE_DIR}/python/src")
+target_link_libraries(_C PRIVATE norch norch_private norch_warnings)
+set_target_properties(_C PROPERTIES INSTALL_RPATH "$ORIGIN/${CMAKE_INSTALL_LIBDIR}")
+if(NOT NORCH_IS_WHEEL)
+  # A developer's build puts the module into the source tree: PYTHONPATH=python runs it.
+  set_target_properties(_C PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${package_dir}")
+endif()
+install(TARGETS _C LIBRARY DESTINATION . COMPONENT python)
+
+if(NORCH_STUBS)
+  nanobind_add_stub(_C_stub MODULE _C OUTPUT "${PROJECT_BINARY_DIR}/_C.pyi" PYTHON_PATH $<TARGET_FILE_DIR:_C> DEPENDS _C)
+  install(FILES "${PROJECT_BINARY_DIR}/_C.pyi" DESTINATION . COMPONENT python)
+endif()

@@ -6,8 +6,7 @@
 namespace norch {
 
 const char* version() noexcept {
-    return NORCH_STRING(NORCH_VERSION_MAJOR) "." NORCH_STRING(NORCH_VERSION_MINOR) "." NORCH_STRING(
-        NORCH_VERSION_PATCH);
+  return NORCH_STRING(NORCH_VERSION_MAJOR) "." NORCH_STRING(NORCH_VERSION_MINOR) "." NORCH_STRING(NORCH_VERSION_PATCH);
 }
 
 }  // namespace norch

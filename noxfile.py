@@ -1,0 +1,89 @@
+"""Builds and tests norch: `nox` runs everything that needs no GPU, `nox -l` lists the rest."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+BUILD = ROOT / "build"
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+# NVIDIA's headers for the libraries that norch opens at run time (CUDA 13).
+CUDA_HEADERS = ["nvidia-cublas>=13.0,<13.2", "nvidia-cudnn-cu13>=9.13,<9.14", "nvidia-nccl-cu13==2.27.7"]
+
+nox.options.sessions = ["tests"]
+nox.options.error_on_missing_interpreters = True
+
+
+def requirements(*extras: str) -> list[str]:
+    """The build requirements, and those of the named extras."""
+    return PYPROJECT["build-system"]["requires"] + [
+        requirement for extra in extras for requirement in PYPROJECT["project"]["optional-dependencies"][extra]
+    ]
+
+
+def install_norch(session: nox.Session, build_dir: Path, **options: str) -> None:
+    """pip installs this tree, keeping the build in `build_dir` so that a second run compiles only what changed."""
+    if shutil.which("ccache"):
+        session.env.setdefault("CMAKE_CXX_COMPILER_LAUNCHER", "ccache")
+        session.env.setdefault("CMAKE_CUDA_COMPILER_LAUNCHER", "ccache")
+    settings = [f"-Ccmake.define.{name}={value}" for name, value in options.items()]
+    session.install("ninja", *requirements("test", "examples"))
+    session.install("--no-build-isolation", "--no-deps", "--force-reinstall", f"-Cbuild-dir={build_dir}", *settings, ".")
+
+
+def run_tests(session: nox.Session, build_dir: Path, pytest_args: list[str]) -> None:
+    """Runs ctest, then pytest (also when ctest failed, so that one run shows everything)."""
+    ctest = ["ctest", "--test-dir", str(build_dir), "--output-on-failure", "-j", str(os.cpu_count() or 1)]
+    ctest_failed = False
+    try:
+        session.run(*ctest, external=True)
+    except nox.command.CommandFailed:
+        ctest_failed = True
+    session.run("python", "-m", "pytest", *pytest_args)
+    if ctest_failed:
+        session.error("C++ tests failed (see ctest's output above)")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The C++ and Python tests, on this machine's GPU too where NORCH_CUDA=AUTO finds one."""
+    build_dir = BUILD / "tests"
+    install_norch(session, build_dir, NORCH_TESTS="ON", NORCH_WERROR="ON")
+    run_tests(session, build_dir, session.posargs)
+
+
+@nox.session
+def cuda(session: nox.Session) -> None:
+    """Compiles the CUDA kernels (no GPU needed), checks that the library loads without a driver, runs all tests."""
+    build_dir = BUILD / "cuda"
+    session.install("--no-deps", *CUDA_HEADERS)
+    # One instruction set is enough here: the others are covered by the session `tests`.
+    install_norch(session, build_dir, NORCH_CUDA="ON", NORCH_TESTS="ON", NORCH_WERROR="ON", NORCH_CPU_ISA="baseline")
+    run_tests(session, build_dir, session.posargs)
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """Both suites under AddressSanitizer and UndefinedBehaviorSanitizer (GCC; CPU only)."""
+    build_dir = BUILD / "sanitize"
+    install_norch(
+        session,
+        build_dir,
+        NORCH_CUDA="OFF",
+        NORCH_TESTS="ON",
+        NORCH_SANITIZE="address;undefined",
+        NORCH_CPU_ISA="baseline",
+        NORCH_STUBS="OFF",
+        CMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG",
+    )
+    # Python is not instrumented, so the runtimes come in first; libstdc++ too, for they intercept its throw.
+    runtimes = [
+        session.run("g++", f"-print-file-name={library}.so", external=True, silent=True).strip()
+        for library in ("libasan", "libubsan", "libstdc++")
+    ]
+    # CPython never frees some of what it allocates; the leak check is for the C++ tests.
+    env = {"LD_PRELOAD": " ".join(runtimes), "ASAN_OPTIONS": "detect_leaks=0"}
+    session.run("ctest", "--test-dir", str(build_dir), "--output-on-failure", external=True)
+    session.run("python", "-m", "pytest", *session.posargs, env=env)

@@ -6,7 +6,7 @@ include(CheckFunctionExists)
 include(CMakePushCheckState)
 
 add_library(norch_blas INTERFACE)
-set(NORCH_BLAS_BUNDLE "")
+set(NORCH_BLAS_BUNDLE "")  # the library, and its licence if the package has it
 set(NORCH_BLAS_SUMMARY "")
 
 function(norch_blas_from_system)
@@ -48,14 +48,18 @@ function(norch_blas_from_wheel)
   endif()
   execute_process(
     COMMAND "${Python_EXECUTABLE}" -c
-      "import scipy_openblas32 as b; print(b.get_lib_dir() + '/' + b.get_library(fullname=True))"
-    OUTPUT_VARIABLE library OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE status ERROR_QUIET)
+      "import importlib.metadata as m, scipy_openblas32 as b; \
+print(b.get_lib_dir() + '/' + b.get_library(fullname=True)); \
+print(*[f.locate() for f in m.files('scipy-openblas32') if f.name.startswith('LICENSE')][:1])"
+    OUTPUT_VARIABLE paths OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE status ERROR_QUIET)
   if(NOT status EQUAL 0)
     return()
   endif()
+  string(REGEX MATCHALL "[^\n]+" paths "${paths}")
+  list(GET paths 0 library)
   target_link_libraries(norch_blas INTERFACE "${library}")
   target_compile_definitions(norch_blas INTERFACE NORCH_BLAS_PREFIX=scipy_ NORCH_BLAS_OPENBLAS=1)
-  set(NORCH_BLAS_BUNDLE "${library}" PARENT_SCOPE)
+  set(NORCH_BLAS_BUNDLE ${paths} PARENT_SCOPE)
   set(NORCH_BLAS_SUMMARY "${library}" PARENT_SCOPE)
 endfunction()
 

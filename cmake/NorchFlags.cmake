@@ -27,7 +27,7 @@ if(NORCH_WITH_CUDA)
 endif()
 
 # GCC and Clang take every flag below; a flag that only one of them knows is tested for.
-set(warnings -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual)
+set(warnings -Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual)
 if(NORCH_WERROR)
   list(APPEND warnings -Werror)
 endif()

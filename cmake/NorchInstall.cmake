@@ -7,7 +7,13 @@ install(TARGETS norch EXPORT norchTargets LIBRARY DESTINATION "${CMAKE_INSTALL_L
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/libnorch/include/norch" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILES_MATCHING PATTERN "*.h")
 if(NORCH_BLAS_BUNDLE)
-  install(PROGRAMS "${NORCH_BLAS_BUNDLE}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  list(GET NORCH_BLAS_BUNDLE 0 library)
+  install(PROGRAMS "${library}" DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  foreach(licence IN LISTS NORCH_BLAS_BUNDLE)
+    if(NOT licence STREQUAL library)
+      install(FILES "${licence}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" RENAME LICENSE.openblas.txt)
+    endif()
+  endforeach()
 endif()
 
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/norchConfig.cmake.in"

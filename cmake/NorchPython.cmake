@@ -10,6 +10,9 @@ set(package_dir "${PROJECT_SOURCE_DIR}/python/norch")
 file(GLOB binding_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/python/src/*.cpp")
 
 nanobind_add_module(_C NB_STATIC NOMINSIZE NB_DOMAIN norch ${binding_sources})
+# Warnings are for norch's own code.
+get_target_property(nanobind_includes nanobind-static INTERFACE_INCLUDE_DIRECTORIES)
+target_include_directories(_C SYSTEM PRIVATE ${nanobind_includes})
 target_include_directories(_C PRIVATE "${PROJECT_SOURCE_DIR}/python/src")
 target_link_libraries(_C PRIVATE norch norch_private norch_warnings)
 set_target_properties(_C PROPERTIES INSTALL_RPATH "$ORIGIN/${CMAKE_INSTALL_LIBDIR}")

@@ -2,6 +2,9 @@
 # NORCH_CPU_ISA, and its CUDA twin libnorch/src/kernels/cuda/S.cu. Other files of those folders are compiled once.
 # One stem a line, in alphabetical order.
 set(NORCH_KERNEL_STEMS
+  binary
+  copy
+  reduce
 )
 
 set(kernel_dir "${PROJECT_SOURCE_DIR}/libnorch/src/kernels")

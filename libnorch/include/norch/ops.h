@@ -1,0 +1,8 @@
+// Every op, by family.
+#pragma once
+
+#include "norch/ops/binary.h"
+#include "norch/ops/copy.h"
+#include "norch/ops/factory.h"
+#include "norch/ops/reduce.h"
+#include "norch/ops/view.h"

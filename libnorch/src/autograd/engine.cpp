@@ -1,0 +1,327 @@
+// Running a graph backward: one thread, later ops first.
+//
+// A pass finds every node reachable from the roots, counts for each how many edges lead to it, and runs a node when
+// all its gradients have arrived, the most recently recorded first. All state of a pass is local to it, so hooks and
+// custom functions may start passes of their own. No step recurses over the graph.
+#include <algorithm>
+#include <vector>
+
+#include "autograd/node.h"
+#include "norch/ops.h"
+
+namespace norch::autograd {
+
+namespace {
+
+/// Node -> index of its task. Open addressing; a small graph needs no heap memory.
+class TaskIndex {
+ public:
+  TaskIndex() : slots_(inline_), mask_(kInline - 1) {}
+  ~TaskIndex() {
+    if (slots_ != inline_) delete[] slots_;
+  }
+  TaskIndex(const TaskIndex&) = delete;
+  TaskIndex& operator=(const TaskIndex&) = delete;
+
+  /// The index of `node`, or `next` after entering the node with it.
+  uint32_t find_or_insert(const Node* node, uint32_t next) {
+    if (2 * (n_ + 1) > mask_ + 1) grow();
+    Slot& s = slot(node);
+    if (s.node) return s.task;
+    s = {node, next};
+    ++n_;
+    return next;
+  }
+  uint32_t at(const Node* node) { return slot(node).task; }
+
+ private:
+  static constexpr size_t kInline = 32;
+  struct Slot {
+    const Node* node = nullptr;
+    uint32_t task = 0;
+  };
+  Slot& slot(const Node* node) {
+    size_t i = (reinterpret_cast<uintptr_t>(node) >> 4) * 0x9E3779B97F4A7C15ull >> 20;
+    while (slots_[i & mask_].node && slots_[i & mask_].node != node) ++i;
+    return slots_[i & mask_];
+  }
+  void grow() {
+    Slot* old = slots_;
+    const size_t size = mask_ + 1;
+    slots_ = new Slot[size * 4];
+    mask_ = size * 4 - 1;
+    for (size_t i = 0; i < size; ++i)
+      if (old[i].node) slot(old[i].node) = old[i];
+    if (old != inline_) delete[] old;
+  }
+
+  Slot inline_[kInline];
+  Slot* slots_;
+  size_t mask_;
+  size_t n_ = 0;
+};
+
+struct Task {
+  Node* node;
+  uint32_t waiting_for = 0;  // edges into this node that have not delivered yet
+  bool needed = true;        // leads to something that was asked for
+  SmallVector<Tensor, 2> grads;
+};
+
+/// A gradient that the caller wants to see: that of output `output_nr` of `node`.
+struct Capture {
+  uint32_t task;
+  uint32_t output_nr;
+  size_t result;
+};
+
+class Pass {
+ public:
+  Pass(bool retain_graph, bool create_graph) : retain_(retain_graph), mode_(create_graph) {}
+
+  void add_root(const Edge& edge, const Tensor& grad) {
+    const uint32_t task = discover(edge.node.get());
+    if (tasks_[task].grads.empty()) tasks_[task].grads.resize(edge.node->outputs.size());
+    add_to(tasks_[task].grads[edge.input_nr], grad);
+    keep_alive_.push_back(edge.node);
+  }
+
+  /// Finds all nodes and counts edges. With targets, marks the nodes that lead to one.
+  void prepare(const std::vector<Edge>* captures, const std::vector<Edge>* accumulate) {
+    for (size_t i = 0; i < tasks_.size(); ++i) {
+      Node* node = tasks_[i].node;
+      for (const Edge& e : node->next_edges)
+        if (e.node) tasks_[discover(e.node.get())].waiting_for++;
+    }
+    if (!captures && !accumulate) return;
+    for (Task& t : tasks_) t.needed = false;
+    if (captures) {
+      for (size_t i = 0; i < captures->size(); ++i) {
+        const Edge& e = (*captures)[i];
+        const uint32_t task = discover(e.node.get());
+        captures_.push_back({task, e.input_nr, i});
+      }
+    }
+    if (accumulate) {
+      for (const Edge& e : *accumulate) tasks_[discover(e.node.get())].needed = true;
+    }
+    std::vector<bool> captured(tasks_.size(), false);
+    for (const Capture& c : captures_) captured[c.task] = true;
+    // Edges lead to nodes recorded earlier, so in order of recording every node comes after those that it leads to.
+    // AccumulateGrad has the highest number but no edges.
+    std::vector<uint32_t> order(tasks_.size());
+    for (uint32_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::sort(order.begin(), order.end(),
+              [&](uint32_t a, uint32_t b) { return tasks_[a].node->sequence_nr < tasks_[b].node->sequence_nr; });
+    for (uint32_t i : order) {
+      for (const Edge& e : tasks_[i].node->next_edges) {
+        if (!e.node) continue;
+        const uint32_t next = index_.at(e.node.get());
+        if (tasks_[next].needed || captured[next]) tasks_[i].needed = true;
+      }
+    }
+  }
+
+  /// Runs everything; captured gradients go to `results`.
+  void run(TensorList* results) {
+    GradMode grad_mode(mode_);
+    for (uint32_t i = 0; i < tasks_.size(); ++i)
+      if (tasks_[i].waiting_for == 0 && !tasks_[i].grads.empty()) push_ready(i);
+    while (!ready_.empty()) {
+      std::pop_heap(ready_.begin(), ready_.end());
+      const uint32_t task = ready_.back().second;
+      ready_.pop_back();
+      process(task, results);
+    }
+  }
+
+ private:
+  uint32_t discover(Node* node) {
+    const uint32_t next = static_cast<uint32_t>(tasks_.size());
+    const uint32_t task = index_.find_or_insert(node, next);
+    if (task == next) tasks_.emplace_back(Task{node, 0, true, {}});
+    return task;
+  }
+
+  void push_ready(uint32_t task) {
+    ready_.emplace_back(tasks_[task].node->sequence_nr, task);
+    std::push_heap(ready_.begin(), ready_.end());
+  }
+
+  void add_to(Tensor& slot, Tensor grad) {
+    if (!slot.defined()) {
+      slot = std::move(grad);
+    } else if (!mode_ && slot.impl()->use_count() == 1 && slot.storage()->use_count() == 1 && slot.is_contiguous() &&
+               slot.sizes() == grad.sizes()) {
+      add_(slot, grad);
+    } else {
+      slot = add(slot, grad);
+    }
+  }
+
+  void run_hooks(Node& node, SmallVector<Tensor, 2>& grads) {
+    const Tensor leaf = node.variable();
+    const Meta* meta = leaf.defined() ? leaf.impl()->meta.get() : nullptr;
+    const std::vector<Node::TensorHook>& hooks = meta ? meta->leaf_hooks : node.hooks;
+    if (hooks.empty()) return;
+    // Copied, because a hook may remove itself.
+    for (const Node::TensorHook& h : std::vector<Node::TensorHook>(hooks)) {
+      Tensor& g = grads[h.output_nr];
+      if (!g.defined()) continue;
+      Tensor replaced = h.hook->call(g);
+      if (replaced.defined()) g = std::move(replaced);
+    }
+  }
+
+  void process(uint32_t index, TensorList* results) {
+    // Moved out: the vector of tasks does not grow any more, but the gradients should die with this call.
+    SmallVector<Tensor, 2> grads = std::move(tasks_[index].grads);
+    Node& node = *tasks_[index].node;
+    const bool any = std::any_of(grads.begin(), grads.end(), [](const Tensor& g) { return g.defined(); });
+    if (any) {
+      run_hooks(node, grads);
+      for (const Capture& c : captures_)
+        if (c.task == index) (*results)[c.result] = grads[c.output_nr];
+    }
+    const size_t n = node.next_edges.size();
+    SmallVector<Tensor, 4> given(n);
+    if (any && tasks_[index].needed) {
+      uint64_t needs = 0;
+      for (size_t i = 0; i < n; ++i) {
+        const Edge& e = node.next_edges[i];
+        if (e.node && wanted(e)) needs |= uint64_t{1} << std::min<size_t>(i, 63);
+      }
+      if (needs || n == 0) {
+        Backward ctx(node, grads, given, needs);
+        node.apply(ctx);
+        if (anomaly_enabled()) check_anomaly(node, given);
+      }
+      if (!retain_) node.release_saved();
+    }
+    grads.clear();
+    for (size_t i = 0; i < n; ++i) {
+      const Edge& e = node.next_edges[i];
+      if (e.node) deliver(node, e, i, std::move(given[i]));
+    }
+  }
+
+  bool wanted(const Edge& e) {
+    const uint32_t next = index_.at(e.node.get());
+    if (tasks_[next].needed) return true;
+    return std::any_of(captures_.begin(), captures_.end(),
+                       [&](const Capture& c) { return c.task == next && c.output_nr == e.input_nr; });
+  }
+
+  void deliver(const Node& from, const Edge& e, size_t i, Tensor g) {
+    const uint32_t next = index_.at(e.node.get());
+    Task& task = tasks_[next];
+    if (task.grads.empty()) task.grads.resize(e.node->outputs.size());
+    if (g.defined()) {
+      const OutputMeta& m = e.node->outputs[e.input_nr];
+      NORCH_CHECK(g.device() == m.device, from.name(), ": returned a gradient on ", g.device(), " for input ", i,
+                  ", which is on ", m.device);
+      if (g.sizes() != Ints(m.sizes)) g = sum_to_size(g, m.sizes);
+      if (g.dtype() != m.dtype) g = g.to(m.dtype);
+      add_to(task.grads[e.input_nr], std::move(g));
+    }
+    if (--task.waiting_for == 0) push_ready(next);
+  }
+
+  void check_anomaly(const Node& node, const SmallVector<Tensor, 4>& given) {
+    if (!anomaly_check_nan()) return;
+    NoGrad off;
+    for (size_t i = 0; i < given.size(); ++i) {
+      if (!given[i].defined() || sum(ne(given[i], given[i])).item<int64_t>() == 0) continue;
+      NORCH_RAISE(Error, "Function '", node.name(), "' returned nan values in its ", i, "th output.",
+                  node.forward_context.empty() ? "" : " The forward op was called here:\n", node.forward_context);
+    }
+  }
+
+  bool retain_, mode_;
+  std::vector<Task> tasks_;
+  TaskIndex index_;
+  std::vector<Capture> captures_;
+  std::vector<std::pair<uint64_t, uint32_t>> ready_;
+  std::vector<Ref<Node>> keep_alive_;
+};
+
+/// The gradient to start from, checked against its output; 1 for a one-element output.
+Tensor root_grad(const Tensor& out, const Tensor& grad, bool create_graph) {
+  if (!grad.defined()) {
+    NORCH_CHECK(out.numel() == 1, "grad can be implicitly created only for scalar outputs, got shape ", out.sizes());
+    NORCH_CHECK(out.is_floating_point(), "grad can be computed only for floating-point outputs, got ", out.dtype());
+    return full(out.sizes(), 1.0, out.options());
+  }
+  NORCH_CHECK(grad.sizes() == out.sizes(), "Mismatch in shape: grad_output has a shape of ", grad.sizes(),
+              " and output has a shape of ", out.sizes(), ".");
+  NORCH_CHECK(grad.device() == out.device(), "grad_output is on ", grad.device(), ", the output on ", out.device());
+  Tensor g = grad.dtype() == out.dtype() ? grad : grad.to(out.dtype());
+  return create_graph ? g : g.detach();
+}
+
+void add_roots(Pass& pass, const TensorList& outputs, const TensorList& grads, bool create_graph) {
+  NORCH_CHECK(!outputs.empty(), "grad requires non-empty outputs");
+  NORCH_CHECK(grads.empty() || grads.size() == outputs.size(), "got ", outputs.size(), " tensors and ", grads.size(),
+              " gradients");
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const Tensor& out = outputs[i];
+    NORCH_CHECK(out.defined(), "element ", i, " of tensors is undefined");
+    NORCH_CHECK(out.requires_grad(), "element ", i, " of tensors does not require grad and does not have a grad_fn");
+    pass.add_root(gradient_edge(out), root_grad(out, grads.empty() ? Tensor() : grads[i], create_graph));
+  }
+}
+
+}  // namespace
+
+void backward(const TensorList& tensors, const TensorList& grads, bool retain_graph, bool create_graph,
+              const TensorList& inputs) {
+  Pass pass(retain_graph || create_graph, create_graph);
+  add_roots(pass, tensors, grads, create_graph);
+  if (inputs.empty()) {
+    pass.prepare(nullptr, nullptr);
+    pass.run(nullptr);
+    return;
+  }
+  std::vector<Edge> leaves, others;
+  TensorList captured;
+  for (const Tensor& t : inputs) {
+    NORCH_CHECK(t.requires_grad(), "One of the differentiated Tensors does not require grad");
+    (t.is_leaf() ? leaves : others).push_back(gradient_edge(t));
+    if (!t.is_leaf()) captured.push_back(t);
+  }
+  TensorList results(others.size());
+  pass.prepare(&others, &leaves);
+  pass.run(&results);
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (!results[i].defined()) continue;
+    const Tensor old = captured[i].grad();
+    captured[i].set_grad(old.defined() ? add(old, results[i]) : results[i]);
+  }
+}
+
+TensorList grad(const TensorList& outputs, const TensorList& inputs, const TensorList& grad_outputs, bool retain_graph,
+                bool create_graph, bool allow_unused, bool materialize_grads) {
+  NORCH_CHECK_VALUE(!inputs.empty(), "grad requires non-empty inputs.");
+  Pass pass(retain_graph || create_graph, create_graph);
+  add_roots(pass, outputs, grad_outputs, create_graph);
+  std::vector<Edge> targets;
+  for (const Tensor& t : inputs) {
+    NORCH_CHECK(t.defined() && t.requires_grad(), "One of the differentiated Tensors does not require grad");
+    targets.push_back(gradient_edge(t));
+  }
+  TensorList results(inputs.size());
+  pass.prepare(&targets, nullptr);
+  pass.run(&results);
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i].defined()) continue;
+    if (materialize_grads) {
+      results[i] = zeros(inputs[i].sizes(), inputs[i].options());
+      continue;
+    }
+    NORCH_CHECK(allow_unused, "One of the differentiated Tensors appears to not have been used in the graph. Set "
+                              "allow_unused=True if this is the desired behavior.");
+  }
+  return results;
+}
+
+}  // namespace norch::autograd

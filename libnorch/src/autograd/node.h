@@ -1,0 +1,132 @@
+// The graph: Node (one recorded op), Edge, and what hangs on a tensor.
+//
+// A Node is the backward of one op. Edges lead from it towards the leaves: edge i says where the gradient of input i
+// goes, as (node, which of that node's forward outputs). A leaf's node is its AccumulateGrad.
+//
+// Ownership runs from results towards leaves: tensor -> grad_fn -> edges -> ... -> AccumulateGrad -> leaf. Nothing
+// points the other way with a counted reference, so graphs are freed without a collector (SavedTensor explains how an
+// op can save its own output without a cycle).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/small_vector.h"
+#include "norch/autograd.h"
+#include "norch/tensor.h"
+
+namespace norch::autograd {
+
+class SavedTensor;
+
+struct Edge {
+  Ref<Node> node;
+  uint32_t input_nr = 0;
+};
+
+/// Shape, dtype and device of a forward output: what its gradient has to look like.
+struct OutputMeta {
+  Shape sizes;
+  DType dtype = DType::Float32;
+  Device device;
+};
+
+/// What a backward closure sees: the gradients of its op's outputs, and where to put those of its inputs.
+class Backward {
+ public:
+  Backward(Node& node, SmallVector<Tensor, 2>& grads, SmallVector<Tensor, 4>& results, uint64_t needs)
+      : node_(node), grads_(grads), results_(results), needs_(needs) {}
+
+  /// Gradient of output i. Undefined if nothing used that output (never for a single-output op).
+  const Tensor& grad(size_t i = 0) const { return grads_[i]; }
+  /// As grad(i), with zeros for an unused output.
+  Tensor grad_or_zeros(size_t i) const;
+  size_t num_grads() const { return grads_.size(); }
+  /// Whether the gradient of input i is wanted. Inputs past the 63rd share one bit.
+  bool needs(size_t i) const { return (needs_ >> (i < 63 ? i : 63)) & 1; }
+  /// Hands over the gradient of input i. Broadcasting and dtype are the engine's business: it reduces the gradient to
+  /// the input's shape and casts it.
+  void set(size_t i, Tensor g) { results_[i] = std::move(g); }
+  /// The saved tensor. \throws Error when it was modified in place since it was saved.
+  Tensor get(const SavedTensor& s) const;
+  Node& node() const { return node_; }
+
+ private:
+  Node& node_;
+  SmallVector<Tensor, 2>& grads_;
+  SmallVector<Tensor, 4>& results_;
+  uint64_t needs_;
+};
+
+/// One recorded op.
+class NORCH_API Node : public RefCounted {
+ public:
+  struct TensorHook {
+    uint32_t output_nr;
+    uint64_t id;
+    Ref<Hook> hook;
+  };
+
+  /// PyTorch's name of the backward, e.g. "MulBackward0".
+  virtual std::string name() const = 0;
+  virtual void apply(Backward& ctx) = 0;
+  /// Drops what was saved for backward; apply() after that raises.
+  virtual void release_saved() {}
+  /// The leaf, for an AccumulateGrad; undefined otherwise.
+  virtual Tensor variable() const { return {}; }
+
+  SmallVector<Edge, 3> next_edges;
+  SmallVector<OutputMeta, 1> outputs;
+  std::vector<TensorHook> hooks;
+  /// Creation order on this process; backward runs later ops first. AccumulateGrad has the maximum.
+  uint64_t sequence_nr;
+  /// Where the forward op was called (anomaly mode only).
+  std::string forward_context;
+
+ protected:
+  Node();
+  explicit Node(uint64_t sequence) : sequence_nr(sequence) {}
+  ~Node() override = default;
+  /// Deletes without recursing, however long the chain behind this node is.
+  void on_zero_refs() noexcept override;
+};
+
+/// How a view came to be, where in-place writes to it need care.
+enum class ViewKind : uint8_t {
+  Ordinary,
+  NoGradMode,   // made under no_grad: writing to it with grad mode on would bypass the graph silently
+  MultiOutput,  // one of several views that one op returned: their histories cannot be rebased one by one
+};
+
+/// The rarely used part of a tensor's autograd state.
+struct Meta {
+  Tensor grad;
+  Node* accumulator = nullptr;  // a leaf's AccumulateGrad, not counted; guarded by a lock in accumulate_grad.cpp
+  bool retains_grad = false;
+  uint64_t next_hook_id = 1;
+  std::vector<Node::TensorHook> leaf_hooks;
+  std::vector<Node::TensorHook> post_accumulate_hooks;
+  // Views: the tensor whose memory this one shows, which is never itself a view, and the storage's version at which
+  // grad_fn was right. A later in-place write makes grad_fn() rebuild it from the base's.
+  Tensor base;
+  uint32_t grad_fn_version = 0;
+  ViewKind view_kind = ViewKind::Ordinary;
+};
+
+/// The Meta of a tensor, made if missing.
+Meta& meta_of(const Tensor& t);
+/// Where the gradient of `t` goes; a null node if it requires none.
+Edge gradient_edge(const Tensor& t);
+/// The AccumulateGrad of a leaf that requires grad.
+Ref<Node> accumulator_of(const Tensor& leaf);
+/// Makes `view` a differentiable view of `base` (or of base's own base).
+void mark_view(const Tensor& view, const Tensor& base);
+/// Captures where ops are called from, for anomaly mode (the bindings return a Python traceback).
+NORCH_API void set_anomaly_context(std::string (*source)());
+
+/// Removes the hook that retain_grad put on the tensor's grad_fn.
+void forget_retained(TensorImpl& impl);
+/// A new tensor object on the same memory with no history, for code below autograd.
+Tensor shallow_copy(const Tensor& t);
+
+}  // namespace norch::autograd

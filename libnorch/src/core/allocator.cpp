@@ -1,0 +1,144 @@
+#include "core/allocator.h"
+
+#include <cstdlib>
+#include <mutex>
+#include <vector>
+
+#include "norch/error.h"
+
+// Two caches. Small blocks (up to 4 KiB) come from free lists of the calling thread, without a lock: the results of
+// small ops. Large blocks come from one shared cache: fresh pages from the system must be cleared and mapped on first
+// touch, which costs more than most elementwise kernels. Sizes are rounded up to classes, four per power of two, so
+// that a block fits later requests of nearly its size; at most a fifth is wasted.
+namespace norch::cpu_allocator {
+namespace {
+
+constexpr size_t kAlign = 64;
+constexpr size_t kSmallLimit = 4096;
+constexpr size_t kSmallClasses = kSmallLimit / kAlign;
+constexpr size_t kSmallPerClass = 64;
+constexpr size_t kLargeCacheBytes = size_t{1} << 30;
+constexpr int kLargeClasses = 4 * 52;
+
+void* system_allocate(size_t rounded) { return std::aligned_alloc(kAlign, rounded); }
+
+struct SmallCache {
+  void* blocks[kSmallClasses][kSmallPerClass];
+  uint8_t count[kSmallClasses] = {};
+  void clear() noexcept {
+    for (size_t c = 0; c < kSmallClasses; ++c) {
+      while (count[c]) std::free(blocks[c][--count[c]]);
+    }
+  }
+  ~SmallCache();
+};
+
+// Tensors may be freed by destructors that run after this thread's cache is gone; then they go straight to the system.
+thread_local bool t_small_cache_gone = false;
+SmallCache::~SmallCache() {
+  clear();
+  t_small_cache_gone = true;
+}
+thread_local SmallCache t_small;
+
+struct LargeCache {
+  std::mutex mutex;
+  std::vector<void*> blocks[kLargeClasses];
+  size_t bytes = 0;
+  void clear() noexcept {
+    for (auto& list : blocks) {
+      for (void* p : list) std::free(p);
+      list.clear();
+    }
+    bytes = 0;
+  }
+};
+// Never destroyed: other objects with static storage may still free tensors.
+LargeCache& large_cache() {
+  static auto* cache = new LargeCache;
+  return *cache;
+}
+
+size_t small_class(size_t nbytes) { return nbytes == 0 ? 0 : (nbytes - 1) / kAlign; }
+
+struct LargeClass {
+  int index;
+  size_t bytes;
+};
+LargeClass large_class(size_t nbytes) {
+  const int log = 63 - __builtin_clzll(nbytes);  // 2^log <= nbytes
+  const size_t quarter = size_t{1} << (log - 2);
+  const size_t steps = (nbytes - (size_t{1} << log) + quarter - 1) / quarter;  // 0..4
+  return {4 * (log - 12) + static_cast<int>(steps), (size_t{1} << log) + steps * quarter};
+}
+
+[[noreturn]] void out_of_memory(size_t nbytes) {
+  NORCH_RAISE(OutOfMemoryError, "out of memory: could not allocate ", nbytes, " bytes on the CPU");
+}
+
+}  // namespace
+
+void* allocate(size_t nbytes) {
+  if (nbytes <= kSmallLimit) {
+    const size_t c = small_class(nbytes);
+    if (!t_small_cache_gone && t_small.count[c]) return t_small.blocks[c][--t_small.count[c]];
+    void* p = system_allocate((c + 1) * kAlign);
+    if (!p) out_of_memory(nbytes);
+    return p;
+  }
+  if (nbytes > (size_t{1} << 62)) out_of_memory(nbytes);
+  const LargeClass c = large_class(nbytes);
+  auto& cache = large_cache();
+  {
+    std::lock_guard<std::mutex> lock(cache.mutex);
+    auto& list = cache.blocks[c.index];
+    if (!list.empty()) {
+      void* p = list.back();
+      list.pop_back();
+      cache.bytes -= c.bytes;
+      return p;
+    }
+  }
+  void* p = system_allocate(c.bytes);
+  if (!p) {
+    empty_cache();
+    p = system_allocate(c.bytes);
+    if (!p) out_of_memory(nbytes);
+  }
+  return p;
+}
+
+void deallocate(void* p, size_t nbytes) noexcept {
+  if (nbytes <= kSmallLimit) {
+    const size_t c = small_class(nbytes);
+    if (!t_small_cache_gone && t_small.count[c] < kSmallPerClass)
+      t_small.blocks[c][t_small.count[c]++] = p;
+    else
+      std::free(p);
+    return;
+  }
+  const LargeClass c = large_class(nbytes);
+  auto& cache = large_cache();
+  {
+    std::lock_guard<std::mutex> lock(cache.mutex);
+    if (cache.bytes + c.bytes <= kLargeCacheBytes) {
+      try {
+        cache.blocks[c.index].push_back(p);
+        cache.bytes += c.bytes;
+        return;
+      } catch (const std::bad_alloc&) {
+        // No room even for the list entry: fall through and free the block.
+      }
+    }
+  }
+  std::free(p);
+}
+
+void empty_cache() noexcept {
+  if (!t_small_cache_gone) t_small.clear();
+  auto& cache = large_cache();
+  std::lock_guard<std::mutex> lock(cache.mutex);
+  cache.clear();
+}
+
+}  // namespace norch::cpu_allocator

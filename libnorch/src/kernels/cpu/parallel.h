@@ -1,0 +1,37 @@
+// The one door to threads.
+#pragma once
+
+#include <cstdint>
+#include <utility>
+
+namespace norch::kernels::cpu {
+
+/// Threads that parallel work is spread over, the calling one included: NORCH_NUM_THREADS or OMP_NUM_THREADS in the
+/// environment, otherwise the cores this process may use.
+int num_threads();
+/// Takes effect for the next parallel_for; also sets the BLAS's own number. \throws ValueError below 1.
+void set_num_threads(int n);
+/// Whether the calling thread is running a part of a parallel_for.
+bool in_parallel_region();
+
+namespace detail {
+using RangeFunction = void (*)(const void* context, int64_t begin, int64_t end);
+void parallel_for(int64_t n, int64_t grain, RangeFunction f, const void* context);
+}  // namespace detail
+
+/// Calls f(begin, end) on parts that together cover [0, n), from several threads when n exceeds `grain` (about the
+/// number of items worth a thread's wake-up). How the range is cut depends on the number of threads, so f must compute
+/// each item the same way wherever the cuts fall. The first exception is rethrown here.
+template <class F>
+void parallel_for(int64_t n, int64_t grain, const F& f) {
+  if (n <= 0) return;
+  if (n <= grain) {
+    f(int64_t{0}, n);
+    return;
+  }
+  detail::parallel_for(
+      n, grain, [](const void* context, int64_t begin, int64_t end) { (*static_cast<const F*>(context))(begin, end); },
+      &f);
+}
+
+}  // namespace norch::kernels::cpu

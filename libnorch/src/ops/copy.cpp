@@ -1,0 +1,91 @@
+#include "norch/ops/copy.h"
+
+#include <cstring>
+
+#include "autograd/in_place.h"
+#include "autograd/record.h"
+#include "core/cuda_runtime.h"
+#include "core/factory.h"
+#include "kernels/copy.h"
+#include "norch/ops/view.h"
+
+namespace norch {
+
+using autograd::Backward;
+using autograd::record;
+using autograd::recording;
+
+namespace {
+
+void copy_bytes_across(const Tensor& dst, const Tensor& src) {
+  const size_t n = static_cast<size_t>(src.numel()) * src.itemsize();
+  if (n == 0) return;
+  if (dst.is_cpu())
+    cuda::copy_to_host(dst.data_ptr(), src.data_ptr(), n, src.device().index);
+  else if (src.is_cpu())
+    cuda::copy_from_host(dst.data_ptr(), src.data_ptr(), n, dst.device().index);
+  else
+    cuda::copy_peer(dst.data_ptr(), dst.device().index, src.data_ptr(), src.device().index, n);
+}
+
+}  // namespace
+
+void copy_into(const Tensor& dst, const Tensor& src) {
+  if (dst.device() == src.device()) {
+    kernels::copy(dst.device(), make_plan({dst}, {src}));
+    return;
+  }
+  // Across devices only whole blocks of bytes travel: cast and compact on the source's side, spread on the other.
+  Tensor packed = src;
+  if (src.dtype() != dst.dtype() || !src.is_contiguous()) {
+    packed = new_tensor(src.sizes(), dst.dtype(), src.device());
+    copy_into(packed, src);
+  }
+  if (dst.is_contiguous() && dst.sizes() == src.sizes()) {
+    copy_bytes_across(dst, packed);
+    return;
+  }
+  Tensor landed = new_tensor(src.sizes(), dst.dtype(), dst.device());
+  copy_bytes_across(landed, packed);
+  copy_into(dst, landed);
+}
+
+Tensor copy_(const Tensor& self, const Tensor& src) {
+  NORCH_CHECK(broadcast_shapes(self.sizes(), src.sizes(), "copy_") == self.sizes(), "copy_: shape ", src.sizes(),
+              " does not broadcast to ", self.sizes());
+  if (self.is_same(src)) return self;
+  autograd::InPlace write("copy_", self);
+  Tensor out = write.output();
+  copy_into(out, src);
+  if (recording(write.input(), src)) {
+    record("CopyBackwards", {write.input(), src}, {out}, [device = src.device()](Backward& ctx) {
+      if (ctx.needs(1)) ctx.set(1, ctx.grad().to(device));
+    });
+  }
+  return write.finish(out);
+}
+
+Tensor Tensor::to(Device where, DType type, bool copy) const {
+  where = where.resolve();
+  if (!copy && where == device() && type == dtype()) return *this;
+  Tensor out = new_tensor(sizes(), type, where);
+  copy_into(out, *this);
+  if (norch::is_floating_point(type) && recording(*this)) {
+    record("ToCopyBackward0", {*this}, {out}, [from = device()](Backward& ctx) { ctx.set(0, ctx.grad().to(from)); });
+  }
+  return out;
+}
+
+Tensor Tensor::to(DType type) const { return to(device(), type); }
+Tensor Tensor::to(Device where) const { return to(where, dtype()); }
+
+Tensor Tensor::clone() const {
+  Tensor out = new_tensor(sizes(), dtype(), device());
+  copy_into(out, *this);
+  if (recording(*this)) record("CloneBackward0", {*this}, {out}, [](Backward& ctx) { ctx.set(0, ctx.grad()); });
+  return out;
+}
+
+Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
+
+}  // namespace norch

@@ -1,0 +1,56 @@
+#include "norch/ops/factory.h"
+
+#include "autograd/in_place.h"
+#include "autograd/record.h"
+#include "core/factory.h"
+#include "kernels/copy.h"
+
+namespace norch {
+
+namespace {
+Tensor finish(Tensor t, const TensorOptions& options) {
+  if (options.requires_grad()) t.requires_grad_();
+  return t;
+}
+
+void fill_into(const Tensor& t, const Scalar& value) {
+  kernels::fill(t.device(), make_plan({t}, {}), value);
+}
+}  // namespace
+
+Tensor empty(Ints sizes, const TensorOptions& options) {
+  return finish(new_tensor(sizes, options.dtype(), options.device().resolve()), options);
+}
+
+Tensor empty_strided(Ints sizes, Ints strides, const TensorOptions& options) {
+  NORCH_CHECK(sizes.size() == strides.size(), "empty_strided: dimensionality of sizes ", sizes,
+              " must match dimensionality of strides ", strides);
+  for (int64_t s : strides) NORCH_CHECK(s >= 0, "empty_strided: negative strides are not supported, got ", strides);
+  return finish(new_strided(sizes, strides, options.dtype(), options.device().resolve()), options);
+}
+
+Tensor full(Ints sizes, const Scalar& value, const TensorOptions& options) {
+  Tensor t = new_tensor(sizes, options.has_dtype() ? options.dtype() : value.dtype(), options.device().resolve());
+  fill_into(t, value);
+  return finish(t, options);
+}
+
+Tensor zeros(Ints sizes, const TensorOptions& options) { return full(sizes, 0, options.dtype(options.dtype())); }
+Tensor ones(Ints sizes, const TensorOptions& options) { return full(sizes, 1, options.dtype(options.dtype())); }
+Tensor empty_like(const Tensor& like) { return new_tensor(like.sizes(), like.dtype(), like.device()); }
+Tensor zeros_like(const Tensor& like) { return full(like.sizes(), 0, like.options()); }
+Tensor ones_like(const Tensor& like) { return full(like.sizes(), 1, like.options()); }
+Tensor full_like(const Tensor& like, const Scalar& value) { return full(like.sizes(), value, like.options()); }
+
+Tensor fill_(const Tensor& self, const Scalar& value) {
+  autograd::InPlace write("fill_", self);
+  Tensor out = write.output();
+  fill_into(out, value);
+  if (autograd::recording(write.input()))
+    autograd::record("FillBackward0", {write.input()}, {out}, [](autograd::Backward&) {});
+  return write.finish(out);
+}
+
+Tensor zero_(const Tensor& self) { return fill_(self, 0); }
+
+}  // namespace norch

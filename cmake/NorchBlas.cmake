@@ -10,7 +10,17 @@ set(NORCH_BLAS_BUNDLE "")  # the library, and its licence if the package has it
 set(NORCH_BLAS_SUMMARY "")
 
 function(norch_blas_from_system)
-  find_package(BLAS QUIET)
+  # In this order, unless the user chose with BLA_VENDOR.
+  if(BLA_VENDOR)
+    find_package(BLAS QUIET)
+  else()
+    foreach(BLA_VENDOR IN ITEMS OpenBLAS Intel10_64lp FLAME Generic)
+      find_package(BLAS QUIET)
+      if(BLAS_FOUND)
+        break()
+      endif()
+    endforeach()
+  endif()
   if(NOT BLAS_FOUND)
     return()
   endif()

@@ -3,10 +3,20 @@ enable_language(CUDA)
 set(CMAKE_CUDA_STANDARD 17)
 set(CMAKE_CUDA_STANDARD_REQUIRED ON)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static)
-find_package(CUDAToolkit 11.0 REQUIRED)
+if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 11.0)
+  message(FATAL_ERROR "CUDA ${CMAKE_CUDA_COMPILER_VERSION} is too old: norch needs 11.0 or newer.")
+endif()
+
+# Headers and runtime of the compiler's own toolkit, wherever that lies (FindCUDAToolkit can pick another).
+set(toolkit_includes ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+find_library(NORCH_CUDART_STATIC cudart_static HINTS ${CMAKE_CUDA_IMPLICIT_LINK_DIRECTORIES})
+mark_as_advanced(NORCH_CUDART_STATIC)
+if(NOT NORCH_CUDART_STATIC)
+  message(FATAL_ERROR "CUDA is on, but libcudart_static.a was not found beside ${CMAKE_CUDA_COMPILER}.")
+endif()
 
 add_library(norch_cuda INTERFACE)
-target_link_libraries(norch_cuda INTERFACE CUDA::cudart_static)
+target_link_libraries(norch_cuda INTERFACE ${NORCH_CUDART_STATIC} Threads::Threads ${CMAKE_DL_LIBS} rt)
 set(cuda_flags --expt-relaxed-constexpr --extended-lambda)
 if(NORCH_WERROR)
   list(APPEND cuda_flags --Werror=all-warnings)
@@ -18,7 +28,7 @@ target_compile_options(norch_cuda INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:${cuda_fl
 # hold the headers of another CUDA release beside them.
 set(NORCH_CUDA_HEADERS "${PROJECT_BINARY_DIR}/cuda_headers")
 file(MAKE_DIRECTORY "${NORCH_CUDA_HEADERS}")
-target_include_directories(norch_cuda SYSTEM INTERFACE "${NORCH_CUDA_HEADERS}" ${CUDAToolkit_INCLUDE_DIRS})
+target_include_directories(norch_cuda SYSTEM INTERFACE "${NORCH_CUDA_HEADERS}" ${toolkit_includes})
 
 set(pip_includes "")
 if(Python_Interpreter_FOUND)
@@ -30,7 +40,7 @@ endif()
 
 # norch_cuda_header(NAME header pattern): finds `header`, links every header of its folder that matches `pattern`.
 function(norch_cuda_header name header pattern)
-  find_path(NORCH_${name}_INCLUDE ${header} HINTS ${pip_includes} ${CUDAToolkit_INCLUDE_DIRS})
+  find_path(NORCH_${name}_INCLUDE ${header} HINTS ${pip_includes} ${toolkit_includes})
   mark_as_advanced(NORCH_${name}_INCLUDE)
   if(NOT NORCH_${name}_INCLUDE)
     return()

@@ -73,7 +73,8 @@ def test_a_cpp_project_trains_with_the_installed_package(tmp_path):
     if not shutil.which("cmake"):
         pytest.skip("needs CMake")
     cmake_dir = run(sys.executable, "-m", "norch", "--cmake-dir").strip()
-    run("cmake", "-S", ROOT / "tests_cpp/consumer", "-B", tmp_path, f"-Dnorch_DIR={cmake_dir}", "-DCMAKE_BUILD_TYPE=Release")
+    generator = ["-G", "Ninja"] if shutil.which("ninja") else []
+    run("cmake", *generator, "-S", ROOT / "tests_cpp/consumer", "-B", tmp_path, f"-Dnorch_DIR={cmake_dir}")
     run("cmake", "--build", tmp_path)
     assert f"norch {norch.__version__}" in run(tmp_path / "train")
 

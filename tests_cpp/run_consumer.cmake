@@ -1,6 +1,8 @@
 # Installs norch's build tree `NORCH_BUILD` below `WORK`, builds the project `CONSUMER` against it, runs its program.
 cmake_minimum_required(VERSION 3.18)
 
+file(REMOVE_RECURSE "${WORK}")
+
 foreach(step IN ITEMS install configure build run)
   set(install "${CMAKE_COMMAND}" --install "${NORCH_BUILD}" --prefix "${WORK}/prefix")
   set(configure "${CMAKE_COMMAND}" -G "${GENERATOR}" "-DCMAKE_MAKE_PROGRAM=${MAKE_PROGRAM}"

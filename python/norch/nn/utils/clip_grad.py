@@ -1,0 +1,63 @@
+"""Clipping gradients in place."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable
+
+import norch
+from norch._C import Tensor, _optim, no_grad
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
+
+
+def _grads(parameters: Any) -> list[Tensor]:
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [p.grad for p in parameters if p.grad is not None]
+
+
+def get_total_norm(
+    tensors: Iterable[Tensor] | Tensor,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of all elements of all tensors together; 0-d. Raises RuntimeError if it is not finite
+    and `error_if_nonfinite`."""
+    tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if not tensors:
+        return norch.tensor(0.0)
+    with no_grad():
+        norms = norch.stack([norch.linalg.vector_norm(t, norm_type).to(tensors[0].device) for t in tensors])
+        total = norch.linalg.vector_norm(norms, norm_type)
+    if error_if_nonfinite and not bool(norch.isfinite(total)):
+        raise RuntimeError(
+            f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it "
+            "cannot be clipped. To disable this error and scale the gradients by the non-finite norm anyway, "
+            "set `error_if_nonfinite=False`"
+        )
+    return total
+
+
+def clip_grad_norm_(
+    parameters: Iterable[Tensor] | Tensor,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scales the gradients so that the norm of all of them together is at most `max_norm`. Returns the
+    norm before; nothing waits for the device. `foreach` is accepted: there is one way only."""
+    grads = _grads(parameters)
+    if not grads:
+        return norch.tensor(0.0)
+    return _optim.clip_grad_norm_(grads, float(max_norm), float(norm_type), error_if_nonfinite)
+
+
+def clip_grad_value_(
+    parameters: Iterable[Tensor] | Tensor, clip_value: float, foreach: bool | None = None
+) -> None:
+    """Clamps every gradient to [-clip_value, clip_value]."""
+    clip_value = float(clip_value)
+    with no_grad():
+        for grad in _grads(parameters):
+            grad.clamp_(-clip_value, clip_value)

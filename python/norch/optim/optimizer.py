@@ -1,0 +1,320 @@
+"""`Optimizer`: parameter groups, state, and what all optimizers share.
+
+A step makes one call into C++ per parameter group. Python only gathers the tensors, and does so anew in
+every step, so that groups and state may be edited at any time.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+import weakref
+from collections import OrderedDict, defaultdict
+from typing import Any, Callable, Iterable
+
+from norch._C import Tensor, _optim, enable_grad, no_grad, tensor
+from norch.nn.modules._members import ParameterIterator
+from norch.utils.hooks import RemovableHandle
+
+__all__ = ["Optimizer", "required"]
+
+
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+required = _Required()
+
+
+class _Holder:
+    """The "module" of a tensor that was given to an optimizer without one: its attribute `tensor`."""
+
+    def __init__(self, value: Tensor) -> None:
+        self.__dict__["tensor"] = value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        param = self.__dict__["tensor"]
+        if name != "tensor" or not isinstance(value, Tensor) or value.shape != param.shape:
+            raise TypeError(f"cannot replace a parameter of shape {tuple(param.shape)} by {type(value).__name__}")
+        with no_grad():
+            param.copy_(value)
+
+
+def wrap_step(optimizer: Optimizer, around: Callable) -> None:
+    """Makes `optimizer.step(...)` call `around(optimizer, step, ...)`; makes no reference cycle, so that
+    an optimizer that is dropped frees its state at once."""
+    inner = optimizer.step
+    function = getattr(inner, "__func__", None)
+    ref = weakref.ref(optimizer)
+
+    def step(*args: Any, **kwargs: Any) -> Any:
+        owner = ref()
+        return around(owner, inner if function is None else functools.partial(function, owner), *args, **kwargs)
+
+    if function is not None:
+        inner = None  # a bound method would keep the optimizer alive
+    optimizer.step = step  # type: ignore[method-assign]
+
+
+class Optimizer:
+    """Base class of optimizers: `__init__(params, defaults)`, `step` in the subclass.
+
+    params: an iterable of tensors, of (name, tensor), or of dicts with "params" and options of their own.
+    defaults: the options of groups that don't set them; may be left out.
+    `parameters` lists `(module, name, parameter)` in order: `setattr(module, name, value)` gives the
+    parameter new values. Tensors that did not come from `Module.parameters()` get a holder as module.
+    """
+
+    def __init__(self, params: Any, defaults: dict[str, Any] | None = None) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, but got Tensor"
+            )
+        self.defaults: dict[str, Any] = {} if defaults is None else defaults
+        self.state: Any = defaultdict(dict)
+        self.param_groups: list[dict[str, Any]] = []
+        self.parameters: list[tuple[Any, str, Tensor]] = []
+        self._step_pre_hooks: OrderedDict = OrderedDict()
+        self._step_post_hooks: OrderedDict = OrderedDict()
+        groups = [params] if isinstance(params, ParameterIterator) else list(params)
+        if not groups:
+            raise ValueError("optimizer got an empty parameter list")
+        if not isinstance(groups[0], dict):
+            groups = [{"params": groups[0] if isinstance(groups[0], ParameterIterator) else groups}]
+        for group in groups:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """Adds a group: a dict with "params" and options; the missing ones come from the defaults."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the ordering of tensors "
+                "in sets will change between runs. Please use a list instead."
+            )
+        triples, names = self._resolve(params)
+        if not triples and isinstance(params, ParameterIterator) and not self.param_groups:
+            raise ValueError("optimizer got an empty parameter list")
+        for _, _, param in triples:
+            if not (param.is_leaf or getattr(param, "retains_grad", False)):
+                raise ValueError("can't optimize a non-leaf Tensor")
+        group = dict(param_group)
+        group["params"] = [p for _, _, p in triples]
+        if names:
+            group["param_names"] = names
+        for name, default in self.defaults.items():
+            if default is required and name not in group:
+                raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
+            group.setdefault(name, default)
+        own = set(group["params"])
+        if len(own) != len(group["params"]):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this will cause an error",
+                stacklevel=3,
+            )
+        if any(p in own for g in self.param_groups for p in g["params"]):
+            raise ValueError("some parameters appear in more than one parameter group")
+        self.param_groups.append(group)
+        self.parameters += triples
+
+    @staticmethod
+    def _resolve(params: Any) -> tuple[list[tuple[Any, str, Tensor]], list[str]]:
+        if isinstance(params, ParameterIterator):
+            return list(params.triples), []
+        triples: list[tuple[Any, str, Tensor]] = []
+        names: list[str] = []
+        for item in [params] if isinstance(params, Tensor) else params:
+            if isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str):
+                names.append(item[0])
+                item = item[1]
+            if not isinstance(item, Tensor):
+                raise TypeError("optimizer can only optimize Tensors, but one of the params is " + type(item).__name__)
+            triples.append((_Holder(item), "tensor", item))
+        if names and len(names) != len(triples):
+            raise ValueError("all optimizer params should be with/without names. Some param names are missing")
+        return triples, names
+
+    # -- for the subclasses -----------------------------------------------------------------------
+
+    @staticmethod
+    def _evaluate(closure: Callable[[], Any] | None) -> Any:
+        if closure is None:
+            return None
+        with enable_grad():
+            return closure()
+
+    @staticmethod
+    def _with_grads(group: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
+        """The parameters of the group that have a gradient, and the gradients."""
+        params = group["params"]
+        grads = [g for g in [p.grad for p in params] if g is not None]
+        if len(grads) != len(params):
+            params = [p for p in params if p.grad is not None]
+        return params, grads
+
+    def _states_by_step(
+        self, group: dict[str, Any], new_state: Callable[[Tensor], dict]
+    ) -> Iterable[tuple[list[Tensor], list[Tensor], list[dict], float]]:
+        """(params, grads, states, step) of the group's parameters, together where their step counts are
+        equal, which is nearly always. The counts have been advanced."""
+        params, grads = self._with_grads(group)
+        state = self.state
+        states = [state[p] for p in params]
+        try:
+            steps = {s["step"] for s in states}
+        except KeyError:
+            for p, s in zip(params, states):
+                if "step" not in s:
+                    s.update(new_state(p))
+            steps = {s["step"] for s in states}
+        if len(steps) == 1:
+            step = steps.pop() + 1.0
+            for s in states:
+                s["step"] = step
+            return ((params, grads, states, step),)
+        parts = []
+        for old in sorted(steps):
+            at = [i for i, s in enumerate(states) if s["step"] == old]
+            parts.append(([params[i] for i in at], [grads[i] for i in at], [states[i] for i in at], old + 1.0))
+        for _, _, part, step in parts:
+            for s in part:
+                s["step"] = step
+        return parts
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Updates the parameters; returns what `closure`, if given, returned."""
+        raise NotImplementedError
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clears the gradients of all parameters: to None, or to zeros."""
+        for group in self.param_groups:
+            _optim.zero_grad(group["params"], set_to_none)
+
+    # -- hooks ------------------------------------------------------------------------------------
+
+    def _add_step_hook(self, hooks: OrderedDict, hook: Callable) -> RemovableHandle:
+        if not self._step_pre_hooks and not self._step_post_hooks:
+            wrap_step(self, type(self)._step_with_hooks)
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        return handle
+
+    def _step_with_hooks(self, step: Callable, *args: Any, **kwargs: Any) -> Any:
+        for hook in list(self._step_pre_hooks.values()):
+            result = hook(self, args, kwargs)
+            if result is not None:
+                if not isinstance(result, tuple) or len(result) != 2:
+                    raise RuntimeError(
+                        f"optimizer step pre hook must return None or a tuple of (new_args, new_kwargs), but got {result}."
+                    )
+                args, kwargs = result
+        out = step(*args, **kwargs)
+        for hook in list(self._step_post_hooks.values()):
+            hook(self, args, kwargs)
+        return out
+
+    def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
+        """`hook(optimizer, args, kwargs) -> None | (args, kwargs)` before every step."""
+        return self._add_step_hook(self._step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
+        """`hook(optimizer, args, kwargs)` after every step."""
+        return self._add_step_hook(self._step_post_hooks, hook)
+
+    # -- saving and loading -----------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, Any]:
+        """{"state": {index: {...}}, "param_groups": [{..., "params": [index, ...]}]}, as in PyTorch."""
+        index: dict[Tensor, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for p in group["params"]:
+                index.setdefault(p, len(index))
+            packed = {k: v for k, v in group.items() if k != "params"}
+            packed["params"] = [index[p] for p in group["params"]]
+            groups.append(packed)
+        state = {
+            (index[k] if isinstance(k, Tensor) else k): (_pack_step(v) if isinstance(v, dict) else v)
+            for k, v in self.state.items()
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes over (copies of) the state and the options of `state_dict`; its groups must match this
+        optimizer's in number and sizes. Nothing changes if it raises."""
+        groups, saved = self.param_groups, state_dict["param_groups"]
+        if len(groups) != len(saved):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        if any(len(g["params"]) != len(s["params"]) for g, s in zip(groups, saved)):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
+            )
+        by_index = {i: p for g, s in zip(groups, saved) for p, i in zip(g["params"], s["params"])}
+        state: Any = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            param = by_index.get(key)
+            state[key if param is None else param] = _unpack(value, param)
+        new_groups = []
+        for group, options in zip(groups, saved):
+            new = {k: _unpack(v, None) for k, v in options.items() if k != "params"}
+            for name, default in self.defaults.items():
+                new.setdefault(name, default)
+            if "param_names" in group and "param_names" not in new:
+                new["param_names"] = group["param_names"]
+            new["params"] = group["params"]
+            new_groups.append(new)
+        self.__setstate__({"state": state, "param_groups": new_groups})
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if "parameters" not in self.__dict__:  # unpickled or copied
+            self._step_pre_hooks, self._step_post_hooks = OrderedDict(), OrderedDict()
+            self.parameters = [(_Holder(p), "tensor", p) for g in self.param_groups for p in g["params"]]
+
+    def __repr__(self) -> str:
+        text = type(self).__name__ + " ("
+        for i, group in enumerate(self.param_groups):
+            text += f"\nParameter Group {i}\n"
+            text += "".join(f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params")
+        return text + ")"
+
+
+def _pack_step(state: dict) -> dict:
+    """Step counts are Python numbers here, and 0-d float32 tensors in a state dict."""
+    step = state.get("step")
+    return {**state, "step": tensor(step)} if isinstance(step, float) else state
+
+
+def _unpack(value: Any, param: Tensor | None, key: Any = None) -> Any:
+    """A deep copy of a state dict's value; tensors follow their parameter's device and dtype."""
+    if isinstance(value, Tensor):
+        if key == "step":
+            return float(value)
+        value = value.detach().clone()
+        if param is not None:
+            value = value.to(param.device)
+            if param.is_floating_point() and value.is_floating_point():
+                value = value.to(param.dtype)
+        return value
+    if isinstance(value, dict):
+        return {k: _unpack(v, param, k) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_unpack(v, param) for v in value)
+    return float(value) if key == "step" and isinstance(value, (int, float)) else value
+
+
+def check_nonnegative(what: str, value: Any) -> None:
+    """ValueError with PyTorch's text unless 0 <= value."""
+    if not 0.0 <= value:
+        raise ValueError(f"Invalid {what}: {value}")
+
+
+def number(value: Any) -> float:
+    """An option that may be a one-element tensor, as a number."""
+    return value.item() if isinstance(value, Tensor) else value

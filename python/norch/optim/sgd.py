@@ -1,0 +1,90 @@
+"""Stochastic gradient descent."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from norch._C import _optim, zeros_like
+
+from .optimizer import Optimizer, check_nonnegative, number
+
+__all__ = ["SGD"]
+
+
+class SGD(Optimizer):
+    """g += weight_decay * p; buf = momentum * buf + (1 - dampening) * g (the first time buf = g);
+    g = g + momentum * buf (nesterov) or buf; p -= lr * g."""
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-3,
+        momentum: float = 0,
+        dampening: float = 0,
+        weight_decay: float = 0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_nonnegative("learning rate", lr)
+        check_nonnegative("momentum value", momentum)
+        check_nonnegative("weight_decay value", weight_decay)
+        if nesterov and (momentum <= 0 or dampening != 0):
+            raise ValueError("Nesterov momentum requires a momentum and zero dampening")
+        super().__init__(
+            params,
+            dict(
+                lr=lr,
+                momentum=momentum,
+                dampening=dampening,
+                weight_decay=weight_decay,
+                nesterov=nesterov,
+                maximize=maximize,
+                foreach=foreach,
+                differentiable=differentiable,
+                fused=fused,
+            ),
+        )
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """One update of all parameters that have a gradient."""
+        loss = self._evaluate(closure)
+        for group in self.param_groups:
+            params, grads = self._with_grads(group)
+            if not params:
+                continue
+            momentum = group["momentum"]
+            if momentum == 0:
+                self._update(group, params, grads, [], False)
+                continue
+            state = self.state
+            states = [state[p] for p in params]
+            buffers = [s.get("momentum_buffer") for s in states]
+            fresh = [i for i, b in enumerate(buffers) if b is None]
+            if fresh:
+                for i in fresh:
+                    buffers[i] = states[i]["momentum_buffer"] = zeros_like(params[i])
+                self._update(group, *([x[i] for i in fresh] for x in (params, grads, buffers)), True)  # type: ignore[misc]
+                old = sorted(set(range(len(params))).difference(fresh))
+                params, grads, buffers = ([x[i] for i in old] for x in (params, grads, buffers))
+            if params:
+                self._update(group, params, grads, buffers, False)
+        return loss
+
+    @staticmethod
+    def _update(group: dict[str, Any], params: list, grads: list, buffers: list, first_step: bool) -> None:
+        _optim.sgd_step(
+            params,
+            grads,
+            buffers,
+            lr=number(group["lr"]),
+            momentum=group["momentum"],
+            dampening=group["dampening"],
+            weight_decay=group["weight_decay"],
+            nesterov=group["nesterov"],
+            maximize=group["maximize"],
+            first_step=first_step,
+        )

@@ -1,0 +1,159 @@
+"""DataLoader: batches of a dataset, in order or shuffled, loaded here or by worker processes."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+from typing import Any, Generic, Iterator, TypeVar
+
+from ._iterator import LocalIterator, WorkerIterator
+from .collate import default_collate, default_convert
+from .dataset import Dataset, IterableDataset
+from .sampler import BatchSampler, RandomSampler, SequentialSampler
+
+__all__ = ["DataLoader"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Forever:
+    """The "sampler" of streams: has nothing to choose."""
+
+    def __iter__(self) -> Iterator[None]:
+        return itertools.repeat(None)
+
+
+class DataLoader(Generic[T_co]):
+    """Iterates over batches of a dataset.
+
+    batch_size None: samples as they are. shuffle: a new order in every epoch, from `generator` or the
+    default one. num_workers: load in that many processes, `prefetch_factor` batches ahead in each;
+    `persistent_workers` keeps them between epochs; `worker_init_fn(id)` runs first in each; `timeout`
+    seconds without a batch is an error. Worker w has seed base_seed + w in random, numpy and norch.
+    `pin_memory` and `pin_memory_device` are accepted: batches are in ordinary memory.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[T_co],
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Any = None,
+        batch_sampler: Any = None,
+        num_workers: int = 0,
+        collate_fn: Any = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Any = None,
+        multiprocessing_context: Any = None,
+        generator: Any = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+    ) -> None:
+        if num_workers < 0:
+            raise ValueError("num_workers option should be non-negative; use num_workers=0 to disable multiprocessing.")
+        if timeout < 0:
+            raise ValueError("timeout option should be non-negative")
+        if num_workers == 0 and prefetch_factor is not None:
+            raise ValueError(
+                "prefetch_factor option could only be specified in multiprocessing."
+                "let num_workers > 0 to enable multiprocessing, otherwise set prefetch_factor to None."
+            )
+        if prefetch_factor is not None and prefetch_factor < 1:
+            raise ValueError("prefetch_factor option should be positive")
+        if persistent_workers and num_workers == 0:
+            raise ValueError("persistent_workers option needs num_workers > 0")
+        if sampler is not None and shuffle:
+            raise ValueError("sampler option is mutually exclusive with shuffle")
+        self._stream = isinstance(dataset, IterableDataset)
+        if self._stream:
+            if shuffle:
+                raise ValueError(f"DataLoader with IterableDataset: expected unspecified shuffle option, but got shuffle={shuffle}")
+            if sampler is not None:
+                raise ValueError(f"DataLoader with IterableDataset: expected unspecified sampler option, but got sampler={sampler}")
+            if batch_sampler is not None:
+                raise ValueError(
+                    f"DataLoader with IterableDataset: expected unspecified batch_sampler option, but got batch_sampler={batch_sampler}"
+                )
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise ValueError("batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and drop_last")
+            batch_size = None
+        elif batch_size is None and drop_last:
+            raise ValueError("batch_size=None option disables auto-batching and is mutually exclusive with drop_last")
+
+        if sampler is None:
+            if self._stream:
+                sampler = _Forever()
+            elif shuffle:
+                sampler = RandomSampler(dataset, generator=generator)  # type: ignore[arg-type]
+            else:
+                sampler = SequentialSampler(dataset)  # type: ignore[arg-type]
+        if batch_size is not None:
+            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        self.num_workers = num_workers
+        self.drop_last = drop_last
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.generator = generator
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.prefetch_factor = 2 if num_workers > 0 and prefetch_factor is None else prefetch_factor
+        self.persistent_workers = persistent_workers
+        self.in_order = in_order
+        self._batched = batch_sampler is not None
+        self._index_sampler = batch_sampler if self._batched else sampler
+        self.collate_fn = collate_fn or (default_collate if self._batched else default_convert)
+        self.multiprocessing_context = self._context(multiprocessing_context)
+        self._iterator: WorkerIterator | None = None
+
+    def _context(self, context: Any) -> Any:
+        if context is None:
+            return None
+        if self.num_workers == 0:
+            raise ValueError(
+                "multiprocessing_context can only be used with multi-process loading (num_workers > 0), but got "
+                f"num_workers={self.num_workers}"
+            )
+        if isinstance(context, str):
+            known = multiprocessing.get_all_start_methods()
+            if context not in known:
+                raise ValueError(
+                    f"multiprocessing_context option should specify a valid start method in {known!r}, but got "
+                    f"multiprocessing_context={context!r}"
+                )
+            return multiprocessing.get_context(context)
+        if not isinstance(context, multiprocessing.context.BaseContext):
+            raise TypeError(
+                "multiprocessing_context option should be a valid context object or a string specifying the start "
+                f"method, but got multiprocessing_context={context}"
+            )
+        return context
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.num_workers == 0:
+            return LocalIterator(self)
+        if not self.persistent_workers:
+            return WorkerIterator(self)
+        if self._iterator is None or not self._iterator._stop.alive:
+            self._iterator = WorkerIterator(self)
+        else:
+            self._iterator.restart()
+        return self._iterator
+
+    def __len__(self) -> int:
+        if not self._stream:
+            return len(self._index_sampler)
+        n: int = len(self.dataset)  # type: ignore[arg-type]
+        if self.batch_size is None:
+            return n
+        return n // self.batch_size if self.drop_last else (n + self.batch_size - 1) // self.batch_size

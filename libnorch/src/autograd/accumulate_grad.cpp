@@ -36,6 +36,12 @@ Ref<Node> accumulator_of(const Tensor& leaf) {
   return node;
 }
 
+void forget_accumulator(const Tensor& leaf) {
+  if (!leaf.impl()->meta) return;
+  std::lock_guard<std::mutex> lock(g_mutex);
+  leaf.impl()->meta->accumulator = nullptr;
+}
+
 void AccumulateGrad::apply(Backward& ctx) {
   const Tensor& g = ctx.grad();
   if (!g.defined()) return;

@@ -61,6 +61,8 @@ Edge gradient_edge(const Tensor& t) {
   return {};
 }
 
+Tensor base_of(const Tensor& t) { return t.impl()->meta ? t.impl()->meta->base : Tensor(); }
+
 Tensor shallow_copy(const Tensor& t) {
   const TensorImpl& impl = *t.impl();
   return Tensor(Ref<TensorImpl>(new TensorImpl(impl.storage, impl.sizes, impl.strides, impl.offset, impl.dtype)));

@@ -114,19 +114,23 @@ struct Meta {
 };
 
 /// The Meta of a tensor, made if missing.
-Meta& meta_of(const Tensor& t);
+NORCH_API Meta& meta_of(const Tensor& t);
 /// Where the gradient of `t` goes; a null node if it requires none.
-Edge gradient_edge(const Tensor& t);
+NORCH_API Edge gradient_edge(const Tensor& t);
 /// The AccumulateGrad of a leaf that requires grad.
-Ref<Node> accumulator_of(const Tensor& leaf);
+NORCH_API Ref<Node> accumulator_of(const Tensor& leaf);
+/// Makes the leaf get a new AccumulateGrad: its shape or dtype was changed.
+NORCH_API void forget_accumulator(const Tensor& leaf);
+/// The tensor that `t` is a view of, undefined if it is none.
+NORCH_API Tensor base_of(const Tensor& t);
 /// Makes `view` a differentiable view of `base` (or of base's own base).
-void mark_view(const Tensor& view, const Tensor& base);
+NORCH_API void mark_view(const Tensor& view, const Tensor& base);
 /// Captures where ops are called from, for anomaly mode (the bindings return a Python traceback).
 NORCH_API void set_anomaly_context(std::string (*source)());
 
 /// Removes the hook that retain_grad put on the tensor's grad_fn.
 void forget_retained(TensorImpl& impl);
 /// A new tensor object on the same memory with no history, for code below autograd.
-Tensor shallow_copy(const Tensor& t);
+NORCH_API Tensor shallow_copy(const Tensor& t);
 
 }  // namespace norch::autograd

@@ -6,16 +6,16 @@
 namespace norch {
 
 /// A new contiguous tensor with uninitialised memory. `device` must be resolved.
-Tensor new_tensor(Ints sizes, DType dtype, Device device);
+NORCH_API Tensor new_tensor(Ints sizes, DType dtype, Device device);
 /// A new tensor with the given strides (all positive or zero-size), memory just large enough.
-Tensor new_strided(Ints sizes, Ints strides, DType dtype, Device device);
+NORCH_API Tensor new_strided(Ints sizes, Ints strides, DType dtype, Device device);
 /// A tensor on the same memory with other geometry; marked as a differentiable view of `base`.
-Tensor new_view(const Tensor& base, Ints sizes, Ints strides, int64_t offset);
+NORCH_API Tensor new_view(const Tensor& base, Ints sizes, Ints strides, int64_t offset);
 /// A 0-d CPU tensor of scalar.dtype().
-Tensor full_scalar(const Scalar& value);
+NORCH_API Tensor full_scalar(const Scalar& value);
 /// The element at `bytes`.
-Scalar scalar_from_bytes(const void* bytes, DType dtype);
+NORCH_API Scalar scalar_from_bytes(const void* bytes, DType dtype);
 /// Writes the scalar, converted, as one element.
-void scalar_to_bytes(const Scalar& value, DType dtype, void* bytes);
+NORCH_API void scalar_to_bytes(const Scalar& value, DType dtype, void* bytes);
 
 }  // namespace norch

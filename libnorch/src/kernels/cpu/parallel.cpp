@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/blocking.h"
 #include "kernels/cpu/blas.h"
 #include "norch/error.h"
 
@@ -163,6 +164,7 @@ namespace detail {
 
 void parallel_for(int64_t n, int64_t grain, RangeFunction f, const void* context) {
   const int threads = num_threads();
+  BlockingScope blocking;
   std::unique_lock<std::mutex> lock(g_pool_mutex, std::defer_lock);
   if (threads == 1 || t_in_region || !lock.try_lock()) {
     f(context, 0, n);

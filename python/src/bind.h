@@ -1,0 +1,99 @@
+// Binder: one row makes a function and a method.
+#pragma once
+
+#include <cstring>
+
+#include "casters.h"
+
+namespace norch::python {
+
+using namespace nb::literals;
+
+/// Where binding rows go.
+///
+///   b.op("exp", &norch::exp, "exp(input) -> Tensor\n\nExponential ...", "input"_a);
+///
+/// makes norch.exp(input) and Tensor.exp(). Rows that name an argument `dim` (or `keepdim`) also take NumPy's `axis`
+/// (`keepdims`).
+class Binder {
+ public:
+  explicit Binder(nb::module_ m)
+      : root(m),
+        nn(m.def_submodule("_nn", "Functions that PyTorch has in nn.functional only.")),
+        tensor(nb::handle(reinterpret_cast<PyObject*>(tensor_type))) {}
+
+  /// Module function and Tensor method. The first extra is the annotation of the tensor itself.
+  template <class F, class First, class... Extra>
+  void op(const char* name, F&& f, const char* doc, const First& first, const Extra&... extra) {
+    function(name, f, doc, first, extra...);
+    method(name, f, doc, extra...);
+  }
+  /// Function of module norch.
+  template <class F, class... Extra>
+  void function(const char* name, F&& f, const char* doc, const Extra&... extra) {
+    in(root, name, f, doc, extra...);
+  }
+  /// Function of norch.nn.functional.
+  template <class F, class... Extra>
+  void functional(const char* name, F&& f, const char* doc, const Extra&... extra) {
+    in(nn, name, f, doc, extra...);
+  }
+  /// Function of any submodule or class.
+  template <class F, class... Extra>
+  void in(nb::handle scope, const char* name, F&& f, const char* doc, const Extra&... extra) {
+    nb::cpp_function_def(f, nb::scope(scope), nb::name(name), doc, extra...);
+    if ((renamed(extra) || ...))
+      nb::cpp_function_def(f, nb::scope(scope), nb::name(name), "With NumPy's names axis and keepdims.",
+                                   alias(extra)...);
+  }
+  /// Tensor method; `extra` leaves the tensor itself out.
+  template <class F, class... Extra>
+  void method(const char* name, F&& f, const char* doc, const Extra&... extra) {
+    nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(), doc, extra...);
+    if ((renamed(extra) || ... || false))
+      nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(),
+                                   "With NumPy's names axis and keepdims.", alias(extra)...);
+  }
+  /// Another name for something already bound, in the module and on Tensor where it exists there.
+  void same(const char* alias_name, const char* existing) {
+    if (nb::hasattr(root, existing)) root.attr(alias_name) = root.attr(existing);
+    if (nb::hasattr(tensor, existing)) tensor.attr(alias_name) = tensor.attr(existing);
+  }
+
+  nb::module_ root;
+  nb::module_ nn;
+  nb::handle tensor;
+
+ private:
+  static const char* numpy_name(const char* name) {
+    if (!name) return nullptr;
+    if (std::strcmp(name, "dim") == 0) return "axis";
+    if (std::strcmp(name, "keepdim") == 0) return "keepdims";
+    return nullptr;
+  }
+  template <class X>
+  static bool renamed(const X& x) {
+    if constexpr (nb::detail::arg_traits<X>::is_arg)
+      return numpy_name(x.name_) != nullptr;
+    else
+      return false;
+  }
+  template <class X>
+  static X alias(const X& x) {
+    X y = x;
+    if constexpr (nb::detail::arg_traits<X>::is_arg)
+      if (const char* name = numpy_name(x.name_)) y.name_ = name;
+    return y;
+  }
+};
+
+// One function per file of rows. The types come first: rows need them.
+void bind_tensor_type(nb::module_& m);
+void bind_value_types(nb::module_& m);
+void bind_autograd(Binder& b);
+void bind_basic_ops(Binder& b);
+
+/// Number protocol, comparisons and subscripts of the Tensor type: slots for PyType_Spec, ended by {0, nullptr}.
+extern PyType_Slot number_slots[];
+
+}  // namespace norch::python

@@ -1,0 +1,158 @@
+// Tensors from Python data: numbers, nested sequences, arrays.
+#include <cstring>
+
+#include "bind.h"
+#include "core/factory.h"
+#include "kernels/dispatch.h"
+#include "norch/ops.h"
+
+namespace norch::python {
+
+namespace {
+
+/// What a walk over nested sequences finds: the shape and the highest category of number.
+struct Found {
+  Shape shape;
+  int category = -1;  // 0 bool, 1 int, 2 float
+};
+
+bool is_sequence(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o); }
+
+void look(PyObject* o, Found& found, size_t depth) {
+  if (is_sequence(o)) {
+    NORCH_CHECK_VALUE(depth < static_cast<size_t>(kMaxTensorDims), "too many dimensions in nested sequence (more than ",
+                      kMaxTensorDims, ")");
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    if (depth == found.shape.size()) {
+      NORCH_CHECK_VALUE(found.category < 0, "expected a number at dim ", depth, ", got a sequence");
+      found.shape.push_back(n);
+    }
+    NORCH_CHECK_VALUE(found.shape[depth] == n, "expected sequence of length ", found.shape[depth], " at dim ", depth,
+                      " (got ", n, ")");
+    for (Py_ssize_t i = 0; i < n; ++i) look(PySequence_Fast_ITEMS(o)[i], found, depth + 1);
+    return;
+  }
+  NORCH_CHECK_VALUE(depth == found.shape.size() || (found.category < 0 && depth >= found.shape.size()),
+                    "expected sequence of length ", found.shape[depth], " at dim ", depth, " (got a number)");
+  int category = 2;
+  if (PyBool_Check(o)) {
+    category = 0;
+  } else if (PyLong_Check(o)) {
+    category = 1;
+  } else if (!PyFloat_Check(o)) {
+    Scalar s;
+    if (PyLong_Check(o) || !scalar_from_python(o, s)) {
+      NORCH_RAISE(TypeError, "could not infer dtype of ", Py_TYPE(o)->tp_name,
+                  "; tensors are made from numbers, nested sequences of them, or arrays");
+    }
+    category = s.is_bool() ? 0 : s.is_integral() ? 1 : 2;
+  }
+  if (category > found.category) found.category = category;
+}
+
+template <class T>
+void store(PyObject* o, T*& out) {
+  if (is_sequence(o)) {
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    for (Py_ssize_t i = 0; i < n; ++i) store(PySequence_Fast_ITEMS(o)[i], out);
+    return;
+  }
+  Scalar s;
+  if (!scalar_from_python(o, s)) {
+    NORCH_CHECK(!PyLong_Check(o), "Overflow when unpacking long: an integer does not fit in 64 bits");
+    NORCH_RAISE(TypeError, "expected a number, got ", Py_TYPE(o)->tp_name);
+  }
+  *out++ = s.to<T>();
+}
+
+/// The parts, which must agree in shape, along a new first dim.
+Tensor stack_parts(const TensorList& parts) {
+  const Tensor& first = parts[0];
+  DType type = first.dtype();
+  for (const Tensor& p : parts) {
+    NORCH_CHECK_VALUE(p.sizes() == first.sizes(), "expected all parts of the sequence to have shape ", first.sizes(),
+                      ", got ", p.sizes());
+    type = promote_types(type, p.dtype());
+  }
+  Shape sizes(first.sizes());
+  sizes.insert(0, static_cast<int64_t>(parts.size()));
+  Tensor out = new_tensor(sizes, type, first.device());
+  for (size_t i = 0; i < parts.size(); ++i)
+    copy_into(as_strided(out, first.sizes(), contiguous_strides(first.sizes()), static_cast<int64_t>(i) * first.numel()),
+              parts[i]);
+  return out;
+}
+
+DType dtype_of_format(const char* format, Py_ssize_t size) {
+  const char c = format ? format[std::strspn(format, "@=<")] : 'B';
+  if (c == '?') return kBool;
+  if (c == 'e') return kFloat16;
+  if (c == 'f') return kFloat32;
+  if (c == 'd') return kFloat64;
+  if (c == 'B') return kUInt8;
+  if (std::strchr("bhilq", c)) return size == 1 ? kInt8 : size == 2 ? kInt16 : size == 4 ? kInt32 : kInt64;
+  NORCH_RAISE(TypeError, "can't convert an array of format '", format ? format : "", "'. The only supported types are: "
+              "float64, float32, float16, int64, int32, int16, int8, uint8, and bool.");
+}
+
+}  // namespace
+
+Tensor tensor_from_array(nb::handle array) {
+  Py_buffer view;
+  if (PyObject_GetBuffer(array.ptr(), &view, PyBUF_RECORDS_RO) < 0) throw nb::python_error();
+  struct Release {
+    Py_buffer* view;
+    ~Release() { PyBuffer_Release(view); }
+  } release{&view};
+  const DType type = dtype_of_format(view.format, view.itemsize);
+  Shape sizes(static_cast<size_t>(view.ndim));
+  for (int i = 0; i < view.ndim; ++i) sizes[i] = view.shape[i];
+  Tensor t = new_tensor(sizes, type, kCPU);
+  if (PyBuffer_ToContiguous(t.data_ptr(), &view, view.len, 'C') < 0) throw nb::python_error();
+  return t;
+}
+
+Tensor tensor_from_python(nb::handle data, std::optional<DType> dtype, Device device) {
+  PyObject* o = data.ptr();
+  device = device.resolve();
+  if (is_tensor(o)) {
+    const Tensor t = unwrap(o).detach();
+    return t.to(device, dtype.value_or(t.dtype()), true);
+  }
+  if (!is_sequence(o) && nb::hasattr(data, "__array_interface__")) {
+    const Tensor t = tensor_from_array(data);
+    return t.to(device, dtype.value_or(t.dtype()), true);
+  }
+  nb::object list;  // other sequences and iterables with a length (range, deque) as a list
+  if (!is_sequence(o) && PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o)) {
+    list = nb::steal(PySequence_List(o));
+    if (!list.is_valid()) throw nb::python_error();
+    o = list.ptr();
+  }
+  // A sequence of arrays or tensors: stack them by way of their own conversion.
+  if (is_sequence(o) && PySequence_Fast_GET_SIZE(o) > 0) {
+    PyObject* first = PySequence_Fast_ITEMS(o)[0];
+    const bool arrays = !is_sequence(first) && !PyFloat_Check(first) && !PyLong_Check(first) &&
+                        (is_tensor(first) ? unwrap(first).dim() > 0
+                                          : PyObject_HasAttrString(first, "__array_interface__") &&
+                                                PyObject_HasAttrString(first, "__len__"));
+    if (arrays) {
+      TensorList parts;
+      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
+        parts.push_back(tensor_from_python(PySequence_Fast_ITEMS(o)[i], dtype, device));
+      return stack_parts(parts);
+    }
+  }
+  Found found;
+  look(o, found, 0);
+  const DType inferred = found.category == 0 ? kBool : found.category == 1 ? kInt64 : default_dtype();
+  const DType type = dtype.value_or(inferred);
+  Tensor t = new_tensor(found.shape, type, kCPU);
+  visit_all(type, [&](auto tag) {
+    auto* out = static_cast<typename decltype(tag)::type*>(t.data_ptr());
+    store(o, out);
+  });
+  return device.is_cpu() ? t : t.to(device);
+}
+
+}  // namespace norch::python

@@ -1,0 +1,39 @@
+// The module norch._C.
+#include "bind.h"
+#include "core/blocking.h"
+#include "norch/version.h"
+
+namespace norch::python {
+
+PyObject* out_of_memory_error = nullptr;
+
+namespace {
+
+void* leave_python() { return PyGILState_Check() ? PyEval_SaveThread() : nullptr; }
+void enter_python(void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); }
+
+}  // namespace
+}  // namespace norch::python
+
+NB_MODULE(_C, m) {
+  using namespace norch::python;
+  m.doc() = "The C++ part of norch.";
+  m.attr("__version__") = norch::version();
+  out_of_memory_error = PyErr_NewExceptionWithDoc("norch.OutOfMemoryError", "The device has no memory left.",
+                                                  PyExc_RuntimeError, nullptr);
+  m.attr("OutOfMemoryError") = nb::handle(out_of_memory_error);
+  nb::register_exception_translator([](const std::exception_ptr& p, void*) {
+    try {
+      std::rethrow_exception(p);
+    } catch (const norch::Error&) {
+      set_python_error();
+    }
+  });
+  norch::set_blocking_hooks(leave_python, enter_python);
+
+  bind_value_types(m);
+  bind_tensor_type(m);
+  Binder b(m);
+  bind_autograd(b);
+  bind_basic_ops(b);
+}

@@ -4,6 +4,7 @@
 set(NORCH_KERNEL_STEMS
   binary
   copy
+  gemm
   reduce
 )
 

@@ -4,5 +4,7 @@
 #include "norch/ops/binary.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/linear.h"
+#include "norch/ops/matmul.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/view.h"

@@ -139,6 +139,12 @@ void after_fork_child() {
   g_pool_mutex.unlock();
 }
 
+#if defined(NORCH_BLAS_OPENBLAS)
+// Products are cut into BLAS calls by shape and spread with parallel_for (gemm.cpp), so that results are the same at
+// any number of threads; the BLAS's own threads would only get in the way.
+[[maybe_unused]] const bool g_blas_is_serial = (NORCH_BLAS(openblas_set_num_threads)(1), true);
+#endif
+
 }  // namespace
 
 int num_threads() {
@@ -153,9 +159,6 @@ int num_threads() {
 void set_num_threads(int n) {
   NORCH_CHECK_VALUE(n >= 1 && n <= 1024, "set_num_threads expects a positive integer (at most 1024), got ", n);
   g_threads.store(n);
-#if defined(NORCH_BLAS_OPENBLAS)
-  NORCH_BLAS(openblas_set_num_threads)(n);
-#endif
 }
 
 bool in_parallel_region() { return t_in_region; }

@@ -1,0 +1,358 @@
+// Which way a product takes, by its shape alone:
+//   tiny              plain loops: a BLAS call costs more than the work
+//   a row or column   matrix times vector: bound by memory, any float dtype read directly
+//   float, double     BLAS on tiles of C, each a single-threaded call, so that results do not depend on threads
+//   16-bit floats     converted to float around the BLAS way, rounded once at the end
+//   everything else   plain loops
+#include "kernels/gemm.h"
+
+#include <algorithm>
+#include <climits>
+
+#include "core/factory.h"
+#include "kernels/cpu/blas.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/dispatch.h"
+
+namespace norch::kernels::cpu::NORCH_ISA {
+
+namespace {
+
+/// Multiply-adds that are worth waking another thread for.
+constexpr int64_t kParallelWork = 1 << 18;
+
+/// The type in which products of T are summed: wrapping unsigned arithmetic for integers.
+template <class T>
+using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, ComputeType<T>>;
+
+template <class T>
+Sum<T> load(const T* p) {
+  return static_cast<Sum<T>>(static_cast<ComputeType<T>>(*p));
+}
+
+/// Turns a sum into an element of C.
+template <class T>
+struct Finish {
+  Sum<T> alpha, beta;
+  const T* bias;
+  bool plain;  // alpha == 1 and beta == 0
+
+  explicit Finish(const Gemm& g) : bias(static_cast<const T*>(g.bias)) {
+    if constexpr (std::is_integral_v<T>) {
+      alpha = static_cast<uint64_t>(g.alpha.to_int());
+      beta = static_cast<uint64_t>(g.beta.to_int());
+    } else {
+      alpha = g.alpha.to<Sum<T>>();
+      beta = g.beta.to<Sum<T>>();
+    }
+    plain = alpha == 1 && beta == 0;
+  }
+  void operator()(T* c, Sum<T> sum, int64_t j) const {
+    if (!plain) {
+      sum = static_cast<Sum<T>>(sum * alpha);
+      if (beta != 0) sum = static_cast<Sum<T>>(sum + beta * load(c));
+    }
+    if (bias) sum = static_cast<Sum<T>>(sum + load(bias + j));
+    *c = static_cast<T>(sum);
+  }
+};
+
+template <class T>
+Sum<T> strided_dot(const T* a, int64_t a_step, const T* b, int64_t b_step, int64_t k) {
+  Sum<T> s = 0;
+  if (a_step == 1 && b_step == 1) {
+#pragma omp simd reduction(+ : s)
+    for (int64_t p = 0; p < k; ++p) s += load(a + p) * load(b + p);
+  } else {
+    for (int64_t p = 0; p < k; ++p) s += load(a + p * a_step) * load(b + p * b_step);
+  }
+  return s;
+}
+
+/// Plain loops over rows [begin, end) of one product. A block of a row of C is summed over k before it is stored.
+template <class T>
+void plain_rows(const Gemm& g, const T* a, const T* b, T* c, int64_t begin, int64_t end) {
+  const Finish<T> finish(g);
+  constexpr int64_t kBlock = 128;
+  Sum<T> sums[kBlock];
+  for (int64_t i = begin; i < end; ++i) {
+    const T* row = a + i * g.a.row;
+    T* out = c + i * g.c_row;
+    if (g.b.col != 1 || g.n == 1) {
+      for (int64_t j = 0; j < g.n; ++j)
+        finish(out + j, strided_dot(row, g.a.col, b + j * g.b.col, g.b.row, g.k), j);
+      continue;
+    }
+    for (int64_t j0 = 0; j0 < g.n; j0 += kBlock) {
+      const int64_t width = std::min(kBlock, g.n - j0);
+      for (int64_t j = 0; j < width; ++j) sums[j] = 0;
+      for (int64_t p = 0; p < g.k; ++p) {
+        const Sum<T> x = load(row + p * g.a.col);
+        const T* y = b + p * g.b.row + j0;
+#pragma omp simd
+        for (int64_t j = 0; j < width; ++j) sums[j] += x * load(y + j);
+      }
+      for (int64_t j = 0; j < width; ++j) finish(out + j0 + j, sums[j], j0 + j);
+    }
+  }
+}
+
+template <class T>
+void plain(const Gemm& g) {
+  const int64_t row_work = std::max<int64_t>(1, g.n * std::max<int64_t>(g.k, 1));
+  parallel_for(g.batch * g.m, 1 + kParallelWork / row_work, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t batch = begin / g.m, row = begin % g.m, stop = std::min(g.m, row + end - begin);
+      plain_rows(g, static_cast<const T*>(g.a.data) + batch * g.a.batch,
+                 static_cast<const T*>(g.b.data) + batch * g.b.batch, static_cast<T*>(g.c) + batch * g.c_batch, row,
+                 stop);
+      begin += stop - row;
+    }
+  });
+}
+
+// ---- matrix times vector
+
+/// y[i] = sum over p of a[i, p] * x[p], for `rows` rows.
+struct MatVec {
+  int64_t rows, k, row, col, x_step, y_step;
+};
+
+/// The columns of the matrix lie along memory's rows: sums for a block of rows together, over all of k.
+template <class T>
+void matvec_by_columns(const MatVec& v, const Finish<T>& finish, bool bias_by_row, const T* a, const T* x, T* y,
+                       int64_t begin, int64_t end) {
+  constexpr int64_t kBlock = 512;
+  Sum<T> sums[kBlock];
+  for (int64_t i0 = begin; i0 < end; i0 += kBlock) {
+    const int64_t width = std::min(kBlock, end - i0);
+    for (int64_t i = 0; i < width; ++i) sums[i] = 0;
+    int64_t p = 0;
+    for (; p + 4 <= v.k; p += 4) {
+      const T* q = a + i0 + p * v.col;
+      const Sum<T> x0 = load(x + p * v.x_step), x1 = load(x + (p + 1) * v.x_step), x2 = load(x + (p + 2) * v.x_step),
+                   x3 = load(x + (p + 3) * v.x_step);
+#pragma omp simd
+      for (int64_t i = 0; i < width; ++i) {
+        Sum<T> s = sums[i] + x0 * load(q + i);
+        s += x1 * load(q + v.col + i);
+        s += x2 * load(q + 2 * v.col + i);
+        sums[i] = s + x3 * load(q + 3 * v.col + i);
+      }
+    }
+    for (; p < v.k; ++p) {
+      const T* q = a + i0 + p * v.col;
+      const Sum<T> x0 = load(x + p * v.x_step);
+#pragma omp simd
+      for (int64_t i = 0; i < width; ++i) sums[i] += x0 * load(q + i);
+    }
+    for (int64_t i = 0; i < width; ++i) finish(y + (i0 + i) * v.y_step, sums[i], bias_by_row ? i0 + i : 0);
+  }
+}
+
+/// A single long dot product: partial sums of fixed length, added in order.
+template <class T>
+Sum<T> long_dot(const T* a, int64_t a_step, const T* b, int64_t b_step, int64_t k) {
+  constexpr int64_t kPart = 1 << 15;
+  const int64_t parts = (k + kPart - 1) / kPart;
+  if (parts <= 1) return strided_dot(a, a_step, b, b_step, k);
+  std::vector<Sum<T>> sums(static_cast<size_t>(parts));
+  parallel_for(parts, 2, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      sums[i] = strided_dot(a + i * kPart * a_step, a_step, b + i * kPart * b_step, b_step,
+                            std::min(kPart, k - i * kPart));
+  });
+  Sum<T> s = 0;
+  for (Sum<T> part : sums) s += part;
+  return s;
+}
+
+template <class T>
+void matvec(const Gemm& g) {
+  const Finish<T> finish(g);
+  const bool column = g.n == 1;  // otherwise C is a row: the same product, transposed
+  const MatVec v = column ? MatVec{g.m, g.k, g.a.row, g.a.col, g.b.row, g.c_row}
+                          : MatVec{g.n, g.k, g.b.col, g.b.row, g.a.col, 1};
+  const T* a = static_cast<const T*>(column ? g.a.data : g.b.data);
+  const T* x = static_cast<const T*>(column ? g.b.data : g.a.data);
+  T* y = static_cast<T*>(g.c);
+  if (v.rows == 1) {
+    finish(y, long_dot(a, v.col, x, v.x_step, v.k), 0);
+    return;
+  }
+  parallel_for(v.rows, 1 + kParallelWork / std::max<int64_t>(v.k, 1), [&](int64_t begin, int64_t end) {
+    if (v.row == 1 && v.col != 1) {
+      matvec_by_columns(v, finish, !column, a, x, y, begin, end);
+      return;
+    }
+    for (int64_t i = begin; i < end; ++i)
+      finish(y + i * v.y_step, strided_dot(a + i * v.row, v.col, x, v.x_step, v.k), column ? 0 : i);
+  });
+}
+
+// ---- BLAS
+
+inline void blas_gemm(int ta, int tb, int m, int n, int k, float alpha, const float* a, int lda, const float* b,
+                      int ldb, float beta, float* c, int ldc) {
+  NORCH_BLAS(cblas_sgemm)(blas::row_major, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+inline void blas_gemm(int ta, int tb, int m, int n, int k, double alpha, const double* a, int lda, const double* b,
+                      int ldb, double beta, double* c, int ldc) {
+  NORCH_BLAS(cblas_dgemm)(blas::row_major, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+/// How BLAS is told of a matrix: whether transposed, and the distance between its rows (or columns).
+struct BlasLayout {
+  int flag = blas::no_trans;
+  int64_t ld = -1;
+  bool ok() const { return ld > 0 && ld <= INT_MAX; }
+};
+
+BlasLayout blas_layout(const MatrixRef& x, int64_t rows, int64_t cols) {
+  if ((x.col == 1 || cols == 1) && (x.row >= cols || rows == 1))
+    return {blas::no_trans, rows == 1 ? cols : x.row};
+  if ((x.row == 1 || rows == 1) && (x.col >= rows || cols == 1)) return {blas::trans, cols == 1 ? rows : x.col};
+  return {};
+}
+
+int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
+
+/// The size of the tiles of C that are computed by one BLAS call each. Measured with OpenBLAS: tiles below a million
+/// multiply-adds take its unpacked kernels, which are the fastest for small products; large products want few tiles,
+/// because each packs its own copy of its rows and columns.
+void choose_tile(int64_t m, int64_t n, int64_t k, int64_t& tile_m, int64_t& tile_n) {
+  const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  tile_m = m;
+  tile_n = n;
+  if (work <= static_cast<double>(kParallelWork)) return;
+  if (work <= 0x1p24 && k <= 960) {
+    tile_m = k <= 240 ? 32 : 16;
+    tile_n = k <= 240 ? 128 : 64;
+    return;
+  }
+  const int tiles = work < 0x1p32 ? 4 : work < 0x1p35 ? 8 : work < 0x1p38 ? 16 : 32;
+  double best = 0;
+  for (int gm = 1; gm <= tiles; gm *= 2) {
+    const int gn = tiles / gm;
+    const int64_t tm = std::max<int64_t>(16, round_up((m + gm - 1) / gm, 16));
+    const int64_t tn = std::max<int64_t>(32, round_up((n + gn - 1) / gn, 32));
+    const double count = static_cast<double>((m + tm - 1) / tm) * static_cast<double>((n + tn - 1) / tn);
+    // What is packed in all, and a price for every tile short of the number wanted.
+    const double cost = (gm * static_cast<double>(n) + 2.5 * gn * static_cast<double>(m)) * (1 + tiles - count);
+    if (best != 0 && cost >= best) continue;
+    best = cost;
+    tile_m = tm;
+    tile_n = tn;
+  }
+}
+
+template <class T>
+bool blas_way(const Gemm& g) {
+  const BlasLayout a = blas_layout(g.a, g.m, g.k), b = blas_layout(g.b, g.k, g.n);
+  const int64_t ldc = g.m == 1 ? g.n : g.c_row;
+  if (!a.ok() || !b.ok() || ldc > INT_MAX || ldc < g.n || g.k > INT_MAX) return false;
+  int64_t tile_m, tile_n;
+  choose_tile(g.m, g.n, g.k, tile_m, tile_n);
+  tile_m = std::min<int64_t>(tile_m, INT_MAX / 2);
+  tile_n = std::min<int64_t>(tile_n, INT_MAX / 2);
+  const int64_t down = (g.m + tile_m - 1) / tile_m, across = (g.n + tile_n - 1) / tile_n;
+  const T alpha = g.alpha.to<T>();
+  const T* bias = static_cast<const T*>(g.bias);
+  const T beta = bias ? T(1) : g.beta.to<T>();
+  const int64_t tile_work = std::max<int64_t>(1, std::min(tile_m, g.m) * std::min(tile_n, g.n) * g.k);
+  const int64_t grain = std::max<int64_t>(1, kParallelWork / tile_work);
+  parallel_for(g.batch * down * across, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const int64_t batch = t / (down * across), i = t / across % down * tile_m, j = t % across * tile_n;
+      const int64_t rows = std::min(tile_m, g.m - i), cols = std::min(tile_n, g.n - j);
+      T* c = static_cast<T*>(g.c) + batch * g.c_batch + i * g.c_row + j;
+      if (bias)
+        for (int64_t r = 0; r < rows; ++r) std::copy(bias + j, bias + j + cols, c + r * g.c_row);
+      blas_gemm(a.flag, b.flag, static_cast<int>(rows), static_cast<int>(cols), static_cast<int>(g.k), alpha,
+                static_cast<const T*>(g.a.data) + batch * g.a.batch + i * g.a.row, static_cast<int>(a.ld),
+                static_cast<const T*>(g.b.data) + batch * g.b.batch + j * g.b.col, static_cast<int>(b.ld), beta, c,
+                static_cast<int>(ldc));
+    }
+  });
+  return true;
+}
+
+// ---- 16-bit floats
+
+/// A float copy of an operand, laid out along its memory: same strides in spirit (transposed stays transposed).
+template <class T>
+Tensor to_float(MatrixRef& x, int64_t batch, int64_t rows, int64_t cols) {
+  const bool flip = x.row < x.col;
+  const int64_t outer = flip ? cols : rows, inner = flip ? rows : cols;
+  const int64_t outer_step = flip ? x.col : x.row, inner_step = flip ? x.row : x.col;
+  const int64_t matrices = x.batch == 0 ? 1 : batch;
+  Tensor out = new_tensor({matrices, outer, inner}, DType::Float32, kCPU);
+  const T* src = static_cast<const T*>(x.data);
+  float* dst = static_cast<float*>(out.data_ptr());
+  parallel_for(matrices * outer, 1 + 32768 / (inner + 1), [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const T* p = src + r / outer * x.batch + r % outer * outer_step;
+      float* q = dst + r * inner;
+      if (inner_step == 1) {
+#pragma omp simd
+        for (int64_t i = 0; i < inner; ++i) q[i] = static_cast<float>(p[i]);
+      } else {
+        for (int64_t i = 0; i < inner; ++i) q[i] = static_cast<float>(p[i * inner_step]);
+      }
+    }
+  });
+  x = {dst, flip ? 1 : inner, flip ? inner : 1, matrices == 1 ? 0 : outer * inner};
+  return out;
+}
+
+template <class T>
+void by_way_of_float(const Gemm& g) {
+  Gemm f = g;
+  f.dtype = DType::Float32;
+  f.bias = nullptr;
+  f.alpha = 1;
+  f.beta = 0;
+  const Tensor a = to_float<T>(f.a, g.batch, g.m, g.k), b = to_float<T>(f.b, g.batch, g.k, g.n);
+  const Tensor c = new_tensor({g.batch, g.m, g.n}, DType::Float32, kCPU);
+  f.c = c.data_ptr();
+  f.c_row = g.n;
+  f.c_batch = g.m * g.n;
+  if (!blas_way<float>(f)) plain<float>(f);
+  const Finish<T> finish(g);
+  const float* sums = static_cast<const float*>(c.data_ptr());
+  parallel_for(g.batch * g.m, 1 + 32768 / g.n, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      T* out = static_cast<T*>(g.c) + r / g.m * g.c_batch + r % g.m * g.c_row;
+      const float* s = sums + r * g.n;
+      if (finish.plain && !finish.bias) {
+#pragma omp simd
+        for (int64_t j = 0; j < g.n; ++j) out[j] = static_cast<T>(s[j]);
+      } else {
+        for (int64_t j = 0; j < g.n; ++j) finish(out + j, s[j], j);
+      }
+    }
+  });
+}
+
+}  // namespace
+
+void gemm(const Gemm& g) {
+  if (g.batch == 0 || g.m == 0 || g.n == 0) return;
+  visit_all(g.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<T, bool>) {
+      NORCH_RAISE(NotImplementedError, "matmul: not implemented for bool; convert to an integer dtype");
+    } else {
+      const double work = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
+      if (std::is_integral_v<T> || g.k == 0 || work <= 768) return plain<T>(g);
+      if (g.batch == 1 && (g.m == 1 || g.n == 1)) return matvec<T>(g);
+      if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
+        if (!blas_way<T>(g)) plain<T>(g);
+      } else if constexpr (is_floating_point(dtype_of<T>)) {
+        by_way_of_float<T>(g);
+      }
+    }
+  });
+}
+
+}  // namespace norch::kernels::cpu::NORCH_ISA

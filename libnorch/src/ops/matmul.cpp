@@ -179,15 +179,6 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return reshape(out, batch);
 }
 
-Tensor inner(const Tensor& a, const Tensor& b) {
-  if (a.dim() == 0 || b.dim() == 0) return mul(a, b);
-  const Ints sa = a.sizes(), sb = b.sizes();
-  NORCH_CHECK(sa.back() == sb.back(), "inner: inner() the last dimension must match on both input tensors but got ",
-              "shapes ", sa, " and ", sb);
-  if (a.dim() == 1 && b.dim() == 1) return dot(a, b);
-  return tensordot(a, b, {-1}, {-1});
-}
-
 Tensor outer(const Tensor& a, const Tensor& b) {
   NORCH_CHECK(a.dim() == 1, "outer: Expected 1-D argument self, but got ", a.dim(), "-D");
   NORCH_CHECK(b.dim() == 1, "outer: Expected 1-D argument vec2, but got ", b.dim(), "-D");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "norch/autograd.h"
+#include "norch/cuda.h"
 #include "norch/device.h"
 #include "norch/dtype.h"
 #include "norch/error.h"

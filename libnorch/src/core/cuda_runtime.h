@@ -1,23 +1,15 @@
-// What the core asks of CUDA. With CUDA compiled in, kernels/cuda/ implements it; otherwise the inline answers below
-// say that this build has none.
+// What the core asks of CUDA beyond the public header. With CUDA compiled in, kernels/cuda/ implements both; otherwise
+// the inline answers below and core/cuda_absent.cpp say that this build has none.
 #pragma once
 
-#include <cstddef>
-#include <string>
-
-#include "norch/error.h"
+#include "norch/cuda.h"
 
 namespace norch::cuda {
 
 #if NORCH_WITH_CUDA
-/// Number of usable GPUs; 0 without a driver. Never throws.
-int device_count() noexcept;
-/// Why device_count() is 0, as a sentence for the user.
-std::string why_unavailable();
-int current_device();
 /// Makes `device` current and returns the one that was. Cheap when nothing changes.
 int swap_device(int device);
-/// Device memory from the stream-ordered pool of `device`. \throws OutOfMemoryError.
+/// Device memory in the order of the current stream of `device`; null for 0 bytes. \throws OutOfMemoryError.
 void* allocate(size_t nbytes, int device);
 void deallocate(void* p, size_t nbytes, int device) noexcept;
 /// Copies between host and device or on one device, in order with the current stream of `device`. A copy to the host
@@ -29,11 +21,6 @@ void copy_peer(void* dst, int dst_device, const void* src, int src_device, size_
 [[noreturn]] inline void no_cuda() {
   NORCH_RAISE(Error, "this build of norch has no CUDA: rebuild with -DNORCH_CUDA=ON (needs the CUDA toolkit)");
 }
-inline int device_count() noexcept { return 0; }
-inline std::string why_unavailable() {
-  return "this build of norch has no CUDA: rebuild with -DNORCH_CUDA=ON (needs the CUDA toolkit)";
-}
-inline int current_device() { no_cuda(); }
 inline int swap_device(int) { no_cuda(); }
 inline void* allocate(size_t, int) { no_cuda(); }
 inline void deallocate(void*, size_t, int) noexcept {}

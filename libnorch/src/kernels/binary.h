@@ -34,6 +34,12 @@ struct Sub {
     return static_cast<T>(a - b);
   }
 };
+/// Add with a factor on b.
+template <class T>
+struct AddScaled {
+  T alpha;
+  NORCH_HD T operator()(T a, T b) const { return static_cast<T>(a + alpha * b); }
+};
 struct Mul {
   template <class T>
   NORCH_HD T operator()(T a, T b) const {

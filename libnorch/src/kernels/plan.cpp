@@ -86,6 +86,7 @@ Plan make_plan(TensorRefs outputs, TensorRefs inputs) {
     const TensorImpl& t = *operands[k]->impl();
     p.data[k] = t.data();
     p.dtype[k] = t.dtype;
+    if (t.device.is_cpu() && first.device.is_cuda()) p.immediates |= 1u << k;
     plain &= t.contiguous && (t.numel == 1 || t.sizes == first.sizes);
   }
   if (p.numel == 0) return p;

@@ -5,6 +5,7 @@
 #include "core/factory.h"
 #include "kernels/binary.h"
 #include "norch/ops/copy.h"
+#include "ops/operand.h"
 
 namespace norch {
 
@@ -46,7 +47,7 @@ Tensor run(const char* name, BinaryOp op, const Tensor& a, const Tensor& b, DTyp
   const Device device = common_device(name, a, b);
   const DType type = kernels::is_comparison(op) ? DType::Bool : compute;
   autograd::NoGrad off;
-  const Tensor x = a.to(device, compute), y = b.to(device, compute);
+  const Tensor x = as_operand(a, device, compute), y = as_operand(b, device, compute);
   if (!out.defined()) {
     out = a.sizes() == b.sizes() ? new_tensor(a.sizes(), type, device)
                                  : new_tensor(broadcast_shapes(a.sizes(), b.sizes(), name), type, device);

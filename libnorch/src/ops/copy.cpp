@@ -35,6 +35,11 @@ void copy_into(const Tensor& dst, const Tensor& src) {
     kernels::copy(dst.device(), make_plan({dst}, {src}));
     return;
   }
+  if (src.is_cpu() && src.numel() == 1) {
+    // One number is an argument of a kernel, not a transfer.
+    kernels::fill(dst.device(), make_plan({dst}, {}), scalar_from_bytes(src.data_ptr(), src.dtype()));
+    return;
+  }
   // Across devices only whole blocks of bytes travel: cast and compact on the source's side, spread on the other.
   Tensor packed = src;
   if (src.dtype() != dst.dtype() || !src.is_contiguous()) {

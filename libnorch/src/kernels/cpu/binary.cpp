@@ -43,12 +43,6 @@ void comparison(const Plan& plan, const F& f) {
   visit_all(plan.dtype[1], [&](auto tag) { for_each(plan, loop<typename decltype(tag)::type, bool, F>, &f); });
 }
 
-template <class T>
-struct AddScaled {
-  T alpha;
-  T operator()(T a, T b) const { return static_cast<T>(a + alpha * b); }
-};
-
 }  // namespace
 
 void binary(BinaryOp op, const Plan& plan, const Scalar& alpha) {

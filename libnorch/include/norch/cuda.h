@@ -1,0 +1,158 @@
+// CUDA GPUs: what there is, which one is current, its memory, streams and events.
+//
+// Work on a GPU is asynchronous: an op returns when its kernels are queued on the current stream. Only reading a value
+// (item, a copy to the CPU) and the functions named synchronize wait. The current device and, per device, the current
+// stream belong to the calling thread.
+//
+// Every function taking `device` means the current one by -1, and raises norch::Error where there is no such GPU. In a
+// build without CUDA, or on a machine without a driver, device_count() is 0 and everything else raises, saying why.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "norch/tensor.h"
+
+struct CUstream_st;
+struct CUevent_st;
+
+namespace norch::cuda {
+
+// ---- devices
+
+/// Number of usable GPUs; 0 without a driver. Never throws.
+NORCH_API int device_count() noexcept;
+inline bool is_available() noexcept { return device_count() > 0; }
+/// Why device_count() is 0, as a sentence for the user; empty if it is not.
+NORCH_API std::string why_unavailable();
+NORCH_API int current_device();
+/// Makes `device` the one that "cuda" means on this thread.
+NORCH_API void set_device(int device);
+/// Waits for all work on the device. \throws IndexError if a kernel met an index out of range since the last check.
+NORCH_API void synchronize(int device = -1);
+
+struct DeviceProperties {
+  std::string name;
+  int major = 0, minor = 0;  // compute capability
+  size_t total_memory = 0;   // bytes
+  int multi_processor_count = 0;
+  int max_threads_per_multi_processor = 0;
+  size_t l2_cache_size = 0;            // bytes
+  size_t shared_memory_per_block = 0;  // bytes, opted in
+};
+NORCH_API DeviceProperties get_device_properties(int device = -1);
+
+// ---- memory
+// norch keeps freed blocks for reuse, so `reserved` (held from the driver) is at least `allocated` (in tensors). Both
+// count whole blocks, whose sizes are rounded up.
+
+NORCH_API size_t memory_allocated(int device = -1);
+NORCH_API size_t max_memory_allocated(int device = -1);
+NORCH_API size_t memory_reserved(int device = -1);
+NORCH_API size_t max_memory_reserved(int device = -1);
+/// Starts the maxima anew from the present values.
+NORCH_API void reset_peak_memory_stats(int device = -1);
+/// Gives all unused blocks of every device back to the driver; waits for the devices. Does nothing where CUDA has not
+/// been used.
+NORCH_API void empty_cache();
+struct MemoryInfo {
+  size_t free = 0, total = 0;  // bytes on the device, all processes counted
+};
+NORCH_API MemoryInfo mem_get_info(int device = -1);
+
+// ---- streams
+
+/// A queue of work on a device: work on one stream runs in order, work on different streams may overlap. The default
+/// stream is CUDA's own (legacy) default stream, so work of other libraries on it is in order with norch's. New
+/// streams do not wait for it, nor it for them: use wait_stream or events.
+///
+/// Memory belongs to the stream that was current when its tensor was made, and is reused in the order of that stream
+/// once the tensor is gone. A tensor used on another stream must either be freed while that stream is current or be
+/// handed to record_stream: then its memory waits for the work queued there.
+///
+/// A Stream is a handle; copies name the same queue. The queues are taken in turn from a fixed set and live on.
+class NORCH_API Stream {
+ public:
+  /// A stream of `device` other than the default one; priority -1 is served before 0.
+  explicit Stream(int device = -1, int priority = 0);
+  /// Names a queue that another library made. It must outlive all tensors made on it.
+  static Stream external(CUstream_st* handle, int device);
+  static Stream default_stream(int device = -1);
+
+  int device() const { return device_; }
+  CUstream_st* handle() const { return handle_; }
+  operator CUstream_st*() const { return handle_; }
+  /// Whether all work queued so far is done.
+  bool query() const;
+  /// Waits on the host for all work queued so far. \throws IndexError as synchronize().
+  void synchronize() const;
+  /// Work queued here from now on waits for what `other` has queued so far.
+  void wait_stream(const Stream& other) const;
+
+ private:
+  struct Raw {};
+  Stream(Raw, CUstream_st* handle, int device) : handle_(handle), device_(device) {}
+  friend NORCH_API Stream current_stream(int device);
+  CUstream_st* handle_;
+  int device_;
+};
+inline bool operator==(const Stream& a, const Stream& b) {
+  return a.device() == b.device() && a.handle() == b.handle();
+}
+inline bool operator!=(const Stream& a, const Stream& b) { return !(a == b); }
+
+NORCH_API Stream current_stream(int device = -1);
+/// Makes `stream` current for its device on this thread (the current device stays).
+NORCH_API void set_stream(const Stream& stream);
+/// Makes a stream, and its device, current for a scope.
+class NORCH_API StreamGuard {
+ public:
+  explicit StreamGuard(const Stream& stream);
+  ~StreamGuard();
+  StreamGuard(const StreamGuard&) = delete;
+  StreamGuard& operator=(const StreamGuard&) = delete;
+
+ private:
+  int device_;
+  Stream previous_;
+};
+/// The memory of `t` is not reused before the work that `stream` has queued when `t` is freed.
+NORCH_API void record_stream(const Tensor& t, const Stream& stream);
+
+/// A mark in a stream, made at the first record().
+class NORCH_API Event {
+ public:
+  explicit Event(bool enable_timing = false, bool blocking = false) : timing_(enable_timing), blocking_(blocking) {}
+  ~Event();
+  Event(Event&& o) noexcept;
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  /// Marks the end of what the stream has queued so far.
+  void record(const Stream& stream);
+  void record() { record(current_stream()); }
+  /// Work queued on the stream from now on waits for the mark; without a mark, for nothing.
+  void wait(const Stream& stream) const;
+  void wait() const { wait(current_stream()); }
+  /// Whether the work before the mark is done; true without a mark.
+  bool query() const;
+  /// Waits on the host for the mark. \throws IndexError as synchronize().
+  void synchronize() const;
+  /// Milliseconds from this mark to that of `end`. \throws Error unless both have timing, a mark, and are done.
+  double elapsed_time(const Event& end) const;
+  CUevent_st* handle() const { return handle_; }
+  int device() const { return device_; }
+
+ private:
+  CUevent_st* handle_ = nullptr;
+  int device_ = -1;
+  bool timing_, blocking_;
+};
+
+// ---- libraries
+
+/// A folder to look for NVIDIA's libraries in (cuBLASLt, cuDNN, NCCL), before the system's own places. Libraries are
+/// opened when first used.
+NORCH_API void add_library_dir(const std::string& folder);
+
+}  // namespace norch::cuda

@@ -1,0 +1,48 @@
+// The public CUDA functions of a build without CUDA.
+#if !NORCH_WITH_CUDA
+
+#include "core/cuda_runtime.h"
+
+namespace norch::cuda {
+
+int device_count() noexcept { return 0; }
+std::string why_unavailable() {
+  return "this build of norch has no CUDA: rebuild with -DNORCH_CUDA=ON (needs the CUDA toolkit)";
+}
+int current_device() { no_cuda(); }
+void set_device(int) { no_cuda(); }
+void synchronize(int) { no_cuda(); }
+DeviceProperties get_device_properties(int) { no_cuda(); }
+size_t memory_allocated(int) { no_cuda(); }
+size_t max_memory_allocated(int) { no_cuda(); }
+size_t memory_reserved(int) { no_cuda(); }
+size_t max_memory_reserved(int) { no_cuda(); }
+void reset_peak_memory_stats(int) { no_cuda(); }
+void empty_cache() {}
+MemoryInfo mem_get_info(int) { no_cuda(); }
+
+Stream::Stream(int, int) { no_cuda(); }
+Stream Stream::external(CUstream_st*, int) { no_cuda(); }
+Stream Stream::default_stream(int) { no_cuda(); }
+bool Stream::query() const { no_cuda(); }
+void Stream::synchronize() const { no_cuda(); }
+void Stream::wait_stream(const Stream&) const { no_cuda(); }
+Stream current_stream(int) { no_cuda(); }
+void set_stream(const Stream&) { no_cuda(); }
+StreamGuard::StreamGuard(const Stream& stream) : device_(-1), previous_(stream) { no_cuda(); }
+StreamGuard::~StreamGuard() = default;
+void record_stream(const Tensor&, const Stream&) { no_cuda(); }
+
+Event::~Event() = default;
+Event::Event(Event&& o) noexcept : timing_(o.timing_), blocking_(o.blocking_) {}
+void Event::record(const Stream&) { no_cuda(); }
+void Event::wait(const Stream&) const { no_cuda(); }
+bool Event::query() const { no_cuda(); }
+void Event::synchronize() const { no_cuda(); }
+double Event::elapsed_time(const Event&) const { no_cuda(); }
+
+void add_library_dir(const std::string&) {}
+
+}  // namespace norch::cuda
+
+#endif

@@ -92,7 +92,14 @@ void bind_tensor_type(nb::module_& m);
 void bind_value_types(nb::module_& m);
 void bind_autograd(Binder& b);
 void bind_basic_ops(Binder& b);
+void bind_interop(Binder& b);
+void bind_function(Binder& b);
 
+/// Shows the garbage collector what the tensor's hooks refer to.
+int visit_hooks(const Tensor& t, visitproc visit, void* arg);
+/// The buffer protocol of the Tensor type.
+int get_buffer(PyObject* self, Py_buffer* view, int flags);
+void release_buffer(PyObject* self, Py_buffer* view);
 /// Number protocol, comparisons and subscripts of the Tensor type: slots for PyType_Spec, ended by {0, nullptr}.
 extern PyType_Slot number_slots[];
 

@@ -83,6 +83,8 @@ Tensor stack_parts(const TensorList& parts) {
   return out;
 }
 
+}  // namespace
+
 DType dtype_of_format(const char* format, Py_ssize_t size) {
   const char c = format ? format[std::strspn(format, "@=<")] : 'B';
   if (c == '?') return kBool;
@@ -94,8 +96,6 @@ DType dtype_of_format(const char* format, Py_ssize_t size) {
   NORCH_RAISE(TypeError, "can't convert an array of format '", format ? format : "", "'. The only supported types are: "
               "float64, float32, float16, int64, int32, int16, int8, uint8, and bool.");
 }
-
-}  // namespace
 
 Tensor tensor_from_array(nb::handle array) {
   Py_buffer view;

@@ -36,4 +36,6 @@ NB_MODULE(_C, m) {
   Binder b(m);
   bind_autograd(b);
   bind_basic_ops(b);
+  bind_interop(b);
+  bind_function(b);
 }

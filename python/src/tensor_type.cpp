@@ -63,11 +63,18 @@ void release_object(void* py_object) {
 int tensor_traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(as_object(self)->dict);
   Py_VISIT(Py_TYPE(self));
-  return 0;
+  // Hooks are part of this object's garbage only if nobody else holds the tensor.
+  const TensorImpl* impl = as_object(self)->impl;
+  return impl && impl->use_count() == 1 ? visit_hooks(Tensor(Ref<TensorImpl>(as_object(self)->impl)), visit, arg) : 0;
 }
 
 int tensor_clear(PyObject* self) {
   Py_CLEAR(as_object(self)->dict);
+  TensorImpl* impl = as_object(self)->impl;
+  if (impl && impl->meta && impl->use_count() == 1) {
+    impl->meta->leaf_hooks.clear();
+    impl->meta->post_accumulate_hooks.clear();
+  }
   return 0;
 }
 
@@ -253,6 +260,8 @@ PyTypeObject* make_type(const char* name, const char* doc, newfunc make, PyTypeO
   if (!base) {
     slots.push_back({Py_tp_getset, attributes});
     slots.push_back({Py_tp_members, members});
+    slots.push_back({Py_bf_getbuffer, reinterpret_cast<void*>(get_buffer)});
+    slots.push_back({Py_bf_releasebuffer, reinterpret_cast<void*>(release_buffer)});
     slots.push_back({Py_tp_hash, reinterpret_cast<void*>(_Py_HashPointer)});
     for (const PyType_Slot* s = number_slots; s->slot; ++s) slots.push_back(*s);
   }

@@ -66,6 +66,8 @@ PyObject* guarded(F&& f) noexcept {
 Tensor tensor_from_python(nb::handle data, std::optional<DType> dtype, Device device);
 /// A copy of an object with the buffer protocol (NumPy arrays and scalars). \throws TypeError for other element types.
 Tensor tensor_from_array(nb::handle array);
+/// The dtype of a buffer-protocol format of native byte order. \throws TypeError for formats norch lacks.
+DType dtype_of_format(const char* format, Py_ssize_t size);
 /// A Python number as an operand, a tensor as itself; an undefined tensor for anything else.
 Tensor operand_from_python(PyObject* o);
 bool scalar_from_python(PyObject* o, Scalar& out) noexcept;

@@ -32,7 +32,7 @@ struct OutputMeta {
 };
 
 /// What a backward closure sees: the gradients of its op's outputs, and where to put those of its inputs.
-class Backward {
+class NORCH_API Backward {
  public:
   Backward(Node& node, SmallVector<Tensor, 2>& grads, SmallVector<Tensor, 4>& results, uint64_t needs)
       : node_(node), grads_(grads), results_(results), needs_(needs) {}

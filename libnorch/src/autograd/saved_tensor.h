@@ -16,8 +16,8 @@ class NORCH_API SavedTensor {
   Tensor unpack(const Node& node) const;
 
  private:
-  friend SavedTensor save(const Tensor&);
-  friend SavedTensor save_output(const Tensor&, uint32_t);
+  friend NORCH_API SavedTensor save(const Tensor&);
+  friend NORCH_API SavedTensor save_output(const Tensor&, uint32_t);
   Tensor tensor_;
   uint32_t version_ = 0;
   uint32_t output_nr_ = 0;
@@ -25,8 +25,8 @@ class NORCH_API SavedTensor {
 };
 
 /// Saves an input of the op being recorded; an undefined tensor stays undefined.
-SavedTensor save(const Tensor& t);
+NORCH_API SavedTensor save(const Tensor& t);
 /// Saves output `output_nr` of the op being recorded.
-SavedTensor save_output(const Tensor& t, uint32_t output_nr = 0);
+NORCH_API SavedTensor save_output(const Tensor& t, uint32_t output_nr = 0);
 
 }  // namespace norch::autograd

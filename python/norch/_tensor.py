@@ -1,0 +1,234 @@
+"""The parts of Tensor that are plain Python: text, copies, pickling, NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from norch import _C
+from norch._C import Tensor
+
+
+def _repr(self: Tensor) -> str:
+    return self._to_string()
+
+
+def _parameter_repr(self: _C.Parameter) -> str:
+    return "Parameter containing:\n" + self._to_string()
+
+
+def _format(self: Tensor, spec: str) -> str:
+    if self.dim() == 0:
+        return format(self.item(), spec)
+    return object.__format__(self, spec)
+
+
+def _iter(self: Tensor):
+    if self.dim() == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(self.unbind(0))
+
+
+def _reversed(self: Tensor) -> Tensor:
+    return self if self.dim() == 0 else self.flip(0)
+
+
+def _contains(self: Tensor, element: Any) -> bool:
+    if isinstance(element, (Tensor, int, float, bool)):
+        return bool((self == element).any().item())
+    raise RuntimeError(
+        f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+    )
+
+
+def _numpy(self: Tensor, *, force: bool = False):
+    """numpy(*, force=False) -> numpy.ndarray
+
+    An array on this tensor's memory. With `force`, a copy where that is not possible: on the GPU, or with
+    requires_grad."""
+    import numpy
+
+    return numpy.asarray(self.detach().cpu() if force else self)
+
+
+def _array(self: Tensor, dtype=None, copy=None):
+    import numpy
+
+    return numpy.array(self.numpy(), dtype=dtype, copy=bool(copy)) if copy else numpy.asarray(self.numpy(), dtype=dtype)
+
+
+def _rebuild(kind: type, data: bytes, dtype, shape, requires_grad: bool, device: str, state: dict | None):
+    """What a pickled tensor is rebuilt with: the bytes of its elements in row-major order."""
+    flat = _C._from_bytes(data, dtype, shape)
+    tensor = flat if device == "cpu" else flat.to(device)
+    if issubclass(kind, _C.Parameter):
+        tensor = kind(tensor, requires_grad)
+    else:
+        if kind is not Tensor:
+            tensor = _C._as_subclass(tensor, kind)
+        tensor.requires_grad_(requires_grad)
+    if state:
+        tensor.__dict__.update(state)
+    return tensor
+
+
+def _reduce(self: Tensor, protocol):
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support pickling; detach() the tensor first"
+        )
+    state = dict(self.__dict__) or None
+    args = (type(self), self._to_bytes(), self.dtype, tuple(self.shape), self.requires_grad, str(self.device), state)
+    return _rebuild, args
+
+
+def _deepcopy(self: Tensor, memo: dict) -> Tensor:
+    if not self.is_leaf:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
+            "If you were attempting to deepcopy a module, this may be because of a norch.nn.utils.weight_norm usage."
+        )
+    if id(self) in memo:
+        return memo[id(self)]
+    import copy
+
+    data = self.detach().clone()
+    if isinstance(self, _C.Parameter):
+        result = type(self)(data, self.requires_grad)
+    else:
+        result = data if type(self) is Tensor else _C._as_subclass(data, type(self))
+        result.requires_grad_(self.requires_grad)
+    memo[id(self)] = result
+    if self.grad is not None:
+        result.grad = copy.deepcopy(self.grad, memo)
+    if self.__dict__:
+        result.__dict__.update(copy.deepcopy(self.__dict__, memo))
+    return result
+
+
+def _copy(self: Tensor) -> Tensor:
+    """copy.copy: another tensor object on the same memory."""
+    if isinstance(self, _C.Parameter):
+        result = type(self)(self.detach(), self.requires_grad)
+    else:
+        result = self.detach() if type(self) is Tensor else _C._as_subclass(self.detach(), type(self))
+        result.requires_grad_(self.requires_grad)
+    result.__dict__.update(self.__dict__)
+    return result
+
+
+def _type(self: Tensor, dtype=None, non_blocking: bool = False):
+    """type(dtype=None) -> str or Tensor
+
+    The name of the tensor's type, or the tensor in another dtype."""
+    if dtype is None:
+        prefix = "norch.cuda." if self.is_cuda else "norch."
+        return prefix + _TYPE_NAMES[self.dtype]
+    if isinstance(dtype, str):
+        for known, name in _TYPE_NAMES.items():
+            if dtype in (f"norch.{name}", f"torch.{name}", str(known)):
+                return self.to(known)
+        raise ValueError(f"invalid type: '{dtype}'")
+    return self.to(dtype)
+
+
+_TYPE_NAMES = {
+    _C.bool: "BoolTensor",
+    _C.uint8: "ByteTensor",
+    _C.int8: "CharTensor",
+    _C.int16: "ShortTensor",
+    _C.int32: "IntTensor",
+    _C.int64: "LongTensor",
+    _C.float16: "HalfTensor",
+    _C.bfloat16: "BFloat16Tensor",
+    _C.float32: "FloatTensor",
+    _C.float64: "DoubleTensor",
+}
+
+
+class _HookHandle:
+    """Removes one hook of a tensor."""
+
+    def __init__(self, tensor: Tensor, id: int) -> None:
+        self._tensor, self._id = tensor, id
+
+    def remove(self) -> None:
+        if self._tensor is not None:
+            self._tensor._remove_hook(self._id)
+            self._tensor = None
+
+    def __enter__(self) -> "_HookHandle":
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.remove()
+
+
+def _register_hook(self: Tensor, hook) -> _HookHandle:
+    """register_hook(hook) -> handle
+
+    `hook(grad)` runs whenever the gradient of this tensor is computed; it may return a replacement."""
+    return _HookHandle(self, self._add_hook(hook))
+
+
+def _register_post_accumulate_grad_hook(self: Tensor, hook) -> _HookHandle:
+    """register_post_accumulate_grad_hook(hook) -> handle
+
+    `hook(tensor)` runs after a gradient was added to this leaf's .grad."""
+
+    def call(leaf: Tensor) -> None:
+        hook(leaf)
+
+    return _HookHandle(self, self._add_post_accumulate_hook(call))
+
+
+def is_tensor(obj: Any) -> bool:
+    """is_tensor(obj) -> bool"""
+    return isinstance(obj, Tensor)
+
+
+def as_tensor(data: Any, dtype=None, device=None) -> Tensor:
+    """as_tensor(data, dtype=None, device=None) -> Tensor
+
+    `data` as a tensor, without a copy where it is one already or a NumPy array of the right dtype on the CPU."""
+    if isinstance(data, Tensor):
+        return data.to(device=device, dtype=dtype)
+    if hasattr(data, "__array_interface__") and getattr(data, "ndim", 0) > 0:
+        return _C.from_numpy(data).to(device=device, dtype=dtype)
+    return _C.tensor(data, dtype=dtype, device=device)
+
+
+def set_printoptions(
+    precision=None, threshold=None, edgeitems=None, linewidth=None, profile=None, sci_mode=None
+) -> None:
+    """Sets how tensors are printed; what is None stays. `profile` is "default", "short" or "full"."""
+    options = list(_C._print_options())
+    if profile is not None:
+        profiles = {"default": (4, 1000, 3, 80), "short": (2, 1000, 2, 80), "full": (4, 2**62, 3, 80)}
+        options[:4] = profiles[profile]
+    for i, value in enumerate((precision, threshold, edgeitems, linewidth)):
+        if value is not None:
+            options[i] = 2**62 if value == float("inf") else int(value)
+    options[4] = sci_mode
+    _C._set_print_options(*options)
+
+
+for _name, _function in {
+    "__repr__": _repr,
+    "__str__": _repr,
+    "__format__": _format,
+    "__iter__": _iter,
+    "__reversed__": _reversed,
+    "__contains__": _contains,
+    "__array__": _array,
+    "__reduce_ex__": _reduce,
+    "__deepcopy__": _deepcopy,
+    "__copy__": _copy,
+    "numpy": _numpy,
+    "register_hook": _register_hook,
+    "register_post_accumulate_grad_hook": _register_post_accumulate_grad_hook,
+    "type": _type,
+}.items():
+    setattr(Tensor, _name, _function)
+# NumPy's operators leave the work to ours: array + tensor is a tensor.
+Tensor.__array_priority__ = 1000
+_C.Parameter.__repr__ = _C.Parameter.__str__ = _parameter_repr

@@ -1,0 +1,40 @@
+"""Automatic differentiation: backward, grad, modes, custom functions, checks."""
+
+from norch._C import _autograd
+from norch._C import _autograd as _impl
+from norch.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
+from norch.autograd.function import Function, FunctionCtx, once_differentiable
+from norch.autograd.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from norch.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
+from norch._C import Tensor as Variable
+
+__all__ = [
+    "Function",
+    "FunctionCtx",
+    "GradcheckError",
+    "Variable",
+    "backward",
+    "detect_anomaly",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "once_differentiable",
+    "set_detect_anomaly",
+    "set_grad_enabled",
+]
+
+backward = _impl.backward
+grad = _impl.grad
+Node = _autograd.Node

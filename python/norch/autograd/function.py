@@ -1,0 +1,134 @@
+"""autograd.Function: ops whose forward and backward are written in Python."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable
+
+from norch import _C
+from norch._C import Tensor
+from norch.autograd.grad_mode import no_grad
+
+_record = _C._autograd.record_function
+
+
+class FunctionCtx:
+    """What forward hands to backward: saved tensors, and any attributes that the function sets."""
+
+    _to_save: tuple | None = None
+    _dirty: tuple | None = None
+    _non_differentiable: tuple | None = None
+    _materialize_grads = True
+    _unpacked: tuple | None = None
+    needs_input_grad: tuple = ()
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        """Keeps inputs or outputs for backward, where they are `saved_tensors`."""
+        self._to_save = tensors
+
+    def mark_dirty(self, *tensors: Tensor) -> None:
+        """Tells that forward wrote to these inputs in place (and returns them)."""
+        self._dirty = tensors
+
+    def mark_non_differentiable(self, *tensors: Tensor) -> None:
+        """Tells that these outputs have no gradient."""
+        self._non_differentiable = tensors
+
+    def set_materialize_grads(self, value: bool) -> None:
+        """Whether backward gets zeros (the default) or None for outputs that nothing used."""
+        self._materialize_grads = value
+
+    @property
+    def saved_tensors(self) -> tuple:
+        if self._unpacked is None:
+            if self._to_save is not None:
+                return self._to_save
+            return ()
+        return self._unpacked
+
+    def _run_backward(self, cls: type, saved: tuple, grads: tuple) -> Any:
+        """Called by the graph: runs cls.backward with the saved tensors unpacked."""
+        self._unpacked = saved
+        try:
+            backward = cls.backward if cls.backward is not Function.backward else cls.vjp
+            return backward(self, *grads)
+        finally:
+            self._unpacked = None
+
+
+class Function:
+    """Base class of custom ops.
+
+    Subclasses define static methods `forward(ctx, *args)` (or `forward(*args)` with `setup_context(ctx, inputs,
+    output)`) and `backward(ctx, *grads)`, which returns one gradient, or None, per argument of forward. Call them as
+    `MyFunction.apply(*args)`."""
+
+    @staticmethod
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        raise NotImplementedError("setup_context is not implemented.")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+        )
+
+    @staticmethod
+    def vjp(ctx: Any, *grad_outputs: Any) -> Any:
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+        )
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Runs the op and records it."""
+        ctx = FunctionCtx()
+        ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
+        with no_grad():
+            if cls.setup_context is Function.setup_context:
+                output = cls.forward(ctx, *args)
+            else:
+                output = cls.forward(*args)
+                cls.setup_context(ctx, args, output)
+        single = not isinstance(output, (tuple, list))
+        outputs = (output,) if single else tuple(output)
+        if single and not isinstance(output, Tensor):
+            return output
+        recorded = _record(cls, ctx, cls.__name__ + "Backward", args, outputs)
+        # The graph keeps what is needed from here on; holding the outputs here would be a cycle.
+        ctx._to_save = ctx._dirty = ctx._non_differentiable = None
+        return recorded[0] if single else recorded
+
+
+def once_differentiable(backward: Callable) -> Callable:
+    """Marks a backward that is not itself differentiable: differentiating through it raises."""
+
+    @functools.wraps(backward)
+    def wrapped(ctx: Any, *grads: Any) -> Any:
+        with no_grad():
+            results = backward(ctx, *grads)
+        if not _C.is_grad_enabled():
+            return results
+        if not any(isinstance(g, Tensor) and g.requires_grad for g in grads):
+            return results
+        single = not isinstance(results, tuple)
+        marked = _Refuse.apply(*[g for g in grads if isinstance(g, Tensor)], (results,) if single else results)
+        return marked[0] if single else marked
+
+    return wrapped
+
+
+class _Refuse(Function):
+    """Passes gradients on and raises when they are differentiated."""
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        return tuple(r.detach() if isinstance(r, Tensor) else r for r in args[-1])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> Any:
+        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")

@@ -1,0 +1,166 @@
+"""Compares analytic gradients with finite differences."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Sequence
+
+import norch
+from norch._C import Tensor
+
+
+class GradcheckError(RuntimeError):
+    """The gradients differ."""
+
+
+def _tuple(x: Any) -> tuple:
+    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+
+
+def _differentiable_outputs(result: Any) -> list[Tensor]:
+    return [o for o in _tuple(result) if isinstance(o, Tensor) and o.requires_grad]
+
+
+def _float_outputs(result: Any) -> list[Tensor]:
+    return [o for o in _tuple(result) if isinstance(o, Tensor) and o.is_floating_point()]
+
+
+def _numeric_jacobians(function: Callable, inputs: tuple, x: Tensor, eps: float) -> list[list[list[float]]]:
+    """For each output, d(output element) / d(x element) by central differences, as rows over x's elements."""
+    flat = x.data.reshape(-1) if x.is_contiguous() else None
+    values = x.detach().reshape(-1).tolist()
+    rows: list[list[list[float]]] = []
+    for i in range(x.numel()):
+        sides = []
+        for sign in (1.0, -1.0):
+            if flat is not None:
+                flat[i] = values[i] + sign * eps
+                result = function(*inputs)
+            else:
+                moved = x.detach().clone()
+                moved.reshape(-1)[i] = values[i] + sign * eps
+                x.data.copy_(moved)
+                result = function(*inputs)
+            sides.append([o.detach().reshape(-1).tolist() for o in _float_outputs(result)])
+        if flat is not None:
+            flat[i] = values[i]
+        else:
+            back = x.detach().clone()
+            back.reshape(-1)[i] = values[i]
+            x.data.copy_(back)
+        rows.append([[(a - b) / (2 * eps) for a, b in zip(up, down)] for up, down in zip(*sides)])
+    return [[row[k] for row in rows] for k in range(len(rows[0]))] if rows else []
+
+
+def _close(a: float, n: float, atol: float, rtol: float) -> bool:
+    if a != a or n != n:
+        return a != a and n != n
+    return abs(a - n) <= atol + rtol * abs(n)
+
+
+def gradcheck(
+    func: Callable,
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    **_: Any,
+) -> bool:
+    """gradcheck(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3) -> bool
+
+    Whether the analytic gradients of `func` at `inputs` (float64 tensors that require grad) agree with central
+    differences of step `eps`: |analytic - numeric| <= atol + rtol * |numeric|. Raises GradcheckError if not, unless
+    `raise_exception` is false."""
+
+    def fail(text: str) -> bool:
+        if raise_exception:
+            raise GradcheckError(text)
+        return False
+
+    inputs = _tuple(inputs)
+    wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
+    if not wanted:
+        raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")
+    for x in wanted:
+        if x.dtype is not norch.float64:
+            import warnings
+
+            warnings.warn("gradcheck: an input is not of double precision; the check will likely fail", stacklevel=2)
+    outputs = _float_outputs(func(*inputs))
+    if not any(o.requires_grad for o in outputs):
+        return fail("gradcheck: none of the outputs require grad")
+    for which, x in enumerate(wanted):
+        with norch.no_grad():
+            numeric = _numeric_jacobians(func, inputs, x, eps)
+        outputs = _float_outputs(func(*inputs))
+        for k, out in enumerate(outputs):
+            if not out.requires_grad:
+                continue
+            for j in range(out.numel()):
+                seed = norch.zeros(out.numel(), dtype=out.dtype, device=out.device)
+                seed[j] = 1
+                seed = seed.reshape(out.shape)
+                (g,) = norch.autograd.grad(out, x, seed, retain_graph=True, allow_unused=True)
+                analytic = [0.0] * x.numel() if g is None else g.reshape(-1).tolist()
+                if g is not None and check_grad_dtypes and g.dtype is not x.dtype:
+                    return fail(f"gradcheck: the gradient of input {which} has dtype {g.dtype}, not {x.dtype}")
+                for i, a in enumerate(analytic):
+                    n = numeric[k][i][j]
+                    if not _close(a, n, atol, rtol):
+                        return fail(
+                            f"Jacobian mismatch for output {k} with respect to input {which}: d(output[{j}])/d(input[{i}]) "
+                            f"is {a} analytically, {n} numerically"
+                        )
+                if nondet_tol == 0.0 and g is not None:
+                    (again,) = norch.autograd.grad(out, x, seed, retain_graph=True, allow_unused=True)
+                    if again.reshape(-1).tolist() != analytic and not any(v != v for v in analytic):
+                        return fail(f"Backward is not reentrant: two passes gave different gradients for input {which}")
+    return True
+
+
+def gradgradcheck(
+    func: Callable,
+    inputs: Any,
+    grad_outputs: Sequence[Tensor] | Tensor | None = None,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    nondet_tol: float = 0.0,
+    **_: Any,
+) -> bool:
+    """gradgradcheck(func, inputs, grad_outputs=None, ...) -> bool
+
+    gradcheck of the gradient of `func`: whether double backward is right. The gradients fed in are random, or
+    `grad_outputs`."""
+    inputs = _tuple(inputs)
+    outputs = _differentiable_outputs(func(*inputs))
+    if grad_outputs is None:
+        seeds = tuple(
+            norch.randn(o.shape, dtype=o.dtype, device=o.device).requires_grad_() for o in outputs
+        )
+    else:
+        seeds = _tuple(grad_outputs)
+    wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
+
+    def first_gradients(*args: Any) -> tuple:
+        x, g = args[: len(inputs)], args[len(inputs) :]
+        with norch.enable_grad():
+            results = _differentiable_outputs(func(*x))
+            grads = norch.autograd.grad(results, [x[i] for i in wanted], g, create_graph=True, allow_unused=True)
+        return tuple(v for v in grads if v is not None)
+
+    return gradcheck(
+        first_gradients,
+        inputs + seeds,
+        eps=eps,
+        atol=atol,
+        rtol=rtol,
+        raise_exception=raise_exception,
+        nondet_tol=nondet_tol,
+    )

@@ -27,7 +27,9 @@ if(NORCH_WITH_CUDA)
 endif()
 
 # GCC and Clang take every flag below; a flag that only one of them knows is tested for.
-set(warnings -Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual)
+# GCC's -Wmaybe-uninitialized is wrong about std::optional too often to be of use.
+set(warnings -Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Woverloaded-virtual
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 if(NORCH_WERROR)
   list(APPEND warnings -Werror)
 endif()

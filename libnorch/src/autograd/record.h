@@ -3,7 +3,7 @@
 //   Tensor mul(const Tensor& a, const Tensor& b) {
 //     Tensor out = ...;
 //     if (recording(a, b)) {
-//       record("MulBackward0", {a, b}, {out}, [a = save(a), b = save(b)](Backward& ctx) {
+//       record("MulBackward0", {a, b}, {out}, [a = save_if(wants_grad(b), a), b = save_if(wants_grad(a), b)](Backward& ctx) {
 //         if (ctx.needs(0)) ctx.set(0, mul(ctx.grad(), ctx.get(b)));
 //         if (ctx.needs(1)) ctx.set(1, mul(ctx.grad(), ctx.get(a)));
 //       });

@@ -26,6 +26,9 @@ class NORCH_API SavedTensor {
 
 /// Saves an input of the op being recorded; an undefined tensor stays undefined.
 NORCH_API SavedTensor save(const Tensor& t);
+/// save(t) if `needed`, otherwise nothing: an op saves an input only for the gradients that will be asked for, e.g. mul
+/// saves a only if b requires grad.
+inline SavedTensor save_if(bool needed, const Tensor& t) { return needed ? save(t) : SavedTensor(); }
 /// Saves output `output_nr` of the op being recorded.
 NORCH_API SavedTensor save_output(const Tensor& t, uint32_t output_nr = 0);
 

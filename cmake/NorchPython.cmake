@@ -24,8 +24,21 @@ else()
 endif()
 
 if(NORCH_STUBS)
-  nanobind_add_stub(_C_stub MODULE _C OUTPUT "${PROJECT_BINARY_DIR}/_C.pyi" PYTHON_PATH $<TARGET_FILE_DIR:_C> DEPENDS _C)
+  # The generator imports the whole package, so it is put together in the build tree.
+  set(staging "${PROJECT_BINARY_DIR}/staging")
+  set(stubs "${PROJECT_BINARY_DIR}/stubs/_C")
+  set(generator "${PROJECT_SOURCE_DIR}/cmake/generate_stubs.py")
+  file(GLOB_RECURSE python_sources CONFIGURE_DEPENDS "${package_dir}/*.py")
+  add_custom_command(OUTPUT "${stubs}/__init__.pyi"
+    COMMAND ${CMAKE_COMMAND} -E remove_directory "${staging}"
+    COMMAND ${CMAKE_COMMAND} -E copy_directory "${package_dir}" "${staging}/norch"
+    COMMAND ${CMAKE_COMMAND} -E copy $<TARGET_FILE:_C> "${staging}/norch"
+    COMMAND ${CMAKE_COMMAND} -E env "PYTHONPATH=${staging}" PYTHONDONTWRITEBYTECODE=1
+      "${Python_EXECUTABLE}" "${generator}" "${stubs}"
+    DEPENDS _C "${generator}" ${python_sources}
+    COMMENT "Generating type stubs" VERBATIM)
+  add_custom_target(norch_stubs ALL DEPENDS "${stubs}/__init__.pyi")
   if(NORCH_IS_WHEEL)
-    install(FILES "${PROJECT_BINARY_DIR}/_C.pyi" DESTINATION .)
+    install(DIRECTORY "${stubs}" DESTINATION . FILES_MATCHING PATTERN "*.pyi")
   endif()
 endif()

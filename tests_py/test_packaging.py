@@ -82,7 +82,7 @@ def test_a_cpp_project_trains_with_the_installed_package(tmp_path):
 @installed_only
 def test_stubs_are_shipped():
     assert (PACKAGE / "py.typed").is_file()
-    assert "class Tensor" in (PACKAGE / "_C.pyi").read_text()
+    assert "class Tensor" in (PACKAGE / "_C" / "__init__.pyi").read_text()
 
 
 def test_the_readme_never_names_the_other_norch():

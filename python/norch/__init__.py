@@ -1,22 +1,31 @@
 """norch: a deep-learning framework with PyTorch's API."""
 
 import importlib as _importlib
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from norch import _C
 from norch._C import *  # noqa: F403
-from norch._tensor import as_tensor, is_tensor, set_printoptions
-from norch import autograd
-from norch.autograd.grad_mode import (
-    enable_grad,
-    inference_mode,
-    is_grad_enabled,
-    is_inference_mode_enabled,
-    no_grad,
-    set_grad_enabled,
-)
+from norch._tensor import as_tensor as as_tensor
+from norch._tensor import is_tensor as is_tensor
+from norch._tensor import set_printoptions as set_printoptions
+from norch import autograd as autograd
+from norch.autograd.grad_mode import enable_grad as enable_grad
+from norch.autograd.grad_mode import inference_mode as inference_mode
+from norch.autograd.grad_mode import is_grad_enabled as is_grad_enabled
+from norch.autograd.grad_mode import is_inference_mode_enabled as is_inference_mode_enabled
+from norch.autograd.grad_mode import no_grad as no_grad
+from norch.autograd.grad_mode import set_grad_enabled as set_grad_enabled
 
 __version__ = _C.__version__
+
+if _TYPE_CHECKING:
+    from norch import nn as nn
+    from norch import optim as optim
+    from norch import serialization as serialization
+    from norch import utils as utils
+    from norch.serialization import load as load
+    from norch.serialization import save as save
 
 # Submodules are imported when first used, so that `import norch` takes no time.
 _LAZY = ("cuda", "nn", "optim", "random", "serialization", "utils")

@@ -9,7 +9,8 @@ import math
 from typing import Any
 
 import norch
-from norch._C import Tensor, no_grad
+from norch._C import Tensor
+from norch.autograd import no_grad
 
 __all__ = [
     "calculate_gain",

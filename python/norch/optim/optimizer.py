@@ -12,7 +12,8 @@ import weakref
 from collections import OrderedDict, defaultdict
 from typing import Any, Callable, Iterable
 
-from norch._C import Tensor, _optim, enable_grad, no_grad, tensor
+from norch._C import Tensor, _optim, tensor
+from norch.autograd import enable_grad, no_grad
 from norch.nn.modules._members import ParameterIterator
 from norch.utils.hooks import RemovableHandle
 

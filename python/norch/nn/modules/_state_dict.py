@@ -8,7 +8,8 @@ from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from typing import Any, Callable
 
-from norch._C import Parameter, Tensor, no_grad
+from norch._C import Parameter, Tensor
+from norch.autograd import no_grad
 from norch.utils.hooks import RemovableHandle
 
 __all__ = ["StateDictMixin"]

@@ -11,7 +11,8 @@ from collections import OrderedDict
 from typing import Any, Callable, TypeVar
 
 import norch
-from norch._C import Parameter, Tensor, no_grad
+from norch._C import Parameter, Tensor
+from norch.autograd import no_grad
 
 from ._hooks import HooksMixin
 from ._members import MembersMixin

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from norch._C import Parameter, Tensor, empty, no_grad
+from norch._C import Parameter, Tensor, empty
+from norch.autograd import no_grad
 
 from .. import functional as F
 from .. import init

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Iterable
 
 import norch
-from norch._C import Tensor, _optim, no_grad
+from norch._C import Tensor, _optim
+from norch.autograd import no_grad
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
 

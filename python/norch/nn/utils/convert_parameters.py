@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Iterable
 
 import norch
-from norch._C import Tensor, no_grad
+from norch._C import Tensor
+from norch.autograd import no_grad
 
 __all__ = ["parameters_to_vector", "vector_to_parameters"]
 

@@ -1,0 +1,140 @@
+"""Losses against NumPy."""
+
+import numpy as np
+import pytest
+
+import norch
+from norch import nn
+
+REDUCE = {"none": lambda v: v, "sum": np.sum, "mean": np.mean}
+
+
+def check(loss, expected):
+    np.testing.assert_allclose(loss.detach().cpu().numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+def log_softmax(x, axis=1):
+    x = x - x.max(axis, keepdims=True)
+    return x - np.log(np.exp(x).sum(axis, keepdims=True))
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_regression_losses(device, reduction):
+    x, y = np.random.randn(2, 4, 3) * 2
+    a, b = norch.tensor(x, device=device), norch.tensor(y, device=device)
+    d, reduce = abs(x - y), REDUCE[reduction]
+    check(nn.MSELoss(reduction=reduction)(a, b), reduce(d**2))
+    check(nn.L1Loss(reduction=reduction)(a, b), reduce(d))
+    check(nn.SmoothL1Loss(reduction=reduction, beta=0.7)(a, b), reduce(np.where(d < 0.7, d**2 / 1.4, d - 0.35)))
+    check(nn.HuberLoss(reduction=reduction, delta=0.7)(a, b), reduce(np.where(d < 0.7, d**2 / 2, 0.7 * (d - 0.35))))
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_binary_losses(device, reduction):
+    z, y, w = np.random.randn(5, 3) * 3, np.random.rand(5, 3), np.random.rand(5, 3)
+    p = 1 / (1 + np.exp(-z))
+    t = [norch.tensor(v, device=device) for v in (z, p, y, w)]
+    reduce = REDUCE[reduction]
+    plain = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+    check(nn.BCELoss(reduction=reduction)(t[1], t[2]), reduce(plain))
+    check(nn.BCELoss(weight=t[3], reduction=reduction)(t[1], t[2]), reduce(w * plain))
+    check(nn.BCEWithLogitsLoss(reduction=reduction)(t[0], t[2]), reduce(plain))
+    check(nn.BCEWithLogitsLoss(weight=t[3], reduction=reduction)(t[0], t[2]), reduce(w * plain))
+    pos = np.array([1.0, 2.0, 0.5])
+    scaled = -(pos * y * np.log(p) + (1 - y) * np.log1p(-p))
+    loss = nn.BCEWithLogitsLoss(reduction=reduction, pos_weight=norch.tensor(pos)).to(device)
+    check(loss(t[0], t[2]), reduce(scaled))
+    assert list(loss.state_dict()) == ["pos_weight"]
+
+
+def test_bce_of_certain_answers_is_finite():
+    loss = nn.BCELoss(reduction="none")(norch.tensor([0.0, 1.0, 0.0]), norch.tensor([1.0, 1.0, 0.0]))
+    assert loss.tolist() == [100, 0, 0]
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (3, 4, 2), (2, 4, 3, 2)])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_cross_entropy_of_class_indices(device, shape, weighted, smoothing):
+    x = np.random.randn(*shape)
+    y = np.random.randint(0, 4, (shape[0], *shape[2:]))
+    y.flat[0] = -100
+    w = np.array([0.5, 1.0, 2.0, 3.0]) if weighted else np.ones(4)
+    logp = np.moveaxis(log_softmax(x), 1, -1)
+    safe = np.where(y == -100, 0, y)
+    picked = np.where(y == -100, 0, w[safe])
+    nll = -np.take_along_axis(logp, safe[..., None], -1)[..., 0] * picked
+    smooth = np.where(y == -100, 0, -(logp * w).sum(-1))
+    each = (1 - smoothing) * nll + smoothing / 4 * smooth
+    options = dict(weight=norch.tensor(w) if weighted else None, label_smoothing=smoothing)
+    a, b = norch.tensor(x, device=device), norch.tensor(y, device=device)
+    for reduction, expected in [("none", each), ("sum", each.sum()), ("mean", each.sum() / picked.sum())]:
+        loss = nn.CrossEntropyLoss(reduction=reduction, **options).to(device)
+        check(loss(a, b), expected)
+    if smoothing == 0:
+        logs = norch.tensor(log_softmax(x), device=device)
+        check(nn.NLLLoss(weight=options["weight"]).to(device)(logs, b), each.sum() / picked.sum())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_cross_entropy_of_class_probabilities(device, smoothing):
+    x, y = np.random.randn(5, 3), np.random.rand(5, 3)
+    y /= y.sum(1, keepdims=True)
+    w = np.array([1.0, 2.0, 0.5])
+    target = y * (1 - smoothing) + smoothing / 3
+    each = -(target * log_softmax(x) * w).sum(1)
+    loss = nn.CrossEntropyLoss(norch.tensor(w), label_smoothing=smoothing).to(device)
+    check(loss(norch.tensor(x, device=device), norch.tensor(y, device=device)), each.mean())
+
+
+def test_cross_entropy_of_one_sample_and_another_ignored_index(device):
+    x = np.random.randn(4)
+    loss = nn.CrossEntropyLoss()(norch.tensor(x, device=device), norch.tensor(2, device=device))
+    check(loss, -log_softmax(x, 0)[2])
+    a = norch.tensor(np.random.randn(3, 4), device=device)
+    y = norch.tensor([1, 3, 3], device=device)
+    check(nn.CrossEntropyLoss(ignore_index=3)(a, y), -log_softmax(a.cpu().numpy())[0, 1])
+
+
+def test_cross_entropy_gradient(device):
+    x = norch.randn(4, 3, device=device, dtype=norch.float64, requires_grad=True)
+    y = norch.tensor([0, 2, 1, 1], device=device)
+    nn.CrossEntropyLoss()(x, y).backward()
+    p = np.exp(log_softmax(x.detach().cpu().numpy()))
+    check(x.grad, (p - np.eye(3)[[0, 2, 1, 1]]) / 4)
+
+
+@pytest.mark.parametrize("log_target", [False, True])
+def test_kl_div(device, log_target):
+    logq = log_softmax(np.random.randn(4, 3))
+    p = np.exp(log_softmax(np.random.randn(4, 3)))
+    each = p * (np.log(p) - logq)
+    a = norch.tensor(logq, device=device)
+    b = norch.tensor(np.log(p) if log_target else p, device=device)
+    for reduction, expected in [("none", each), ("sum", each.sum()), ("batchmean", each.sum() / 4)]:
+        check(nn.KLDivLoss(reduction=reduction, log_target=log_target)(a, b), expected)
+
+
+def test_kl_div_of_zero_probability_is_zero():
+    assert nn.KLDivLoss(reduction="sum")(norch.zeros(2), norch.tensor([0.0, 0.0])).item() == 0
+
+
+def test_old_spellings_of_reduction():
+    with pytest.warns(UserWarning, match="reduction='sum'"):
+        assert nn.MSELoss(size_average=False).reduction == "sum"
+    with pytest.warns(UserWarning, match="reduction='none'"):
+        assert nn.L1Loss(reduce=False).reduction == "none"
+    with pytest.warns(UserWarning, match="reduction='mean'"):
+        assert nn.CrossEntropyLoss(size_average=True).reduction == "mean"
+
+
+def test_weights_are_buffers():
+    loss = nn.CrossEntropyLoss(weight=norch.ones(3))
+    assert list(loss.state_dict()) == ["weight"] and list(loss.parameters()) == []
+    assert nn.CrossEntropyLoss().weight is None
+    assert repr(loss) == "CrossEntropyLoss()"
+
+
+def test_wrong_reduction():
+    with pytest.raises(ValueError, match="average"):
+        nn.MSELoss(reduction="average")(norch.zeros(2), norch.zeros(2))

@@ -94,6 +94,7 @@ void bind_autograd(Binder& b);
 void bind_basic_ops(Binder& b);
 void bind_interop(Binder& b);
 void bind_function(Binder& b);
+void bind_storage(Binder& b);
 
 /// Shows the garbage collector what the tensor's hooks refer to.
 int visit_hooks(const Tensor& t, visitproc visit, void* arg);

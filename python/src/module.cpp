@@ -38,4 +38,5 @@ NB_MODULE(_C, m) {
   bind_basic_ops(b);
   bind_interop(b);
   bind_function(b);
+  bind_storage(b);
 }

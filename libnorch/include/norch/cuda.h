@@ -151,8 +151,8 @@ class NORCH_API Event {
 
 // ---- libraries
 
-/// A folder to look for NVIDIA's libraries in (cuBLASLt, cuDNN, NCCL), before the system's own places. Libraries are
-/// opened when first used.
+/// A folder to look for NVIDIA's libraries in (cuBLASLt, cuDNN, NCCL) before the system's own places: in itself, and
+/// in the folder "lib" of each of its subfolders. Libraries are opened when first used.
 NORCH_API void add_library_dir(const std::string& folder);
 
 }  // namespace norch::cuda

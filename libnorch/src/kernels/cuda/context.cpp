@@ -2,6 +2,8 @@
 
 #include <mutex>
 
+#include "core/blocking.h"
+
 namespace norch::cuda {
 
 namespace {
@@ -83,8 +85,11 @@ void set_device(int device) {
 
 void synchronize(int device) {
   device = resolve_device("synchronize", device);
-  DeviceGuard guard(device);
-  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  {
+    BlockingScope blocking;
+    DeviceGuard guard(device);
+    check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
+  }
   raise_index_error(device);
 }
 

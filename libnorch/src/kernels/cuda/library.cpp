@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <mutex>
 #include <vector>
 
@@ -16,6 +17,23 @@ std::mutex g_mutex;
 std::vector<std::string>& folders() {
   static auto* list = new std::vector<std::string>;
   return *list;
+}
+
+/// Where `file` lies: in one of the folders, or in the folder "lib" of one of their subfolders, as in NVIDIA's pip
+/// packages.
+std::vector<std::string> candidates(const std::vector<std::string>& folders, const std::string& file) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> found;
+  std::error_code ignored;
+  for (const fs::path folder : folders) {
+    if (fs::exists(folder / file, ignored)) found.push_back((folder / file).string());
+    for (fs::directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored)) {
+      const fs::path path = entry->path() / "lib" / file;
+      std::error_code absent;
+      if (fs::exists(path, absent)) found.push_back(path.string());
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -34,18 +52,17 @@ Library::Library(const char* file, const char* package) : file_(file) {
     std::lock_guard<std::mutex> lock(g_mutex);
     places = folders();
   }
-  places.push_back("");  // the system's own places
-  places.push_back("/usr/local/cuda/lib64");
-  std::string tried;
-  for (const std::string& folder : places) {
-    const std::string path = folder.empty() ? file : folder + "/" + file;
+  std::string problems;
+  auto open = [&](const std::string& path) {
     handle_ = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle_) return;
-    const char* why = dlerror();
-    tried += std::string("\n  ") + (why ? why : path.c_str());
-  }
-  NORCH_RAISE(Error, "CUDA: ", file, " was not found. Install it with 'pip install ", package,
-              "' into the Python that runs this, or install the CUDA toolkit. Tried:", tried);
+    if (!handle_) problems += std::string("\n  ") + dlerror();
+    return handle_ != nullptr;
+  };
+  for (const std::string& path : candidates(places, file))
+    if (open(path)) return;
+  if (open(file) || open(std::string("/usr/local/cuda/lib64/") + file)) return;
+  NORCH_RAISE(Error, "CUDA: ", file, " can't be loaded. Install it with 'pip install ", package,
+              "' into the Python that runs this, or install the CUDA toolkit. Tried:", problems);
 }
 
 void* Library::address(const char* name) const {

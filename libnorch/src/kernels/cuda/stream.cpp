@@ -2,6 +2,7 @@
 #include <mutex>
 #include <utility>
 
+#include "core/blocking.h"
 #include "kernels/cuda/allocator.h"
 #include "kernels/cuda/context.h"
 
@@ -59,8 +60,11 @@ bool Stream::query() const {
 }
 
 void Stream::synchronize() const {
-  DeviceGuard guard(device_);
-  check(cudaStreamSynchronize(handle_), "cudaStreamSynchronize");
+  {
+    BlockingScope blocking;
+    DeviceGuard guard(device_);
+    check(cudaStreamSynchronize(handle_), "cudaStreamSynchronize");
+  }
   raise_index_error(device_);
 }
 
@@ -124,7 +128,10 @@ bool Event::query() const { return !handle_ || is_done(cudaEventQuery(handle_), 
 
 void Event::synchronize() const {
   if (!handle_) return;
-  check(cudaEventSynchronize(handle_), "cudaEventSynchronize");
+  {
+    BlockingScope blocking;
+    check(cudaEventSynchronize(handle_), "cudaEventSynchronize");
+  }
   raise_index_error(device_);
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <mutex>
 
+#include "core/blocking.h"
 #include "kernels/cuda/context.h"
 
 namespace norch::cuda {
@@ -85,6 +86,7 @@ bool is_pinned(const void* p) {
 }  // namespace
 
 void copy_to_host(void* dst, const void* src, size_t nbytes, int device) {
+  BlockingScope blocking;  // outermost: nothing is locked while it is entered or left
   DeviceGuard guard(device);
   const cudaStream_t stream = current_stream(device);
   if (nbytes <= kSmall) {
@@ -103,6 +105,7 @@ void copy_from_host(void* dst, const void* src, size_t nbytes, int device) {
     staging(device).to_device(dst, src, nbytes, stream);
     return;
   }
+  BlockingScope blocking;
   // From pageable memory CUDA returns once it has staged the bytes itself.
   check(cudaMemcpyAsync(dst, src, nbytes, cudaMemcpyHostToDevice, stream), "cudaMemcpyAsync");
   if (is_pinned(src)) check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");

@@ -1,0 +1,156 @@
+"""CUDA GPUs: which there are, which is current, their memory, streams and events.
+
+Work on a GPU is asynchronous: an operation returns when its kernels are queued on the current stream. Reading a value
+(`item`, `tolist`, `cpu`) and the functions named `synchronize` wait for it.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+
+from norch import _C
+from norch._C import OutOfMemoryError
+from norch._C._cuda import (
+    Event,
+    ExternalStream,
+    Stream,
+    current_device,
+    current_stream,
+    default_stream,
+    device_count,
+    empty_cache,
+    is_available,
+    max_memory_allocated,
+    max_memory_reserved,
+    mem_get_info,
+    memory_allocated,
+    memory_reserved,
+    reset_peak_memory_stats,
+    set_device,
+    set_stream,
+    synchronize,
+    why_unavailable,
+)
+
+__all__ = [
+    "Event",
+    "ExternalStream",
+    "OutOfMemoryError",
+    "Stream",
+    "StreamContext",
+    "current_device",
+    "current_stream",
+    "default_stream",
+    "device",
+    "device_count",
+    "empty_cache",
+    "get_device_capability",
+    "get_device_name",
+    "get_device_properties",
+    "init",
+    "is_available",
+    "is_bf16_supported",
+    "is_initialized",
+    "manual_seed",
+    "manual_seed_all",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "mem_get_info",
+    "memory_allocated",
+    "memory_reserved",
+    "reset_peak_memory_stats",
+    "set_device",
+    "set_stream",
+    "stream",
+    "synchronize",
+    "why_unavailable",
+]
+
+
+def init() -> None:
+    """Raises RuntimeError where there is no usable GPU. CUDA starts by itself when first used."""
+    current_device()
+
+
+def is_initialized() -> bool:
+    """Whether CUDA can be used: norch starts it when first asked for a GPU."""
+    return is_available()
+
+
+def get_device_properties(device: Any = None) -> Any:
+    """What a GPU is: name, major, minor, total_memory, multi_processor_count, L2_cache_size, ..."""
+    return _C._cuda._properties(device)
+
+
+def get_device_name(device: Any = None) -> str:
+    """The name of a GPU, such as 'NVIDIA H100 80GB HBM3'."""
+    return str(get_device_properties(device).name)
+
+
+def get_device_capability(device: Any = None) -> tuple[int, int]:
+    """The compute capability of a GPU, such as (9, 0)."""
+    properties = get_device_properties(device)
+    return properties.major, properties.minor
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """Whether the current GPU computes in bfloat16 (in its own units, unless including_emulation)."""
+    return is_available() and (including_emulation or get_device_capability()[0] >= 8)
+
+
+def manual_seed(seed: int) -> None:
+    """As norch.manual_seed: there is one generator, whose numbers are the same on every device."""
+    _C.manual_seed(seed)
+
+
+manual_seed_all = manual_seed
+
+
+class device:
+    """`with norch.cuda.device(1):` makes a GPU current; None or a negative index leaves it as it is."""
+
+    def __init__(self, device: Any) -> None:
+        index = getattr(device, "index", device) if not isinstance(device, str) else _C.device(device).index
+        self.idx = -1 if index is None else int(index)
+        self.prev_idx = -1
+
+    def __enter__(self) -> None:
+        if self.idx >= 0:
+            self.prev_idx = current_device()
+            set_device(self.idx)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.idx >= 0:
+            set_device(self.prev_idx)
+
+
+class StreamContext:
+    """`with norch.cuda.stream(s):` makes a stream, and its device, current. None changes nothing."""
+
+    def __init__(self, stream: Stream | None) -> None:
+        self.stream = stream
+        self._before: list[tuple[int, Stream]] = []
+
+    def __enter__(self) -> None:
+        if self.stream is None:
+            return
+        self._before.append((current_device(), current_stream(self.stream.device_index)))
+        set_device(self.stream.device_index)
+        set_stream(self.stream)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.stream is None:
+            return
+        index, before = self._before.pop()
+        set_stream(before)
+        set_device(index)
+
+
+def stream(stream: Stream | None) -> StreamContext:
+    """A context manager that makes `stream` current."""
+    return StreamContext(stream)

@@ -102,7 +102,7 @@ void bind_streams(Binder& b, nb::module_& m) {
       .def_prop_ro("cuda_event", [](const Event& e) { return reinterpret_cast<uintptr_t>(e.handle()); });
 
   nb::class_<Stream>(m, "Stream",
-                     "A queue of work on a GPU: Stream(device=None, priority=0). `with stream:` makes it current.")
+                     "A queue of work on a GPU: Stream(device=None, priority=0). See norch.cuda.stream.")
       .def(
           "__init__", [](Stream* self, nb::handle device, int priority) { new (self) Stream(index_of(device), priority); },
           "device"_a = nb::none(), "priority"_a = 0)

@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "bind.h"
+#include "norch/cuda.h"
 #include "core/factory.h"
 #include "norch/ops.h"
 #include "norch/print.h"
@@ -132,10 +133,20 @@ nb::object export_capsule(const Tensor& t, const char* name) {
   return nb::steal(capsule);
 }
 
+/// Makes the consumer's stream wait for the work queued so far. As the protocol has it: None and 1 stand for the legacy
+/// default stream, 2 for the per-thread one, -1 for no waiting.
+void wait_for_export(int device, nb::handle stream) {
+  const int64_t given = stream.is_none() ? 1 : nb::cast<int64_t>(stream);
+  if (given == -1) return;
+  NORCH_CHECK_VALUE(given > 0, "__dlpack__: unsupported stream ", given, " for a CUDA tensor; pass 1 for the default one");
+  const cuda::Stream consumer = cuda::Stream::external(reinterpret_cast<CUstream_st*>(given == 1 ? 0 : given), device);
+  const cuda::Stream producer = cuda::current_stream(device);
+  if (consumer != producer) consumer.wait_stream(producer);
+}
+
 nb::object to_dlpack(const Tensor& t, nb::handle stream, nb::handle max_version, nb::handle dl_device,
                      std::optional<bool> copy) {
   NORCH_CHECK_AS(Error, !t.requires_grad(), "__dlpack__: Can't export tensors that require gradient, use tensor.detach()");
-  static_cast<void>(stream);  // the export waits for the work queued so far, so any stream may read
   Tensor source = copy.value_or(false) ? t.detach().clone() : t;
   if (!dl_device.is_none()) {
     auto [type, id] = nb::cast<std::pair<int, int>>(dl_device);
@@ -145,6 +156,7 @@ nb::object to_dlpack(const Tensor& t, nb::handle stream, nb::handle max_version,
       source = t.detach().to(type == kDLCPU ? kCPU : Device(DeviceType::CUDA, id));
     }
   }
+  if (source.is_cuda()) wait_for_export(source.device().index, stream);
   const bool versioned = !max_version.is_none() && nb::cast<int>(max_version[0]) >= 1;
   return versioned ? export_capsule<DLManagedVersioned>(source, kVersionedName)
                    : export_capsule<DLManaged>(source, kName);
@@ -210,6 +222,9 @@ Tensor from_capsule(nb::handle capsule) {
   } else {
     t = import_managed(static_cast<DLManaged*>(pointer));
   }
+  // Producers are asked for data that is ready on the default stream.
+  if (t.is_cuda() && cuda::current_stream(t.device().index) != cuda::Stream::default_stream(t.device().index))
+    cuda::current_stream(t.device().index).wait_stream(cuda::Stream::default_stream(t.device().index));
   // From here on the tensor owns what the capsule held.
   if (PyCapsule_SetName(capsule.ptr(), plain ? "used_dltensor" : "used_dltensor_versioned") != 0) throw nb::python_error();
   return t;

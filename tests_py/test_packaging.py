@@ -12,8 +12,9 @@ import norch
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(norch.__file__).resolve().parent
-INSTALLED = (PACKAGE / "lib" / "cmake").is_dir()
-HAS_CUDA = norch.cuda.is_built()
+CMAKE_CONFIG = PACKAGE / "lib" / "cmake" / "norch" / "norchConfig.cmake"
+INSTALLED = CMAKE_CONFIG.is_file()
+HAS_CUDA = INSTALLED and "set(norch_CUDA ON)" in CMAKE_CONFIG.read_text()
 installed_only = pytest.mark.skipif(not INSTALLED, reason="norch runs from its source tree")
 
 

@@ -47,7 +47,7 @@ def _numpy(self: Tensor, *, force: bool = False):
     requires_grad."""
     import numpy
 
-    return numpy.asarray(self.detach().cpu() if force else self)
+    return numpy.asarray(memoryview(self.detach().cpu() if force else self))
 
 
 def _array(self: Tensor, dtype=None, copy=None):

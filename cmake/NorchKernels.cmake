@@ -5,6 +5,7 @@ set(NORCH_KERNEL_STEMS
   binary
   copy
   gemm
+  optim
   reduce
 )
 

@@ -96,6 +96,7 @@ void bind_cuda(Binder& b);
 void bind_interop(Binder& b);
 void bind_function(Binder& b);
 void bind_storage(Binder& b);
+void bind_optim(Binder& b);
 
 /// Shows the garbage collector what the tensor's hooks refer to.
 int visit_hooks(const Tensor& t, visitproc visit, void* arg);

@@ -40,4 +40,5 @@ NB_MODULE(_C, m) {
   bind_interop(b);
   bind_function(b);
   bind_storage(b);
+  bind_optim(b);
 }

@@ -8,6 +8,7 @@
 #include "norch/error.h"
 #include "norch/generator.h"
 #include "norch/ops.h"
+#include "norch/optim.h"
 #include "norch/print.h"
 #include "norch/scalar.h"
 #include "norch/shape.h"

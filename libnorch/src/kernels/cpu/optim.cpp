@@ -1,0 +1,126 @@
+#include "kernels/optim.h"
+
+#include <algorithm>
+
+#include "kernels/cpu/parallel.h"
+
+namespace norch::kernels::cpu::NORCH_ISA {
+
+namespace {
+
+/// Elements per thread: a step does more arithmetic per element than a plain sum.
+constexpr int64_t kStepGrain = 16384;
+
+template <class T, class F>
+void update(const OptimTensor& t, const F& f, int64_t begin, int64_t end) {
+  using C = ComputeType<T>;
+  const PerTensor<C> per(t);
+  T* __restrict p = static_cast<T*>(t.data[0]);
+  const T* __restrict g = static_cast<const T*>(t.data[1]);
+  T* __restrict s0 = static_cast<T*>(t.data[2]);
+  T* __restrict s1 = static_cast<T*>(t.data[3]);
+  T* __restrict s2 = static_cast<T*>(t.data[4]);
+#pragma omp simd
+  for (int64_t i = begin; i < end; ++i) {
+    C x = static_cast<C>(p[i]);
+    if constexpr (F::states == 0) {
+      f(per, x, static_cast<C>(g[i]));
+    } else if constexpr (F::states == 1) {
+      C a = static_cast<C>(s0[i]);
+      f(per, x, static_cast<C>(g[i]), a);
+      s0[i] = static_cast<T>(a);
+    } else if constexpr (F::states == 2) {
+      C a = static_cast<C>(s0[i]), b = static_cast<C>(s1[i]);
+      f(per, x, static_cast<C>(g[i]), a, b);
+      s0[i] = static_cast<T>(a);
+      s1[i] = static_cast<T>(b);
+    } else {
+      C a = static_cast<C>(s0[i]), b = static_cast<C>(s1[i]), c = static_cast<C>(s2[i]);
+      f(per, x, static_cast<C>(g[i]), a, b, c);
+      s0[i] = static_cast<T>(a);
+      s1[i] = static_cast<T>(b);
+      s2[i] = static_cast<T>(c);
+    }
+    p[i] = static_cast<T>(x);
+  }
+}
+
+template <class T, class F>
+void update_all(const OptimTensors& list, const F& f) {
+  for (const OptimTensor& t : list)
+    parallel_for(t.n, kStepGrain, [&](int64_t begin, int64_t end) { update<T>(t, f, begin, end); });
+}
+
+}  // namespace
+
+void sgd_step(DType dtype, const OptimTensors& list, const optim::SgdOptions& options) {
+  visit_sgd(dtype, options, [&](const auto& f, auto tag) { update_all<typename decltype(tag)::type>(list, f); });
+}
+
+void adam_step(DType dtype, const OptimTensors& list, const optim::AdamOptions& options) {
+  visit_adam(dtype, options, [&](const auto& f, auto tag) { update_all<typename decltype(tag)::type>(list, f); });
+}
+
+void rmsprop_step(DType dtype, const OptimTensors& list, const optim::RmspropOptions& options) {
+  visit_rmsprop(dtype, options, [&](const auto& f, auto tag) { update_all<typename decltype(tag)::type>(list, f); });
+}
+
+void norm_chunks(DType dtype, const OptimTensors& list, double p, const Tensor& partial) {
+  double* out = partial.data<double>();
+  visit_float("clip_grad_norm_", dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    visit_norm(p, [&](auto kind) {
+      constexpr NormKind K = decltype(kind)::value;
+      for (const OptimTensor& t : list) {
+        const T* x = static_cast<const T*>(t.data[0]);
+        const int64_t chunks = (t.n + kNormChunk - 1) / kNormChunk;
+        parallel_for(chunks, 1, [&](int64_t first, int64_t last) {
+          for (int64_t c = first; c < last; ++c) {
+            // Lanes of their own make the order of the additions fixed and the loop a vector loop.
+            double lanes[8] = {};
+            const int64_t begin = c * kNormChunk, end = std::min(t.n, begin + kNormChunk);
+            int64_t i = begin;
+            for (; i + 8 <= end; i += 8)
+              for (int k = 0; k < 8; ++k)
+                lanes[k] = norm_join<K>(norm_term<K>(static_cast<double>(static_cast<ComputeType<T>>(x[i + k])), p),
+                                        lanes[k]);
+            for (; i < end; ++i)
+              lanes[0] = norm_join<K>(norm_term<K>(static_cast<double>(static_cast<ComputeType<T>>(x[i])), p), lanes[0]);
+            double joined = lanes[0];
+            for (int k = 1; k < 8; ++k) joined = norm_join<K>(joined, lanes[k]);
+            out[c] = joined;
+          }
+        });
+        out += chunks;
+      }
+    });
+  });
+}
+
+void norm_finish(const Tensor& partial, double p, double max_norm, const Tensor& result) {
+  const double* x = partial.data<double>();
+  visit_norm(p, [&](auto kind) {
+    constexpr NormKind K = decltype(kind)::value;
+    double joined = 0;
+    for (int64_t i = 0; i < partial.numel(); ++i) joined = norm_join<K>(x[i], joined);
+    finish_norm(joined, p, max_norm, result.data<double>());
+  });
+}
+
+void scale_list(DType dtype, const OptimTensors& list, const Tensor& coefficient) {
+  visit_float("clip_grad_norm_", dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = ComputeType<T>;
+    const C by = static_cast<C>(coefficient.data<double>()[1]);
+    if (by == C(1)) return;
+    for (const OptimTensor& t : list) {
+      T* x = static_cast<T*>(t.data[0]);
+      parallel_for(t.n, kStepGrain, [&](int64_t begin, int64_t end) {
+#pragma omp simd
+        for (int64_t i = begin; i < end; ++i) x[i] = static_cast<T>(static_cast<C>(x[i]) * by);
+      });
+    }
+  });
+}
+
+}  // namespace norch::kernels::cpu::NORCH_ISA

@@ -1,0 +1,247 @@
+#include "kernels/optim.h"
+
+#include <algorithm>
+
+#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/loops.cuh"
+
+namespace norch::kernels::cuda {
+
+namespace {
+
+constexpr int kThreads = 256;
+constexpr int kTensors = 48;  // per launch: what fits into the 4 KiB of kernel arguments
+
+/// The tensors of one launch. Block b works on part b - first_block[i] of the tensor i with
+/// first_block[i] <= b < first_block[i + 1].
+struct Table {
+  int count = 0;
+  unsigned first_block[kTensors + 1];
+  int64_t n[kTensors];
+  void* data[OptimTensor::kArrays][kTensors];
+  double step_size[kTensors], bias2_sqrt[kTensors];
+  bool first[kTensors], aligned[kTensors];
+};
+static_assert(sizeof(Table) <= 3840, "kernel arguments are limited to 4 KiB");
+
+/// Cuts the list into launches of up to kTensors tensors, whose blocks take `part` elements each, and calls
+/// run(table, blocks) for each launch.
+template <class Run>
+void for_each_table(const OptimTensors& list, int64_t part, const Run& run) {
+  Table table;
+  int64_t blocks = 0;
+  auto flush = [&] {
+    if (blocks) run(table, static_cast<unsigned>(blocks));
+    table.count = 0;
+    blocks = 0;
+  };
+  for (const OptimTensor& t : list) {
+    if (t.n == 0) continue;
+    const int64_t own = blocks_for(t.n, part);
+    if (table.count == kTensors || blocks + own > 0x7FFFFFFF) flush();
+    const int i = table.count++;
+    table.first_block[i] = static_cast<unsigned>(blocks);
+    blocks += own;
+    table.first_block[i + 1] = static_cast<unsigned>(blocks);
+    table.n[i] = t.n;
+    uintptr_t bits = 0;
+    for (int k = 0; k < OptimTensor::kArrays; ++k) {
+      table.data[k][i] = t.data[k];
+      bits |= reinterpret_cast<uintptr_t>(t.data[k]);
+    }
+    table.aligned[i] = bits % 16 == 0;
+    table.step_size[i] = t.step_size;
+    table.bias2_sqrt[i] = t.bias2_sqrt;
+    table.first[i] = t.first;
+  }
+  flush();
+}
+
+__device__ __forceinline__ int find_tensor(const Table& table, unsigned block) {
+  int low = 0, high = table.count;
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (table.first_block[middle] <= block)
+      low = middle;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/// Updates N elements whose values are in registers.
+template <class T, int N, class F, class Per>
+__device__ __forceinline__ void update(const F& f, const Per& per, T* p, const T* g, T* s0, T* s1, T* s2) {
+  using C = ComputeType<T>;
+#pragma unroll
+  for (int j = 0; j < N; ++j) {
+    C x = static_cast<C>(p[j]);
+    const C d = static_cast<C>(g[j]);
+    if constexpr (F::states == 0) {
+      f(per, x, d);
+    } else if constexpr (F::states == 1) {
+      C a = static_cast<C>(s0[j]);
+      f(per, x, d, a);
+      s0[j] = static_cast<T>(a);
+    } else if constexpr (F::states == 2) {
+      C a = static_cast<C>(s0[j]), b = static_cast<C>(s1[j]);
+      f(per, x, d, a, b);
+      s0[j] = static_cast<T>(a);
+      s1[j] = static_cast<T>(b);
+    } else {
+      C a = static_cast<C>(s0[j]), b = static_cast<C>(s1[j]), c = static_cast<C>(s2[j]);
+      f(per, x, d, a, b, c);
+      s0[j] = static_cast<T>(a);
+      s1[j] = static_cast<T>(b);
+      s2[j] = static_cast<T>(c);
+    }
+    p[j] = static_cast<T>(x);
+  }
+}
+
+template <class T>
+constexpr int kWidth = 16 / sizeof(T);
+template <class T>
+constexpr int64_t kStepPart = kThreads * kWidth<T> * 2;  // elements per block: two 16-byte accesses a thread
+
+template <class T, class F>
+__global__ void __launch_bounds__(kThreads) step_kernel(const __grid_constant__ Table table, const F f) {
+  using Vector = loops::Vector<T, kWidth<T>>;
+  constexpr int W = kWidth<T>;
+  const int i = find_tensor(table, blockIdx.x);
+  PerTensor<ComputeType<T>> per;
+  per.step_size = static_cast<ComputeType<T>>(table.step_size[i]);
+  per.bias2_sqrt = static_cast<ComputeType<T>>(table.bias2_sqrt[i]);
+  per.first = table.first[i];
+  T* data[OptimTensor::kArrays];
+#pragma unroll
+  for (int k = 0; k < 2 + F::states; ++k) data[k] = static_cast<T*>(table.data[k][i]);
+  const int64_t begin = (blockIdx.x - table.first_block[i]) * kStepPart<T>;
+  const int64_t n = table.n[i], end = begin + kStepPart<T> < n ? begin + kStepPart<T> : n;
+  int64_t done = begin;  // up to here whole vectors
+  if (table.aligned[i]) {
+    done = end - (end - begin) % W;
+    for (int64_t j = begin + threadIdx.x * W; j < done; j += kThreads * W) {
+      Vector v[OptimTensor::kArrays];
+#pragma unroll
+      for (int k = 0; k < 2 + F::states; ++k) v[k] = *reinterpret_cast<const Vector*>(data[k] + j);
+      update<T, W>(f, per, v[0].v, v[1].v, v[2].v, v[3].v, v[4].v);
+      *reinterpret_cast<Vector*>(data[0] + j) = v[0];
+#pragma unroll
+      for (int k = 2; k < 2 + F::states; ++k) *reinterpret_cast<Vector*>(data[k] + j) = v[k];
+    }
+  }
+  for (int64_t j = done + threadIdx.x; j < end; j += kThreads) {
+    update<T, 1>(f, per, data[0] + j, data[1] + j, F::states > 0 ? data[2] + j : nullptr,
+                 F::states > 1 ? data[3] + j : nullptr, F::states > 2 ? data[4] + j : nullptr);
+  }
+}
+
+template <class T, class F>
+void update_all(const OptimTensors& list, const F& f) {
+  for_each_table(list, kStepPart<T>,
+                 [&](const Table& table, unsigned blocks) { launch(step_kernel<T, F>, blocks, kThreads, 0, table, f); });
+}
+
+/// Joins one value per thread in a fixed order; the result is thread 0's.
+template <NormKind K>
+__device__ __forceinline__ double join_block(double v) {
+  __shared__ double parts[kThreads];
+  parts[threadIdx.x] = v;
+  for (int half = kThreads / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (threadIdx.x < half) parts[threadIdx.x] = norm_join<K>(parts[threadIdx.x], parts[threadIdx.x + half]);
+  }
+  return parts[0];
+}
+
+template <class T, NormKind K>
+__global__ void __launch_bounds__(kThreads) norm_kernel(const __grid_constant__ Table table, double p, double* partial) {
+  using Vector = loops::Vector<T, kWidth<T>>;
+  constexpr int W = kWidth<T>;
+  const int i = find_tensor(table, blockIdx.x);
+  const T* x = static_cast<const T*>(table.data[0][i]);
+  const int64_t begin = (blockIdx.x - table.first_block[i]) * kNormChunk;
+  const int64_t n = table.n[i], end = begin + kNormChunk < n ? begin + kNormChunk : n;
+  double joined = 0;
+  int64_t done = begin;
+  if (table.aligned[i]) {
+    done = end - (end - begin) % W;
+    for (int64_t j = begin + threadIdx.x * W; j < done; j += kThreads * W) {
+      const Vector v = *reinterpret_cast<const Vector*>(x + j);
+#pragma unroll
+      for (int k = 0; k < W; ++k)
+        joined = norm_join<K>(norm_term<K>(static_cast<double>(static_cast<ComputeType<T>>(v.v[k])), p), joined);
+    }
+  }
+  for (int64_t j = done + threadIdx.x; j < end; j += kThreads)
+    joined = norm_join<K>(norm_term<K>(static_cast<double>(static_cast<ComputeType<T>>(x[j])), p), joined);
+  joined = join_block<K>(joined);
+  if (threadIdx.x == 0) partial[blockIdx.x] = joined;
+}
+
+template <NormKind K>
+__global__ void __launch_bounds__(kThreads) finish_kernel(const double* partial, int64_t n, double p, double max_norm,
+                                                          double* result) {
+  double joined = 0;
+  for (int64_t i = threadIdx.x; i < n; i += kThreads) joined = norm_join<K>(partial[i], joined);
+  joined = join_block<K>(joined);
+  if (threadIdx.x == 0) finish_norm(joined, p, max_norm, result);
+}
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) scale_kernel(const __grid_constant__ Table table, const double* coefficient) {
+  using C = ComputeType<T>;
+  const C by = static_cast<C>(coefficient[1]);
+  if (by == C(1)) return;
+  const int i = find_tensor(table, blockIdx.x);
+  T* x = static_cast<T*>(table.data[0][i]);
+  const int64_t begin = (blockIdx.x - table.first_block[i]) * kNormChunk;
+  const int64_t end = begin + kNormChunk < table.n[i] ? begin + kNormChunk : table.n[i];
+  for (int64_t j = begin + threadIdx.x; j < end; j += kThreads) x[j] = static_cast<T>(static_cast<C>(x[j]) * by);
+}
+
+}  // namespace
+
+void sgd_step(DType dtype, const OptimTensors& list, const optim::SgdOptions& options) {
+  visit_sgd(dtype, options, [&](const auto& f, auto tag) { update_all<typename decltype(tag)::type>(list, f); });
+}
+
+void adam_step(DType dtype, const OptimTensors& list, const optim::AdamOptions& options) {
+  visit_adam(dtype, options, [&](const auto& f, auto tag) { update_all<typename decltype(tag)::type>(list, f); });
+}
+
+void rmsprop_step(DType dtype, const OptimTensors& list, const optim::RmspropOptions& options) {
+  visit_rmsprop(dtype, options, [&](const auto& f, auto tag) { update_all<typename decltype(tag)::type>(list, f); });
+}
+
+void norm_chunks(DType dtype, const OptimTensors& list, double p, const Tensor& partial) {
+  double* out = partial.data<double>();
+  visit_float("clip_grad_norm_", dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    visit_norm(p, [&](auto kind) {
+      for_each_table(list, kNormChunk, [&](const Table& table, unsigned blocks) {
+        launch(norm_kernel<T, decltype(kind)::value>, blocks, kThreads, 0, table, p, out);
+        out += blocks;
+      });
+    });
+  });
+}
+
+void norm_finish(const Tensor& partial, double p, double max_norm, const Tensor& result) {
+  visit_norm(p, [&](auto kind) {
+    launch(finish_kernel<decltype(kind)::value>, 1, kThreads, 0, partial.data<double>(), partial.numel(), p, max_norm,
+           result.data<double>());
+  });
+}
+
+void scale_list(DType dtype, const OptimTensors& list, const Tensor& coefficient) {
+  visit_float("clip_grad_norm_", dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    for_each_table(list, kNormChunk, [&](const Table& table, unsigned blocks) {
+      launch(scale_kernel<T>, blocks, kThreads, 0, table, coefficient.data<double>());
+    });
+  });
+}
+
+}  // namespace norch::kernels::cuda

@@ -53,10 +53,10 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
         return tuple(obj) if type(obj) is _StorageId else None
 
     def _save_name(self, obj: _Name) -> None:
-        self.write(pickle.GLOBAL + f"{obj.module}\n{obj.name}\n".encode())
-        self.memoize(obj)
+        self.write(pickle.GLOBAL + f"{obj.module}\n{obj.name}\n".encode())  # type: ignore[attr-defined]
+        self.memoize(obj)  # type: ignore[attr-defined]
 
-    dispatch[_Name] = _save_name
+    dispatch[_Name] = _save_name  # type: ignore[assignment]
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Parameter):
@@ -81,7 +81,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
         storage = _StorageId(("storage", _name(f"torch.{_STORAGE_NAMES[dtype]}"), key, location, numel))
         if t.requires_grad and not t.is_leaf:
             raise pickle.PicklingError("save: a tensor that is not a leaf requires grad; save its detach()")
-        args = (storage, offset, tuple(t.shape), tuple(t.stride()), t.requires_grad, OrderedDict())
+        args: tuple = (storage, offset, tuple(t.shape), tuple(t.stride()), t.requires_grad, OrderedDict())
         return _name("torch._utils._rebuild_tensor_v2"), args
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
@@ -89,7 +89,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
             obj = _name(f"torch.{str(obj).rpartition('.')[2]}")
         elif type(obj).__module__ == "numpy" and hasattr(obj, "item") and getattr(obj, "ndim", 1) == 0:
             obj = obj.item()  # NumPy's scalars are numbers
-        super().save(obj, save_persistent_id)
+        super().save(obj, save_persistent_id)  # type: ignore[misc]
 
 
 _PLAIN = {type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, OrderedDict, Counter}

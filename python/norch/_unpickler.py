@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections import Counter, OrderedDict
 from pickle import UnpicklingError
-from typing import Any, Callable
+from typing import Any, Callable, NoReturn
 
 import norch
 from norch._C import Parameter
@@ -48,7 +48,7 @@ class StorageType:
         self.dtype = dtype
 
 
-def _fail(text: str) -> Any:
+def _fail(text: str) -> NoReturn:
     raise UnpicklingError(f"load: {text}")
 
 

@@ -176,7 +176,7 @@ class _Archive:
         if start + info.file_size > self.size:
             self.fail(f"record {name!r} is cut off")
         self.file.seek(start)
-        data = np.empty(info.file_size, np.uint8)
+        data: Any = np.empty(info.file_size, np.uint8)
         got = self.file.readinto(memoryview(data)) if info.file_size else 0
         if got != info.file_size or zlib.crc32(data) != info.CRC:
             self.fail(f"record {name!r} is damaged: its checksum does not match")

@@ -45,7 +45,7 @@ class _Holder:
 def wrap_step(optimizer: Optimizer, around: Callable) -> None:
     """Makes `optimizer.step(...)` call `around(optimizer, step, ...)`; makes no reference cycle, so that
     an optimizer that is dropped frees its state at once."""
-    inner = optimizer.step
+    inner: Any = optimizer.step
     function = getattr(inner, "__func__", None)
     ref = weakref.ref(optimizer)
 
@@ -78,7 +78,7 @@ class Optimizer:
         self.parameters: list[tuple[Any, str, Tensor]] = []
         self._step_pre_hooks: OrderedDict = OrderedDict()
         self._step_post_hooks: OrderedDict = OrderedDict()
-        groups = [params] if isinstance(params, ParameterIterator) else list(params)
+        groups: list[Any] = [params] if isinstance(params, ParameterIterator) else list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
         if not isinstance(groups[0], dict):

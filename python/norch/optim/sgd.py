@@ -58,7 +58,7 @@ class SGD(Optimizer):
                 continue
             momentum = group["momentum"]
             if momentum == 0:
-                self._update(group, params, grads, [], False)
+                self._update(group, params, grads, [])
                 continue
             state = self.state
             states = [state[p] for p in params]
@@ -67,15 +67,16 @@ class SGD(Optimizer):
             if fresh:
                 for i in fresh:
                     buffers[i] = states[i]["momentum_buffer"] = zeros_like(params[i])
-                self._update(group, *([x[i] for i in fresh] for x in (params, grads, buffers)), True)  # type: ignore[misc]
+                first_params, first_grads, first_buffers = _take(fresh, params, grads, buffers)
+                self._update(group, first_params, first_grads, first_buffers, first_step=True)
                 old = sorted(set(range(len(params))).difference(fresh))
-                params, grads, buffers = ([x[i] for i in old] for x in (params, grads, buffers))
+                params, grads, buffers = _take(old, params, grads, buffers)
             if params:
-                self._update(group, params, grads, buffers, False)
+                self._update(group, params, grads, buffers)
         return loss
 
     @staticmethod
-    def _update(group: dict[str, Any], params: list, grads: list, buffers: list, first_step: bool) -> None:
+    def _update(group: dict[str, Any], params: list, grads: list, buffers: list, first_step: bool = False) -> None:
         _optim.sgd_step(
             params,
             grads,
@@ -88,3 +89,7 @@ class SGD(Optimizer):
             maximize=group["maximize"],
             first_step=first_step,
         )
+
+
+def _take(at: list[int], *lists: list) -> list[list]:
+    return [[values[i] for i in at] for values in lists]

@@ -31,9 +31,9 @@ class ParameterIterator:
 class MembersMixin:
     """The read-only part of `Module`'s tree."""
 
-    _parameters: dict[str, Parameter | None]
-    _buffers: dict[str, Tensor | None]
-    _modules: dict[str, Any]
+    _parameters: Any
+    _buffers: Any
+    _modules: Any
 
     def _walk(self, registry: str, prefix: str, recurse: bool, unique: bool) -> Iterator[tuple[Any, str, str, Any]]:
         """(module, name, dotted name, member) of every member that isn't None."""

@@ -33,6 +33,14 @@ class StateDictMixin:
     """The part of `Module` that turns it into a dict of tensors and back."""
 
     _version: int = 1
+    _parameters: Any
+    _buffers: Any
+    _modules: Any
+    _non_persistent_buffers_set: set[str]
+    _state_dict_hooks: OrderedDict[int, Callable]
+    _state_dict_pre_hooks: OrderedDict[int, Callable]
+    _load_state_dict_pre_hooks: OrderedDict[int, Callable]
+    _load_state_dict_post_hooks: OrderedDict[int, Callable]
 
     def get_extra_state(self) -> Any:
         """Extra state to store under `<prefix>_extra_state`; override together with `set_extra_state`."""

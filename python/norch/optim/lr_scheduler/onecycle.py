@@ -67,7 +67,7 @@ class OneCycleLR(LRScheduler):
         else:
             phases.append((last, "max_lr", "min_lr", "base_momentum", "max_momentum"))
         keys = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
-        self._schedule_phases = [dict(zip(keys, phase)) for phase in phases]
+        self._schedule_phases: list[dict[str, Any]] = [dict(zip(keys, phase)) for phase in phases]
 
         max_lrs = _per_group("max_lr", optimizer, max_lr)
         if last_epoch == -1:

@@ -1,6 +1,7 @@
 // What every tensor can do: sizes, values, copies.
 #include "bind.h"
 #include "norch/ops.h"
+#include "norch/parallel.h"
 
 namespace norch::python {
 
@@ -45,6 +46,14 @@ void bind_basic_ops(Binder& b) {
       "tensor(data, *, dtype=None, device=None, requires_grad=False) -> Tensor\n\nA new tensor with a copy of `data`: a "
       "number, nested sequences, an array or a tensor.",
       "data"_a, nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false);
+  b.function("get_num_threads", &num_threads, "get_num_threads() -> int\n\nThe threads that CPU ops use.");
+  b.function("set_num_threads", &set_num_threads,
+             "set_num_threads(n)\n\nSets the threads that CPU ops use. Results do not depend on it.", "n"_a);
+  b.function("get_default_dtype", &default_dtype, "get_default_dtype() -> dtype");
+  b.function("set_default_dtype", &set_default_dtype,
+             "set_default_dtype(d)\n\nSets the dtype of float tensors made without one.", "d"_a);
+  b.function("promote_types", &promote_types, "promote_types(type1, type2) -> dtype", "type1"_a, "type2"_a);
+  b.function("can_cast", &can_cast, "can_cast(from_, to) -> bool", "from_"_a, "to"_a);
   b.method("dim", &Tensor::dim, "dim() -> int");
   b.op("numel", &Tensor::numel, "numel(input) -> int", "input"_a);
   b.method(

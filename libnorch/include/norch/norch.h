@@ -9,6 +9,7 @@
 #include "norch/generator.h"
 #include "norch/ops.h"
 #include "norch/optim.h"
+#include "norch/parallel.h"
 #include "norch/print.h"
 #include "norch/scalar.h"
 #include "norch/shape.h"

@@ -147,20 +147,6 @@ void after_fork_child() {
 
 }  // namespace
 
-int num_threads() {
-  int n = g_threads.load(std::memory_order_relaxed);
-  if (n == 0) {
-    n = default_threads();
-    g_threads.store(n);
-  }
-  return n;
-}
-
-void set_num_threads(int n) {
-  NORCH_CHECK_VALUE(n >= 1 && n <= 1024, "set_num_threads expects a positive integer (at most 1024), got ", n);
-  g_threads.store(n);
-}
-
 bool in_parallel_region() { return t_in_region; }
 
 namespace detail {
@@ -193,3 +179,21 @@ void parallel_for(int64_t n, int64_t grain, RangeFunction f, const void* context
 
 }  // namespace detail
 }  // namespace norch::kernels::cpu
+
+namespace norch {
+
+int num_threads() {
+  int n = kernels::cpu::g_threads.load(std::memory_order_relaxed);
+  if (n == 0) {
+    n = kernels::cpu::default_threads();
+    kernels::cpu::g_threads.store(n);
+  }
+  return n;
+}
+
+void set_num_threads(int n) {
+  NORCH_CHECK_VALUE(n >= 1 && n <= 1024, "set_num_threads expects a positive integer (at most 1024), got ", n);
+  kernels::cpu::g_threads.store(n);
+}
+
+}  // namespace norch

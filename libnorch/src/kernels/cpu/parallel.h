@@ -4,13 +4,13 @@
 #include <cstdint>
 #include <utility>
 
+#include "norch/parallel.h"
+
 namespace norch::kernels::cpu {
 
-/// Threads that parallel work is spread over, the calling one included: NORCH_NUM_THREADS or OMP_NUM_THREADS in the
-/// environment, otherwise the cores this process may use.
-int num_threads();
-/// Takes effect for the next parallel_for. \throws ValueError below 1.
-void set_num_threads(int n);
+using norch::num_threads;
+using norch::set_num_threads;
+
 /// Whether the calling thread is running a part of a parallel_for.
 bool in_parallel_region();
 

@@ -53,12 +53,11 @@ class SGD(Optimizer):
         """One update of all parameters that have a gradient."""
         loss = self._evaluate(closure)
         for group in self.param_groups:
+            if group["momentum"] == 0:
+                self._update(group, group["params"], None, [])
+                continue
             params, grads = self._with_grads(group)
             if not params:
-                continue
-            momentum = group["momentum"]
-            if momentum == 0:
-                self._update(group, params, grads, [])
                 continue
             state = self.state
             states = [state[p] for p in params]
@@ -76,7 +75,9 @@ class SGD(Optimizer):
         return loss
 
     @staticmethod
-    def _update(group: dict[str, Any], params: list, grads: list, buffers: list, first_step: bool = False) -> None:
+    def _update(
+        group: dict[str, Any], params: list, grads: list | None, buffers: list, first_step: bool = False
+    ) -> None:
         _optim.sgd_step(
             params,
             grads,

@@ -72,6 +72,12 @@ void bind_memory(Binder& b, nb::module_& m) {
              "reset_peak_memory_stats(device=None)\n\nStarts the max_ functions anew from the present values.");
   b.in(m, "empty_cache", &cuda::empty_cache,
        "empty_cache()\n\nGives all memory that no tensor uses back to the driver; waits for the devices.");
+  b.in(
+      m, "set_per_process_memory_fraction",
+      [](double fraction, nb::handle device) { cuda::set_per_process_memory_fraction(fraction, index_of(device)); },
+      "set_per_process_memory_fraction(fraction, device=None)\n\nLets norch hold at most this part of the device's "
+      "memory.",
+      "fraction"_a, "device"_a = nb::none());
   bind_query(
       b, m, "mem_get_info",
       [](int device) {

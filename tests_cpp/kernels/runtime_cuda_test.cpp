@@ -92,31 +92,43 @@ TEST_F(CudaRuntime, OutOfMemoryIsAnErrorOnly) {
   const std::string huge = error_of<OutOfMemoryError>([&] { empty({int64_t{1} << 45}, gpu); });
   EXPECT_NE(huge.find("Tried to allocate"), std::string::npos) << huge;
   EXPECT_NE(huge.find("cuda:0"), std::string::npos) << huge;
-  // More than is left, in pieces, then all of it again: the cache gives way.
-  const int64_t piece = static_cast<int64_t>(cuda::mem_get_info().total / 4 / 10 * 3);  // 30 % each, in floats
-  std::vector<Tensor> held;
-  EXPECT_THROW(
-      {
-        for (int i = 0; i < 5; ++i) held.push_back(empty({piece}, gpu));
-      },
-      OutOfMemoryError);
-  EXPECT_GE(held.size(), 1u);
-  held.clear();
-  const Tensor again = empty({piece * 2}, gpu);
   EXPECT_EQ(full({3}, 2.0, gpu).cpu().data<float>()[2], 2.0f);
-  cuda::synchronize();
 }
 
-TEST_F(CudaRuntime, SmallBlocksGiveWayToALargeOne) {
-  {
-    std::vector<Tensor> held;
-    const size_t chunk = size_t{32} << 20;
-    const size_t target = cuda::mem_get_info().free / 10 * 7;
-    for (size_t n = 0; n < target; n += chunk) held.push_back(empty({static_cast<int64_t>(chunk / 4)}, gpu));
+/// Limits this process to about `nbytes` on the device, for a scope.
+class MemoryLimit {
+ public:
+  explicit MemoryLimit(size_t nbytes) {
+    cuda::empty_cache();
+    cuda::set_per_process_memory_fraction(static_cast<double>(nbytes) / static_cast<double>(cuda::mem_get_info().total));
   }
-  const int64_t n = static_cast<int64_t>(cuda::mem_get_info().total / 10 * 6 / 4);
-  EXPECT_NO_THROW(empty({n}, gpu));
-  cuda::empty_cache();
+  ~MemoryLimit() { cuda::set_per_process_memory_fraction(1); }
+};
+
+TEST_F(CudaRuntime, TheLimitIsKept) {
+  const MemoryLimit limit(size_t{1} << 30);
+  const int64_t piece = int64_t{75} << 20;  // 300 MiB of floats
+  std::vector<Tensor> held;
+  const std::string text = error_of<OutOfMemoryError>([&] {
+    for (int i = 0; i < 5; ++i) held.push_back(empty({piece}, gpu));
+  });
+  EXPECT_NE(text.find("Tried to allocate 300.0 MiB"), std::string::npos) << text;
+  EXPECT_EQ(held.size(), 3u);
+  held.pop_back();
+  EXPECT_NO_THROW(held.push_back(empty({piece}, gpu)));
+  held.clear();
+  EXPECT_NO_THROW(empty({piece * 3}, gpu));  // the blocks give way to a larger one
+  EXPECT_EQ(full({3}, 2.0, gpu).cpu().data<float>()[2], 2.0f);
+  EXPECT_THROW(cuda::set_per_process_memory_fraction(1.5), ValueError);
+}
+
+TEST_F(CudaRuntime, KeptBlocksGiveWay) {
+  const MemoryLimit limit(size_t{1} << 30);
+  {
+    std::vector<Tensor> held;  // 768 MiB in blocks that go to the lists
+    for (int i = 0; i < 24; ++i) held.push_back(empty({int64_t{8} << 20}, gpu));
+  }
+  EXPECT_NO_THROW(empty({int64_t{200} << 20}, gpu));
 }
 
 TEST_F(CudaRuntime, StreamsOrderWork) {

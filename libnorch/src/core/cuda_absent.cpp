@@ -19,6 +19,7 @@ size_t memory_reserved(int) { no_cuda(); }
 size_t max_memory_reserved(int) { no_cuda(); }
 void reset_peak_memory_stats(int) { no_cuda(); }
 void empty_cache() {}
+void set_per_process_memory_fraction(double, int) { no_cuda(); }
 MemoryInfo mem_get_info(int) { no_cuda(); }
 
 Stream::Stream(int, int) { no_cuda(); }

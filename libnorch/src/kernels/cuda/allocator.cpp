@@ -125,6 +125,20 @@ class Memory {
   }
   size_t reserved(bool peak) {
     std::lock_guard<std::mutex> lock(mutex_);
+    return held(peak);
+  }
+  void set_fraction(double fraction) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    fraction_ = fraction;
+  }
+
+ private:
+  struct Lists {
+    std::vector<void*> blocks[kClasses];
+  };
+
+  /// Bytes held from the driver.
+  size_t held(bool peak) {
 #if CUDART_VERSION >= 11020
     if (pool_) {
       size_t bytes = 0;
@@ -136,11 +150,6 @@ class Memory {
 #endif
     return peak ? own_peak_ : own_;
   }
-
- private:
-  struct Lists {
-    std::vector<void*> blocks[kClasses];
-  };
 
   Lists& lists_of(cudaStream_t stream) {
     for (auto& entry : lists_)
@@ -178,12 +187,18 @@ class Memory {
   void* from_driver(size_t nbytes, size_t rounded, cudaStream_t stream) {
     DeviceGuard guard(device_);
     void* p = nullptr;
-    if (rounded > total() || try_driver(&p, rounded, stream) != cudaSuccess) {
+    if (!fits(rounded) || try_driver(&p, rounded, stream) != cudaSuccess) {
       release_unused();
-      if (rounded > total() || try_driver(&p, rounded, stream) != cudaSuccess) out_of_memory(nbytes);
+      if (!fits(rounded) || try_driver(&p, rounded, stream) != cudaSuccess) out_of_memory(nbytes);
     }
     return p;
   }
+
+  /// Whether the limit allows so many more bytes. (What the pool holds unused is counted as used, until it is trimmed.)
+  bool fits(size_t nbytes) {
+    return nbytes <= total() && (fraction_ == 1 || held(false) + nbytes <= limit());
+  }
+  size_t limit() { return static_cast<size_t>(fraction_ * static_cast<double>(total())); }
 
   cudaError_t try_driver(void** p, size_t rounded, cudaStream_t stream) {
 #if CUDART_VERSION >= 11020
@@ -248,8 +263,12 @@ class Memory {
     check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
     NORCH_RAISE(OutOfMemoryError, "CUDA out of memory. Tried to allocate ", mebibytes(nbytes), " on cuda:", device_,
                 ", which has ", mebibytes(total), " in all, of which ", mebibytes(free), " are free. ",
-                mebibytes(allocated_), " are in use by tensors of this process; norch holds no other memory there that "
-                "it could give back. Free tensors, or use smaller ones.");
+                mebibytes(allocated_), " are in use by tensors of this process", limit_text(),
+                "; nothing else could be given back. Free tensors, or use smaller ones.");
+  }
+
+  std::string limit_text() {
+    return fraction_ == 1 ? "" : str(", which may hold ", mebibytes(limit()), " (set_per_process_memory_fraction)");
   }
 
 #if CUDART_VERSION >= 11020
@@ -287,6 +306,7 @@ class Memory {
   size_t allocated_ = 0, peak_ = 0;
   size_t own_ = 0, own_peak_ = 0;  // bytes held, where there is no pool to ask
   size_t total_ = 0;
+  double fraction_ = 1;
 };
 
 struct Slot {
@@ -321,6 +341,12 @@ size_t max_memory_allocated(int device) { return memory(resolve_device("max_memo
 size_t memory_reserved(int device) { return memory(resolve_device("memory_reserved", device)).reserved(false); }
 size_t max_memory_reserved(int device) { return memory(resolve_device("max_memory_reserved", device)).reserved(true); }
 void reset_peak_memory_stats(int device) { memory(resolve_device("reset_peak_memory_stats", device)).reset_peaks(); }
+
+void set_per_process_memory_fraction(double fraction, int device) {
+  NORCH_CHECK_VALUE(fraction >= 0 && fraction <= 1, "set_per_process_memory_fraction: Invalid fraction value: ", fraction,
+                    ". Allowed range: 0~1");
+  memory(resolve_device("set_per_process_memory_fraction", device)).set_fraction(fraction);
+}
 
 void empty_cache() {
   for (int device = 0; device < device_count(); ++device)

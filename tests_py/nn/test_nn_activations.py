@@ -117,3 +117,10 @@ def test_prelu_per_channel():
 def test_hardtanh_checks_its_bounds():
     with pytest.raises(AssertionError, match="max_val must be greater than min_val"):
         nn.Hardtanh(1, 1)
+
+
+def test_wrong_shapes():
+    with pytest.raises(RuntimeError, match="Halving dimension must be even, but dimension -1 is size 3"):
+        nn.GLU()(norch.zeros(2, 3))
+    with pytest.raises(RuntimeError, match=r"but has shape \(3,\) for an input of shape \(2, 4\)"):
+        nn.PReLU(3)(norch.zeros(2, 4))

@@ -263,3 +263,14 @@ REPRS = [
 @pytest.mark.parametrize("make, text", REPRS, ids=[text.partition("(")[0] for _, text in REPRS])
 def test_repr(make, text):
     assert repr(make()) == text
+
+
+def test_embedding_max_norm(device):
+    m = nn.Embedding(4, 2, max_norm=1.0).to(device)
+    m.weight = norch.tensor([[3.0, 4.0], [0.3, 0.4], [30.0, 40.0], [6.0, 8.0]], device=device)
+    out = m(norch.tensor([0, 1, 0, 3], device=device))
+    expected = [[0.6, 0.8], [0.3, 0.4], [0.6, 0.8], [0.6, 0.8]]
+    np.testing.assert_allclose(to_numpy(out), expected, rtol=1e-6)
+    np.testing.assert_allclose(to_numpy(m.weight)[2], [30, 40])
+    out.sum().backward()
+    assert m.weight.grad.tolist() == [[2, 2], [1, 1], [0, 0], [1, 1]]

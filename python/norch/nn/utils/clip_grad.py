@@ -28,8 +28,7 @@ def get_total_norm(
     if not tensors:
         return norch.tensor(0.0)
     with no_grad():
-        norms = norch.stack([norch.linalg.vector_norm(t, norm_type).to(tensors[0].device) for t in tensors])
-        total = norch.linalg.vector_norm(norms, norm_type)
+        total = norch.stack([t.norm(norm_type).to(tensors[0].device) for t in tensors]).norm(norm_type)
     if error_if_nonfinite and not bool(norch.isfinite(total)):
         raise RuntimeError(
             f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it "

@@ -3,6 +3,8 @@
 # One stem a line, in alphabetical order.
 set(NORCH_KERNEL_STEMS
   binary
+  conv
+  conv_weight
   copy
   gemm
   optim
@@ -24,3 +26,6 @@ foreach(stem IN LISTS NORCH_KERNEL_STEMS)
     list(APPEND NORCH_KERNEL_SOURCES_${device} "${kernel_dir}/${file}")
   endforeach()
 endforeach()
+
+# Convolution is nothing but multiply-adds in registers: there the two may fuse.
+set_source_files_properties("${kernel_dir}/cpu/conv.cpp" "${kernel_dir}/cpu/conv_weight.cpp" PROPERTIES COMPILE_OPTIONS -ffp-contract=fast)

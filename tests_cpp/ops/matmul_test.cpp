@@ -1,28 +1,16 @@
-#include <gtest/gtest.h>
-
 #include <array>
 #include <cmath>
-#include <functional>
-#include <string>
 
 #include "kernels/cpu/parallel.h"
-#include "norch/norch.h"
+#include "ops/op_testing.h"
 
 namespace norch {
 namespace {
 
-/// Numbers that are not round but reproducible, small integers for integer dtypes.
-Tensor numbers(Ints sizes, DType t = kFloat64, int64_t seed = 1) {
-  Tensor out = empty(sizes, TensorOptions(kFloat64));
-  double* p = out.data<double>();
-  uint64_t s = static_cast<uint64_t>(seed) * 0x9E3779B97F4A7C15ull + 12345;
-  for (int64_t i = 0; i < out.numel(); ++i) {
-    s = s * 6364136223846793005ull + 1442695040888963407ull;
-    const double u = static_cast<double>(s >> 40) / (1 << 24) * 2 - 1;
-    p[i] = is_floating_point(t) ? u : std::floor(u * 5);
-  }
-  return out.to(t);
-}
+using testing::check_gradients;
+using testing::max_difference;
+using testing::message;
+using testing::numbers;
 
 /// a @ b of matrices by definition, in double.
 Tensor reference(const Tensor& a, const Tensor& b) {
@@ -35,24 +23,6 @@ Tensor reference(const Tensor& a, const Tensor& b) {
     for (int64_t l = 0; l < k; ++l)
       for (int64_t j = 0; j < n; ++j) c[i * n + j] += p[i * k + l] * q[l * n + j];
   return out;
-}
-
-double max_difference(const Tensor& a, const Tensor& b) {
-  EXPECT_EQ(a.sizes(), b.sizes());
-  const Tensor x = a.detach().to(kFloat64).contiguous(), y = b.detach().to(kFloat64).contiguous();
-  double worst = 0;
-  for (int64_t i = 0; i < x.numel(); ++i)
-    worst = std::fmax(worst, std::fabs(x.data<double>()[i] - y.data<double>()[i]));
-  return worst;
-}
-
-std::string message(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
 }
 
 TEST(Matmul, AgreesWithTheDefinitionInEveryLayoutAndDtype) {
@@ -110,35 +80,6 @@ TEST(Matmul, BroadcastBatches) {
       EXPECT_LE(max_difference(as_strided(out, {2, 4}, {4, 1}, (i * 5 + j) * 8), reference(x, y)), 1e-14);
     }
   }
-}
-
-/// Checks the gradients of `f` at `inputs` against central differences, and theirs too.
-void check_gradients(const std::function<Tensor(const TensorList&)>& f, TensorList inputs, int order = 2) {
-  for (Tensor& t : inputs) t = t.detach().clone().requires_grad_();
-  const Tensor out = f(inputs);
-  const Tensor weights = numbers(out.sizes(), kFloat64, 99);
-  const TensorList grads = autograd::grad({out}, inputs, {weights}, true, order > 1, true, true);
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    double* p = inputs[i].data<double>();
-    for (int64_t e = 0; e < inputs[i].numel(); e += 1 + inputs[i].numel() / 7) {
-      const double kept = p[e], h = 1e-5;
-      p[e] = kept + h;
-      const double up = sum(f(inputs) * weights).item<double>();
-      p[e] = kept - h;
-      const double down = sum(f(inputs) * weights).item<double>();
-      p[e] = kept;
-      EXPECT_NEAR(grads[i].contiguous().data<double>()[e], (up - down) / (2 * h), 1e-6) << "input " << i;
-    }
-  }
-  if (order > 1)
-    check_gradients(
-        [&](const TensorList& x) {
-          const TensorList g = autograd::grad({f(x)}, x, {weights}, true, true);
-          Tensor total = sum(g[0] * g[0]);
-          for (size_t i = 1; i < g.size(); ++i) total = total + sum(g[i] * g[i]);
-          return total;
-        },
-        inputs, 1);
 }
 
 TEST(Matmul, Gradients) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "norch/ops/binary.h"
+#include "norch/ops/conv.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/linear.h"

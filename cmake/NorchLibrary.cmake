@@ -19,6 +19,9 @@ function(norch_add_objects name)
   add_library(${name} OBJECT ${ARGN})
   target_link_libraries(${name} PRIVATE norch_private norch_warnings norch_blas)
   target_compile_definitions(${name} PRIVATE NORCH_BUILDING=1)
+  # Thread-local variables (grad mode, block cache, current stream) are read several times per operation. In this model
+  # that is one instruction instead of a call; a library opened with dlopen() may have some hundred bytes of them.
+  target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-ftls-model=initial-exec>)
   set(norch_objects ${norch_objects} $<TARGET_OBJECTS:${name}> PARENT_SCOPE)
 endfunction()
 

@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 #include <mutex>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "norch/error.h"
@@ -30,16 +32,27 @@ struct SmallCache {
       while (count[c]) std::free(blocks[c][--count[c]]);
     }
   }
-  ~SmallCache();
 };
 
-// Tensors may be freed by destructors that run after this thread's cache is gone; then they go straight to the system.
-thread_local bool t_small_cache_gone = false;
-SmallCache::~SmallCache() {
-  clear();
-  t_small_cache_gone = true;
+// The cache of the calling thread, null until a first block is freed and again once the thread ends: tensors may be
+// freed by destructors that run after its cache is gone. A plain pointer, so that reading it needs no guard and the
+// library's thread-local storage stays small (see the TLS model in cmake/NorchLibrary.cmake).
+thread_local SmallCache* t_small = nullptr;
+thread_local bool t_ended = false;
+
+SmallCache* make_small_cache() noexcept {
+  if (t_ended) return nullptr;
+  struct Owner {
+    ~Owner() {
+      t_ended = true;
+      if (t_small) t_small->clear();
+      delete std::exchange(t_small, nullptr);
+    }
+  };
+  static thread_local Owner owner;
+  static_cast<void>(owner);
+  return t_small = new (std::nothrow) SmallCache;
 }
-thread_local SmallCache t_small;
 
 struct LargeCache {
   std::mutex mutex;
@@ -81,7 +94,8 @@ LargeClass large_class(size_t nbytes) {
 void* allocate(size_t nbytes) {
   if (nbytes <= kSmallLimit) {
     const size_t c = small_class(nbytes);
-    if (!t_small_cache_gone && t_small.count[c]) return t_small.blocks[c][--t_small.count[c]];
+    SmallCache* cache = t_small;
+    if (cache && cache->count[c]) return cache->blocks[c][--cache->count[c]];
     void* p = system_allocate((c + 1) * kAlign);
     if (!p) out_of_memory(nbytes);
     return p;
@@ -111,8 +125,9 @@ void* allocate(size_t nbytes) {
 void deallocate(void* p, size_t nbytes) noexcept {
   if (nbytes <= kSmallLimit) {
     const size_t c = small_class(nbytes);
-    if (!t_small_cache_gone && t_small.count[c] < kSmallPerClass)
-      t_small.blocks[c][t_small.count[c]++] = p;
+    SmallCache* cache = t_small ? t_small : make_small_cache();
+    if (cache && cache->count[c] < kSmallPerClass)
+      cache->blocks[c][cache->count[c]++] = p;
     else
       std::free(p);
     return;
@@ -135,7 +150,7 @@ void deallocate(void* p, size_t nbytes) noexcept {
 }
 
 void empty_cache() noexcept {
-  if (!t_small_cache_gone) t_small.clear();
+  if (t_small) t_small->clear();
   auto& cache = large_cache();
   std::lock_guard<std::mutex> lock(cache.mutex);
   cache.clear();

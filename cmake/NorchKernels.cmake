@@ -2,6 +2,7 @@
 # NORCH_CPU_ISA, and its CUDA twin libnorch/src/kernels/cuda/S.cu. Other files of those folders are compiled once.
 # One stem a line, in alphabetical order.
 set(NORCH_KERNEL_STEMS
+  activation
   binary
   conv
   conv_weight
@@ -9,6 +10,8 @@ set(NORCH_KERNEL_STEMS
   gemm
   optim
   reduce
+  ternary
+  unary
 )
 
 set(kernel_dir "${PROJECT_SOURCE_DIR}/libnorch/src/kernels")

@@ -92,6 +92,8 @@ void bind_tensor_type(nb::module_& m);
 void bind_value_types(nb::module_& m);
 void bind_autograd(Binder& b);
 void bind_basic_ops(Binder& b);
+void bind_unary_ops(Binder& b);
+void bind_binary_ops(Binder& b);
 void bind_cuda(Binder& b);
 void bind_interop(Binder& b);
 void bind_function(Binder& b);

@@ -36,6 +36,8 @@ NB_MODULE(_C, m) {
   Binder b(m);
   bind_autograd(b);
   bind_basic_ops(b);
+  bind_unary_ops(b);
+  bind_binary_ops(b);
   bind_cuda(b);
   bind_interop(b);
   bind_function(b);

@@ -23,6 +23,24 @@ Tensor sub_in_place(const Tensor& a, const Tensor& b) { return sub_(a, b); }
 Tensor div_one(const Tensor& a, const Tensor& b) { return div(a, b); }
 Tensor div_in_place(const Tensor& a, const Tensor& b) { return div_(a, b); }
 
+/// Slot of a unary operator.
+template <Tensor (*F)(const Tensor&)>
+PyObject* unary(PyObject* a) {
+  return guarded([&] { return wrap(F(unwrap(a))); });
+}
+
+Tensor invert(const Tensor& a) {
+  NORCH_CHECK_TYPE(is_integral(a.dtype(), true),
+                   "~ (operator.invert) is only implemented on integer and Boolean-type tensors");
+  return bitwise_not(a);
+}
+
+template <Tensor (*F)(const Tensor&, const Tensor&)>
+PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
+  if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
+  return binary<F>(a, b);
+}
+
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   return guarded([&]() -> PyObject* {
     const Tensor x = operand_from_python(a), y = operand_from_python(b);
@@ -30,7 +48,10 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
     switch (op) {
       case Py_EQ: return wrap(eq(x, y));
       case Py_NE: return wrap(ne(x, y));
-      default: Py_RETURN_NOTIMPLEMENTED;
+      case Py_LT: return wrap(lt(x, y));
+      case Py_LE: return wrap(le(x, y));
+      case Py_GT: return wrap(gt(x, y));
+      default: return wrap(ge(x, y));
     }
   });
 }
@@ -94,6 +115,26 @@ PyType_Slot number_slots[] = {
     {Py_nb_inplace_subtract, slot(binary<sub_in_place>)},
     {Py_nb_inplace_multiply, slot(binary<mul_>)},
     {Py_nb_inplace_true_divide, slot(binary<div_in_place>)},
+    {Py_nb_floor_divide, slot(binary<floor_divide>)},
+    {Py_nb_inplace_floor_divide, slot(binary<floor_divide_>)},
+    {Py_nb_remainder, slot(binary<remainder>)},
+    {Py_nb_inplace_remainder, slot(binary<remainder_>)},
+    {Py_nb_power, slot(power<pow>)},
+    {Py_nb_inplace_power, slot(power<pow_>)},
+    {Py_nb_and, slot(binary<bitwise_and>)},
+    {Py_nb_inplace_and, slot(binary<bitwise_and_>)},
+    {Py_nb_or, slot(binary<bitwise_or>)},
+    {Py_nb_inplace_or, slot(binary<bitwise_or_>)},
+    {Py_nb_xor, slot(binary<bitwise_xor>)},
+    {Py_nb_inplace_xor, slot(binary<bitwise_xor_>)},
+    {Py_nb_lshift, slot(binary<bitwise_left_shift>)},
+    {Py_nb_inplace_lshift, slot(binary<bitwise_left_shift_>)},
+    {Py_nb_rshift, slot(binary<bitwise_right_shift>)},
+    {Py_nb_inplace_rshift, slot(binary<bitwise_right_shift_>)},
+    {Py_nb_negative, slot(unary<neg>)},
+    {Py_nb_positive, slot(unary<positive>)},
+    {Py_nb_absolute, slot(unary<norch::abs>)},
+    {Py_nb_invert, slot(unary<invert>)},
     {Py_nb_bool, slot(truth)},
     {Py_nb_int, slot(as_int)},
     {Py_nb_index, slot(as_index)},

@@ -1,6 +1,7 @@
 // Every op, by family.
 #pragma once
 
+#include "norch/ops/activation.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/conv.h"
 #include "norch/ops/copy.h"
@@ -8,4 +9,6 @@
 #include "norch/ops/linear.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/reduce.h"
+#include "norch/ops/ternary.h"
+#include "norch/ops/unary.h"
 #include "norch/ops/view.h"

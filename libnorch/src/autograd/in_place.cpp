@@ -93,6 +93,17 @@ bool overlaps_itself(const Tensor& t) {
   return false;
 }
 
+Tensor saved_input(const Tensor& input, const Tensor& out) {
+  if (!out.defined() || !(out.storage() == input.storage())) return input;
+  NoGrad off;
+  Tensor copy = input.clone();
+  if (const Ref<Node>& node = input.grad_fn()) {
+    copy.impl()->grad_fn = node;
+    copy.impl()->output_nr = input.impl()->output_nr;
+  }
+  return copy;
+}
+
 InPlace::InPlace(const char* op, const Tensor& self) : op_(op), self_(self) {
   NORCH_CHECK(!overlaps_itself(self), op, ": unsupported operation: more than one element of the written-to tensor ",
               "refers to a single memory location. Please clone() the tensor before performing the operation.");

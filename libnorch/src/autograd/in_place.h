@@ -33,6 +33,11 @@ class NORCH_API InPlace {
   Tensor self_, input_, output_;
 };
 
+/// The tensor to save for backward where an op reads `input` and may write into its memory (`out` is undefined, or the
+/// memory the op writes into): the input itself or, if it is about to be overwritten, a copy with the same history.
+/// Call it before the kernel runs.
+Tensor saved_input(const Tensor& input, const Tensor& out);
+
 /// Whether two elements of the tensor share memory (an expanded dim).
 NORCH_API bool overlaps_itself(const Tensor& t);
 

@@ -43,7 +43,10 @@ void TensorImpl::refresh() {
 }
 
 Tensor Tensor::wrap(const Scalar& value) {
-  Tensor t = full_scalar(value);
+  // A float keeps its double precision, whatever the default dtype; promotion counts it as the default dtype.
+  const DType type = value.is_floating_point() ? DType::Float64 : value.dtype();
+  Tensor t = new_tensor({}, type, kCPU);
+  scalar_to_bytes(value, type, t.data_ptr());
   t.impl()->wrapped_number = true;
   return t;
 }

@@ -1,69 +1,97 @@
-#include "kernels/binary.h"
+#include "kernels/cpu/vector_math.h"
 
-#include "kernels/cpu/loops.h"
+#include "kernels/binary.h"
+#include "kernels/cpu/blocks.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
-template <class T, class Out, class F>
-void loop(char* const* data, const int64_t* strides, int64_t n, const void* context) {
-  const F& f = *static_cast<const F*>(context);
-  using C = ComputeType<T>;
-  constexpr int64_t kIn = sizeof(T), kOut = sizeof(Out);
-  if (strides[0] == kOut && strides[1] == kIn && strides[2] == kIn) {
-    Out* out = reinterpret_cast<Out*>(data[0]);
-    const T* a = reinterpret_cast<const T*>(data[1]);
-    const T* b = reinterpret_cast<const T*>(data[2]);
-#pragma omp simd
-    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<Out>(f(static_cast<C>(a[i]), static_cast<C>(b[i])));
-  } else if (strides[0] == kOut && strides[1] == kIn && strides[2] == 0) {
-    Out* out = reinterpret_cast<Out*>(data[0]);
-    const T* a = reinterpret_cast<const T*>(data[1]);
-    const C b = static_cast<C>(*reinterpret_cast<const T*>(data[2]));
-#pragma omp simd
-    for (int64_t i = 0; i < n; ++i) out[i] = static_cast<Out>(f(static_cast<C>(a[i]), b));
-  } else {
-    for (int64_t i = 0; i < n; ++i) {
-      const T a = *reinterpret_cast<const T*>(data[1] + i * strides[1]);
-      const T b = *reinterpret_cast<const T*>(data[2] + i * strides[2]);
-      *reinterpret_cast<Out*>(data[0] + i * strides[0]) =
-          static_cast<Out>(f(static_cast<C>(a), static_cast<C>(b)));
-    }
-  }
-}
-
 template <class T, class F>
 void arithmetic(const Plan& plan, const F& f) {
-  for_each(plan, loop<T, T, F>, &f);
+  using C = ComputeType<T>;
+  run_blocks(plan, block2<F, C, C>, f);
 }
 
 template <class F>
 void comparison(const Plan& plan, const F& f) {
-  visit_all(plan.dtype[1], [&](auto tag) { for_each(plan, loop<typename decltype(tag)::type, bool, F>, &f); });
+  visit_all(plan.dtype[1], [&](auto tag) {
+    run_blocks(plan, block2<F, bool, ComputeType<typename decltype(tag)::type>>, f);
+  });
+}
+
+template <class T>
+void find_zero(char* const* data, const int64_t* strides, int64_t n, const void* context) {
+  const int64_t step = strides[2];
+  bool found = false;
+  if (step == sizeof(T)) {
+    const T* b = reinterpret_cast<const T*>(data[2]);
+    for (int64_t i = 0; i < n; ++i) found |= b[i] == 0;
+  } else {
+    for (int64_t i = 0; i < (step == 0 ? 1 : n); ++i) found |= *reinterpret_cast<const T*>(data[2] + i * step) == 0;
+  }
+  if (found) *static_cast<bool*>(const_cast<void*>(context)) = true;
+}
+
+/// Raises before anything is written if an integer would be divided by zero.
+template <class T>
+void check_divisor(const Plan& plan) {
+  bool zero = false;
+  for_each(plan, find_zero<T>, &zero, INT64_MAX);
+  NORCH_CHECK(!zero, "ZeroDivisionError: an integer tensor is divided by zero");
+}
+
+template <class F>
+void number(const Plan& plan, const F& f) {
+  visit_numbers("binary", plan.dtype[0], [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (!is_floating_point(dtype_of<T>) && !std::is_same_v<F, Pow>) check_divisor<T>(plan);
+    arithmetic<T>(plan, f);
+  });
+}
+
+template <class F>
+void scaled(const Plan& plan, const F& f, const Scalar& alpha, bool negate) {
+  visit_all(plan.dtype[0], [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = ComputeType<T>;
+    const C factor = alpha.to<C>();
+    if (factor == C(1)) return arithmetic<T>(plan, f);
+    arithmetic<T>(plan, AddScaled<C>(negate ? wrapping_sub(C(0), factor) : factor));
+  });
 }
 
 }  // namespace
 
 void binary(BinaryOp op, const Plan& plan, const Scalar& alpha) {
-  if (op == BinaryOp::Eq) return comparison(plan, Eq{});
-  if (op == BinaryOp::Ne) return comparison(plan, Ne{});
-  visit_all(plan.dtype[0], [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = ComputeType<T>;
-    const bool scaled = alpha.to_double() != 1;
-    switch (op) {
-      case BinaryOp::Add:
-        if (scaled) return arithmetic<T>(plan, AddScaled<C>{alpha.to<C>()});
-        return arithmetic<T>(plan, Add{});
-      case BinaryOp::Sub:
-        if (scaled) return arithmetic<T>(plan, AddScaled<C>{static_cast<C>(-alpha.to<C>())});
-        return arithmetic<T>(plan, Sub{});
-      case BinaryOp::Mul: return arithmetic<T>(plan, Mul{});
-      default:
-        if constexpr (is_floating_point(dtype_of<T>)) return arithmetic<T>(plan, Div{});
-    }
-  });
+  switch (op) {
+#define NORCH_CASE(name) \
+  case BinaryOp::name:   \
+    return visit_all(plan.dtype[0], [&](auto tag) { arithmetic<typename decltype(tag)::type>(plan, name{}); });
+    NORCH_BINARY_ANY(NORCH_CASE)
+#undef NORCH_CASE
+#define NORCH_CASE(name) \
+  case BinaryOp::name: return number(plan, name{});
+    NORCH_BINARY_NUMBER(NORCH_CASE)
+#undef NORCH_CASE
+#define NORCH_CASE(name) \
+  case BinaryOp::name:   \
+    return visit_float(#name, plan.dtype[0], [&](auto tag) { arithmetic<typename decltype(tag)::type>(plan, name{}); });
+    NORCH_BINARY_FLOAT(NORCH_CASE)
+#undef NORCH_CASE
+#define NORCH_CASE(name)                                        \
+  case BinaryOp::name:                                          \
+    return visit_integral(#name, plan.dtype[0],                 \
+                          [&](auto tag) { arithmetic<typename decltype(tag)::type>(plan, name{}); });
+    NORCH_BINARY_BITS(NORCH_CASE)
+#undef NORCH_CASE
+#define NORCH_CASE(name) \
+  case BinaryOp::name: return comparison(plan, name{});
+    NORCH_BINARY_COMPARE(NORCH_CASE)
+#undef NORCH_CASE
+    case BinaryOp::Add: return scaled(plan, Add{}, alpha, false);
+    case BinaryOp::Sub: return scaled(plan, Sub{}, alpha, true);
+  }
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

@@ -1,0 +1,314 @@
+// Activation functions and their derivatives: kernels, and the scalar maths compiled for both devices.
+#pragma once
+
+#include "kernels/kernel.h"
+#include "kernels/plan.h"
+#include "kernels/scalar_math.h"
+#include "kernels/unary.h"
+
+namespace norch::kernels {
+
+#define NORCH_ACTIVATIONS(X)                                                                                     \
+  X(Relu) X(LeakyRelu) X(Elu) X(Gelu) X(GeluTanh) X(Silu) X(Mish) X(Softplus) X(Hardtanh) X(Hardsigmoid)          \
+  X(Hardswish) X(Threshold) X(Logsigmoid) X(Softsign) X(Tanhshrink) X(Hardshrink) X(Softshrink) X(SigmoidOfResult) \
+  X(TanhOfResult)
+
+enum class Activation : uint8_t {
+#define NORCH_NAME(name) name,
+  NORCH_ACTIVATIONS(NORCH_NAME)
+#undef NORCH_NAME
+};
+
+/// out = f(x) over a plan of operands {out, x} of one float dtype. The two OfResult entries have no forward here.
+NORCH_KERNEL(activation, void(Activation f, const Plan& plan, const Parameters& p))
+/// out = grad * f'(x) over a plan of operands {out, grad, x}; for the OfResult entries x is f's result.
+NORCH_KERNEL(activation_backward, void(Activation f, const Plan& plan, const Parameters& p))
+
+inline namespace NORCH_ISA {
+
+// Each struct is made from Parameters (the comment says which), has value(x) and gradient(g, x). T is the type of
+// computation. Conditions are written so that NaN passes through.
+
+struct Plain {
+  static constexpr bool exact = true;
+  explicit Plain(const Parameters&) {}
+};
+
+struct Relu : Plain {
+  using Plain::Plain;
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x < T(0) ? T(0) : x;
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return x <= T(0) ? T(0) : g;
+  }
+};
+/// a: slope below zero.
+struct LeakyRelu : Plain {
+  double a;
+  explicit LeakyRelu(const Parameters& p) : Plain(p), a(p.a) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x > T(0) ? x : x * T(a);
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return x > T(0) ? g : g * T(a);
+  }
+};
+/// b * x above zero, a * (exp(c * x) - 1) below. (elu, selu and celu.)
+struct Elu {
+  static constexpr bool exact = false;
+  double a, b, c;
+  explicit Elu(const Parameters& p) : a(p.a), b(p.b), c(p.c) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    const T below = T(a) * std::expm1(x * T(c));
+    return x < T(0) ? below : x * T(b);
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    const T below = g * T(a) * T(c) * std::exp(x * T(c));
+    return x <= T(0) ? below : g * T(b);
+  }
+};
+/// x * P(N(0, 1) <= x).
+struct Gelu {
+  static constexpr bool exact = false;
+  explicit Gelu(const Parameters&) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x * T(0.5) * (T(1) + std::erf(x * T(0.70710678118654752440)));
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    const T below = T(0.5) * (T(1) + std::erf(x * T(0.70710678118654752440)));
+    const T density = std::exp(x * x * T(-0.5)) * T(0.39894228040143267794);
+    return g * (below + x * density);
+  }
+};
+/// Gelu with the tanh approximation.
+struct GeluTanh {
+  static constexpr bool exact = false;
+  explicit GeluTanh(const Parameters&) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    const T inner = T(0.79788456080286535588) * (x + T(0.044715) * x * x * x);
+    return T(0.5) * x * (T(1) + std::tanh(inner));
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    const T t = std::tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x));
+    const T slope = T(0.79788456080286535588) * (T(1) + T(3 * 0.044715) * x * x);
+    return g * (T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * slope);
+  }
+};
+/// x * sigmoid(x).
+struct Silu {
+  static constexpr bool exact = false;
+  explicit Silu(const Parameters&) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x / (T(1) + std::exp(-x));
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    const T s = T(1) / (T(1) + std::exp(-x));
+    return g * s * (T(1) + x * (T(1) - s));
+  }
+};
+/// x * tanh(log(1 + exp(x))).
+struct Mish {
+  static constexpr bool exact = false;
+  explicit Mish(const Parameters&) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x * std::tanh(std::log1p(std::exp(x)));
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    const T t = std::tanh(std::log1p(std::exp(x)));
+    const T s = T(1) / (T(1) + std::exp(-x));
+    return g * (t + x * s * (T(1) - t * t));
+  }
+};
+/// log(1 + exp(a * x)) / a, and x itself where a * x > b.
+struct Softplus {
+  static constexpr bool exact = false;
+  double a, b;
+  explicit Softplus(const Parameters& p) : a(p.a), b(p.b) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    const T curve = std::log1p(std::exp(x * T(a))) / T(a);
+    return x * T(a) > T(b) ? x : curve;
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    const T curve = g / (T(1) + std::exp(-x * T(a)));
+    return x * T(a) > T(b) ? g : curve;
+  }
+};
+/// x limited to [a, b].
+struct Hardtanh : Plain {
+  double a, b;
+  explicit Hardtanh(const Parameters& p) : Plain(p), a(p.a), b(p.b) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x < T(a) ? T(a) : x > T(b) ? T(b) : x;
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return x <= T(a) || x >= T(b) ? T(0) : g;
+  }
+};
+struct Hardsigmoid : Plain {
+  using Plain::Plain;
+  template <class T>
+  NORCH_HD T value(T x) const {
+    const T y = x + T(3);
+    return (y < T(0) ? T(0) : y > T(6) ? T(6) : y) / T(6);
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return x > T(-3) && x < T(3) ? g / T(6) : T(0);
+  }
+};
+struct Hardswish : Plain {
+  using Plain::Plain;
+  template <class T>
+  NORCH_HD T value(T x) const {
+    const T y = x + T(3);
+    return x * (y < T(0) ? T(0) : y > T(6) ? T(6) : y) / T(6);
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return x <= T(-3) ? T(0) : x < T(3) ? g * (x / T(3) + T(0.5)) : g;
+  }
+};
+/// x above a, b elsewhere.
+struct Threshold : Plain {
+  double a, b;
+  explicit Threshold(const Parameters& p) : Plain(p), a(p.a), b(p.b) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x <= T(a) ? T(b) : x;
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return x <= T(a) ? T(0) : g;
+  }
+};
+/// log(sigmoid(x)).
+struct Logsigmoid {
+  static constexpr bool exact = false;
+  explicit Logsigmoid(const Parameters&) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    const T tail = std::log1p(std::exp(-std::fabs(x)));
+    return (x > T(0) ? T(0) : x) - tail;
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return g / (T(1) + std::exp(x));
+  }
+};
+/// x / (1 + |x|).
+struct Softsign : Plain {
+  using Plain::Plain;
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x / (T(1) + std::fabs(x));
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    const T y = T(1) + std::fabs(x);
+    return g / (y * y);
+  }
+};
+/// x - tanh(x).
+struct Tanhshrink {
+  static constexpr bool exact = false;
+  explicit Tanhshrink(const Parameters&) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x - std::tanh(x);
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    const T t = std::tanh(x);
+    return g * t * t;
+  }
+};
+/// 0 within [-a, a], x elsewhere.
+struct Hardshrink : Plain {
+  double a;
+  explicit Hardshrink(const Parameters& p) : Plain(p), a(p.a) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x >= T(-a) && x <= T(a) ? T(0) : x;
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return x >= T(-a) && x <= T(a) ? T(0) : g;
+  }
+};
+/// x moved towards 0 by a, and 0 within [-a, a].
+struct Softshrink : Plain {
+  double a;
+  explicit Softshrink(const Parameters& p) : Plain(p), a(p.a) {}
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x > T(a) ? x - T(a) : x < T(-a) ? x + T(a) : x * T(0);
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T x) const {
+    return x >= T(-a) && x <= T(a) ? T(0) : g;
+  }
+};
+struct SigmoidOfResult : Plain {
+  using Plain::Plain;
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x;
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T y) const {
+    return g * ((T(1) - y) * y);
+  }
+};
+struct TanhOfResult : Plain {
+  using Plain::Plain;
+  template <class T>
+  NORCH_HD T value(T x) const {
+    return x;
+  }
+  template <class T>
+  NORCH_HD T gradient(T g, T y) const {
+    return g * (T(1) - y * y);
+  }
+};
+
+/// The two sides of an activation as functors of one and two arguments.
+template <class A>
+struct ValueOf {
+  static constexpr bool exact = A::exact;
+  A f;
+  template <class T>
+  NORCH_HD T operator()(T x) const {
+    return f.value(x);
+  }
+};
+template <class A>
+struct GradientOf {
+  static constexpr bool exact = A::exact;
+  A f;
+  template <class T>
+  NORCH_HD T operator()(T g, T x) const {
+    return f.gradient(g, x);
+  }
+};
+
+}  // namespace NORCH_ISA
+}  // namespace norch::kernels

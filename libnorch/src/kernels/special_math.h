@@ -1,0 +1,125 @@
+// Special functions that the standard library lacks, for one number, on both devices. They compute in double: float
+// results are then right to the last place or so.
+#pragma once
+
+#include "kernels/scalar_math.h"
+
+namespace norch::kernels {
+inline namespace NORCH_ISA {
+
+// Long functions are kept out of line on the GPU, where every kernel would otherwise hold many copies.
+#if defined(__CUDACC__)
+#define NORCH_HD_LONG inline __host__ __device__ __noinline__
+#else
+#define NORCH_HD_LONG inline
+#endif
+
+inline constexpr double kPi = 3.14159265358979323846;
+
+/// log |gamma(x)|.
+template <class T>
+NORCH_HD T log_gamma(T x) {
+#if defined(__CUDA_ARCH__)
+  return ::lgamma(x);
+#else
+  int sign;  // std::lgamma writes the sign to a global variable, from several threads
+  if constexpr (std::is_same_v<T, float>)
+    return ::lgammaf_r(x, &sign);
+  else
+    return ::lgamma_r(x, &sign);
+#endif
+}
+
+/// The derivative of log gamma. Reflection for negative x, recurrence up to 10, then the asymptotic series.
+NORCH_HD_LONG double digamma_of(double x) {
+  if (x == 0) return std::copysign(HUGE_VAL, -x);
+  double result = 0;
+  if (x < 0) {
+    if (x == std::trunc(x)) return NAN;  // a pole, reached from both sides (and -inf)
+    // pi / tan(pi x), with x reduced first: tan of a large multiple of pi would lose the fraction.
+    const double fraction = x - std::trunc(x);
+    result = -kPi / std::tan(kPi * fraction);
+    x = 1 - x;
+  }
+  while (x < 10) {
+    result -= 1 / x;
+    x += 1;
+  }
+  if (x == HUGE_VAL) return x;
+  const double z = 1 / (x * x);
+  const double series =
+      z * (1.0 / 12 -
+           z * (1.0 / 120 -
+                z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z * (1.0 / 12)))))));
+  return result + std::log(x) - 0.5 / x - series;
+}
+template <class T>
+NORCH_HD T digamma(T x) {
+  return static_cast<T>(digamma_of(static_cast<double>(x)));
+}
+
+/// The Hurwitz zeta function, sum over k >= 0 of (q + k)^-s, for s > 1: Euler-Maclaurin summation.
+NORCH_HD_LONG double hurwitz_zeta(double s, double q) {
+  if (q <= 0 && q == std::floor(q)) return HUGE_VAL;
+  if (q < 0 && s != std::floor(s)) return NAN;
+  double sum = 0;
+  int k = 0;
+  for (; k < 10 || (q + k) < 10; ++k) {
+    if (k > 100000) return NAN;  // q far below zero
+    const double term = std::pow(q + k, -s);
+    sum += term;
+    if (std::fabs(term) < 1e-17 * std::fabs(sum) && q + k > 0) return sum;
+  }
+  const double a = q + k;
+  // Bernoulli numbers B_2j / (2j)!, j = 1...
+  const double b[] = {1.0 / 12,          -1.0 / 720,          1.0 / 30240,          -1.0 / 1209600,
+                      1.0 / 47900160,    -691.0 / 1307674368000.0, 1.0 / 74724249600.0};
+  double power = std::pow(a, -s);
+  sum += power * a / (s - 1) + 0.5 * power;
+  double factor = s;
+  power /= a;
+  for (int j = 0; j < 7; ++j) {
+    const double term = b[j] * factor * power;
+    sum += term;
+    factor *= (s + 2 * j + 1) * (s + 2 * j + 2);
+    power /= a * a;
+  }
+  return sum;
+}
+
+/// The n-th derivative of digamma, n >= 0: (-1)^(n + 1) n! zeta(n + 1, x).
+template <class T>
+NORCH_HD T polygamma(int n, T x) {
+  if (n == 0) return digamma(x);
+  if (x != x) return x;
+  const double magnitude = std::tgamma(n + 1.0) * hurwitz_zeta(n + 1.0, static_cast<double>(x));
+  return static_cast<T>(n % 2 ? magnitude : -magnitude);
+}
+
+/// The inverse of erf on [-1, 1]: an approximation to three digits, then Newton steps. In the tail they go on the
+/// logarithm of erfc, which is nearly a parabola there and does not lose digits.
+NORCH_HD_LONG double erfinv_of(double x) {
+  const double a = std::fabs(x);
+  if (!(a <= 1)) return NAN;
+  if (a == 1) return std::copysign(HUGE_VAL, x);
+  const double half_log = 0.5 * std::log1p(-a * a);
+  const double t = 2 / (kPi * 0.147) + half_log;
+  double y = std::sqrt(std::sqrt(t * t - 2 * half_log / 0.147) - t);
+  const double slope = 1.12837916709551257390;  // 2 / sqrt(pi)
+  for (int i = 0; i < 4; ++i) {
+    if (a < 0.5) {
+      y -= (std::erf(y) - a) / (slope * std::exp(-y * y));
+    } else {
+      const double tail = std::erfc(y);
+      y += std::log(tail / (1 - a)) * tail / (slope * std::exp(-y * y));
+    }
+  }
+  return std::copysign(y, x);
+}
+template <class T>
+NORCH_HD T erfinv(T x) {
+  return static_cast<T>(erfinv_of(static_cast<double>(x)));
+}
+
+}  // namespace NORCH_ISA
+}  // namespace norch::kernels

@@ -1,0 +1,59 @@
+// Elementwise kernels of three inputs.
+#pragma once
+
+#include "kernels/kernel.h"
+#include "kernels/plan.h"
+#include "kernels/scalar_math.h"
+
+namespace norch::kernels {
+
+#define NORCH_TERNARY_NUMBER(X) X(Clamp) X(Addcmul)  // all but bool
+#define NORCH_TERNARY_FLOAT(X) X(Lerp) X(Addcdiv)    // floats
+
+enum class TernaryOp : uint8_t {
+#define NORCH_NAME(name) name,
+  NORCH_TERNARY_NUMBER(NORCH_NAME) NORCH_TERNARY_FLOAT(NORCH_NAME)
+#undef NORCH_NAME
+};
+
+/// out = op(a, b, c) over a plan of operands {out, a, b, c} of one dtype. Addcmul and Addcdiv read `value`.
+NORCH_KERNEL(ternary, void(TernaryOp op, const Plan& plan, const Scalar& value))
+
+/// out = condition ? a : b over a plan of operands {out, condition, a, b}; condition is bool, the others of one dtype.
+NORCH_KERNEL(select, void(const Plan& plan))
+
+inline namespace NORCH_ISA {
+
+// The functors take and give ComputeType values; C is that type.
+
+/// a limited to [b, c]; NaN if any is. With b > c the result is c.
+template <class C>
+struct Clamp : Exact {
+  explicit Clamp(const Scalar&) {}
+  NORCH_HD C operator()(C a, C b, C c) const { return nan_min(nan_max(a, b), c); }
+};
+/// a + value * b * c.
+template <class C>
+struct Addcmul : Exact {
+  C value;
+  explicit Addcmul(const Scalar& v) : value(v.to<C>()) {}
+  NORCH_HD C operator()(C a, C b, C c) const { return wrapping_add(a, wrapping_mul(wrapping_mul(value, b), c)); }
+};
+/// a + c * (b - a), computed from the nearer end.
+template <class C>
+struct Lerp : Exact {
+  explicit Lerp(const Scalar&) {}
+  NORCH_HD C operator()(C a, C b, C c) const {
+    return std::fabs(c) < C(0.5) ? a + c * (b - a) : b - (b - a) * (C(1) - c);
+  }
+};
+/// a + value * b / c.
+template <class C>
+struct Addcdiv : Exact {
+  C value;
+  explicit Addcdiv(const Scalar& v) : value(v.to<C>()) {}
+  NORCH_HD C operator()(C a, C b, C c) const { return a + value * b / c; }
+};
+
+}  // namespace NORCH_ISA
+}  // namespace norch::kernels

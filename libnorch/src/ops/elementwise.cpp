@@ -1,0 +1,198 @@
+#include "ops/elementwise.h"
+
+#include <algorithm>
+
+#include "core/factory.h"
+#include "norch/autograd.h"
+#include "norch/ops/copy.h"
+
+namespace norch {
+
+namespace {
+
+int category(DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : 2; }
+/// 0 for a number, 1 for a 0-d tensor, 2 for a tensor with dims.
+int rank(const Tensor& t) { return t.impl()->wrapped_number ? 0 : t.dim() == 0 ? 1 : 2; }
+/// The dtype with which a tensor enters promotion: a Python float is of the default dtype, whatever holds it.
+DType entering_type(const Tensor& t) {
+  return t.impl()->wrapped_number && t.is_floating_point() ? default_dtype() : t.dtype();
+}
+
+bool is_cpu_number(const Tensor& t) { return t.dim() == 0 && t.is_cpu(); }
+
+/// The strides a result takes over from an input of the same shape that is dense but not in row-major order (a
+/// transposed matrix), so that it is written and read in memory order. Empty if there is no such input or another
+/// input of that shape lies differently.
+Ints preserved_strides(TensorRefs inputs, Ints shape) {
+  const Tensor* model = nullptr;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& t = inputs[i];
+    if (t.sizes() != shape) continue;
+    if (t.is_contiguous()) return {};
+    if (!model)
+      model = &t;
+    else if (model->strides() != t.strides())
+      return {};
+  }
+  if (!model) return {};
+  // Dense: sorted by stride, each stride is the product of the sizes inside it.
+  int order[kMaxTensorDims];
+  int n = 0;
+  for (int d = 0; d < static_cast<int>(shape.size()); ++d)
+    if (shape[d] != 1) order[n++] = d;
+  const Ints strides = model->strides();
+  std::sort(order, order + n, [&](int a, int b) { return strides[a] < strides[b]; });
+  int64_t expected = 1;
+  for (int i = 0; i < n; ++i) {
+    if (strides[order[i]] != expected) return {};
+    expected *= shape[order[i]];
+  }
+  return strides;
+}
+
+struct Extent {
+  const char* begin;
+  const char* end;
+};
+Extent extent(const Tensor& t) {
+  int64_t last = 0;
+  for (int64_t d = 0; d < t.dim(); ++d) last += (t.sizes()[d] - 1) * t.strides()[d];
+  const char* p = static_cast<const char*>(t.data_ptr());
+  return {p, p + (last + 1) * static_cast<int64_t>(t.itemsize())};
+}
+
+/// Whether writing element i of `out` may change element j != i of `in`.
+bool overlaps(const Tensor& out, const Tensor& in) {
+  if (!(out.storage() == in.storage()) || out.numel() == 0 || in.numel() == 0) return false;
+  if (out.data_ptr() == in.data_ptr() && out.sizes() == in.sizes() && out.strides() == in.strides() &&
+      out.itemsize() == in.itemsize())
+    return false;
+  const Extent a = extent(out), b = extent(in);
+  return a.begin < b.end && b.begin < a.end;
+}
+
+}  // namespace
+
+DType result_type(const Tensor& a, const Tensor& b) {
+  const DType x = entering_type(a), y = entering_type(b);
+  if (x == y) return x;
+  const int ra = rank(a), rb = rank(b);
+  if (ra == rb) return promote_types(x, y);
+  const DType high = ra > rb ? x : y, low = ra > rb ? y : x;
+  return category(low) > category(high) ? low : high;
+}
+
+DType result_type(TensorRefs operands) {
+  bool seen[3] = {};
+  DType types[3] = {};
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const int r = rank(operands[i]);
+    const DType t = entering_type(operands[i]);
+    types[r] = seen[r] ? promote_types(types[r], t) : t;
+    seen[r] = true;
+  }
+  int best = 2;
+  while (!seen[best]) --best;
+  DType out = types[best];
+  for (int r = best - 1; r >= 0; --r)
+    if (seen[r] && category(types[r]) > category(out)) out = types[r];
+  return out;
+}
+
+Device common_device(const char* op, TensorRefs operands) {
+  Device device = operands[0].device();
+  bool fixed = !is_cpu_number(operands[0]);
+  for (size_t i = 1; i < operands.size(); ++i) {
+    const Tensor& t = operands[i];
+    if (t.device() == device || is_cpu_number(t)) {
+      fixed |= !is_cpu_number(t);
+      continue;
+    }
+    if (fixed)
+      NORCH_RAISE(Error, op, ": Expected all tensors to be on the same device, but found at least two devices, ", device,
+                  " and ", t.device(), "; move one with .to(device)");
+    device = t.device();
+    fixed = true;
+  }
+  return device;
+}
+
+Elementwise::Elementwise(const char* op, TensorRefs inputs, DType compute, DType result, const Tensor& out,
+                         int as_it_is)
+    : device(common_device(op, inputs)) {
+  const Tensor& first = inputs[0];
+  Shape broadcast;
+  Ints shape = first.sizes();
+  bool contiguous = first.is_contiguous();
+  for (size_t i = 1; i < inputs.size(); ++i) {
+    const Tensor& t = inputs[i];
+    if (t.dim() == 0) continue;
+    contiguous &= t.is_contiguous();
+    if (t.sizes() == shape) continue;
+    broadcast = broadcast_shapes(shape, t.sizes(), op);
+    shape = broadcast;
+  }
+  if (out.defined()) {
+    use_output(op, inputs, shape, result, out);
+  } else {
+    const Ints strides = contiguous ? Ints() : preserved_strides(inputs, shape);
+    result_ = strides.empty() ? new_tensor(shape, result, device) : new_strided(shape, strides, result, device);
+  }
+  cast_inputs(inputs, compute, as_it_is);
+  const Tensor* used[kMaxInputs];
+  for (size_t i = 0; i < inputs.size(); ++i) used[i] = held_[i].defined() ? &held_[i] : &inputs[i];
+  switch (inputs.size()) {
+    case 1: plan = make_plan({result_}, {*used[0]}); break;
+    case 2: plan = make_plan({result_}, {*used[0], *used[1]}); break;
+    default: plan = make_plan({result_}, {*used[0], *used[1], *used[2]}); break;
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    // A number of another dtype is converted here, into a few bytes that the plan points to.
+    const int k = static_cast<int>(i) + 1;
+    if (static_cast<int>(i) == as_it_is || plan.dtype[k] == compute) continue;
+    scalar_to_bytes(scalar_from_bytes(plan.data[k], plan.dtype[k]), compute, numbers_[i]);
+    plan.data[k] = numbers_[i];
+    plan.dtype[k] = compute;
+  }
+}
+
+void Elementwise::use_output(const char* op, TensorRefs inputs, Ints shape, DType result, const Tensor& out) {
+  NORCH_CHECK(shape == out.sizes(), op, ": output with shape ", out.sizes(), " doesn't match the broadcast shape ",
+              shape);
+  NORCH_CHECK(can_cast(result, out.dtype()), op, ": result type ", result,
+              " can't be cast to the desired output type ", out.dtype());
+  NORCH_CHECK(out.device() == device, op, ": Expected all tensors to be on the same device, but the output is on ",
+              out.device(), " and the operands are on ", device);
+  if (out.dtype() != result) {
+    out_ = out;
+    result_ = new_tensor(shape, result, device);
+    return;
+  }
+  result_ = out;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!overlaps(out, inputs[i])) continue;
+    NORCH_CHECK(!out.is_contiguous() || !inputs[i].is_contiguous(), op,
+                ": unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+                "memory location. Please clone() the tensor before performing the operation.");
+    autograd::NoGrad off;
+    held_[i] = inputs[i].clone();
+  }
+}
+
+void Elementwise::cast_inputs(TensorRefs inputs, DType compute, int as_it_is) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Tensor& t = held_[i].defined() ? held_[i] : inputs[i];
+    const DType type = static_cast<int>(i) == as_it_is ? t.dtype() : compute;
+    if (is_cpu_number(t) || (t.dtype() == type && t.device() == device)) continue;
+    autograd::NoGrad off;
+    held_[i] = t.to(device, type);
+  }
+}
+
+Tensor Elementwise::finish() {
+  if (!out_.defined()) return std::move(result_);
+  copy_into(out_, result_);
+  return std::move(out_);
+}
+
+}  // namespace norch

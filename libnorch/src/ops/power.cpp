@@ -1,0 +1,107 @@
+// pow and float_power.
+#include "autograd/in_place.h"
+#include "autograd/record.h"
+#include "core/factory.h"
+#include "kernels/binary.h"
+#include "kernels/unary.h"
+#include "norch/ops/binary.h"
+#include "norch/ops/factory.h"
+#include "norch/ops/ternary.h"
+#include "norch/ops/unary.h"
+#include "ops/elementwise.h"
+
+namespace norch {
+
+using autograd::Backward;
+using autograd::InPlace;
+using autograd::record;
+using autograd::recording;
+using autograd::save;
+using autograd::save_output;
+using autograd::saved_input;
+using autograd::wants_grad;
+using kernels::BinaryOp;
+using kernels::UnaryOp;
+
+namespace {
+
+/// Whether an operand is a constant whose value can be read without waiting for a device.
+bool is_constant(const Tensor& t) { return t.dim() == 0 && t.is_cpu() && !wants_grad(t); }
+
+/// The forward. Exponents that have a cheaper exact form take it.
+Tensor forward(const char* name, const Tensor& a, const Tensor& b, DType type, const Tensor& out) {
+  if (is_constant(b)) {
+    const double exponent = b.item<double>();
+    if (is_floating_point(type)) {
+      // The exponent takes part in promotion, but not in the kernel.
+      if (exponent == 2) {
+        Elementwise e(name, {a, a}, type, type, out);
+        kernels::binary(e.device, BinaryOp::Mul, e.plan, 1);
+        return e.finish();
+      }
+      if (exponent == 0.5 || exponent == -0.5 || exponent == -1) {
+        Elementwise e(name, {a}, type, type, out);
+        const UnaryOp op = exponent == 0.5 ? UnaryOp::Sqrt : exponent == -1 ? UnaryOp::Reciprocal : UnaryOp::Rsqrt;
+        kernels::unary(e.device, op, e.plan, kernels::Parameters());
+        return e.finish();
+      }
+    } else if (!b.is_floating_point()) {
+      NORCH_CHECK(exponent >= 0, name, ": Integers to negative integer powers are not allowed.");
+    }
+  }
+  Elementwise e(name, {a, b}, type, type, out);
+  kernels::binary(e.device, BinaryOp::Pow, e.plan, 1);
+  return e.finish();
+}
+
+/// g * b * a^(b - 1), 0 where b == 0.
+Tensor base_gradient(const Tensor& g, const Tensor& a, const Tensor& b) {
+  if (is_constant(b)) {
+    const double exponent = b.item<double>();
+    if (exponent == 0) return zeros_like(g);
+    return g * (pow(a, Tensor::wrap(exponent - 1)) * exponent);
+  }
+  const Tensor slope = b * pow(a, b - 1);
+  return g * masked_fill(slope, eq(b, Tensor::wrap(0)), Tensor::wrap(0));
+}
+
+/// g * y * log(a), 0 where a == 0 and b >= 0.
+Tensor exponent_gradient(const Tensor& g, const Tensor& a, const Tensor& b, const Tensor& y) {
+  const Tensor flat = logical_and(eq(a, Tensor::wrap(0)), ge(b, Tensor::wrap(0)));
+  // log of 1 there: its own gradient would otherwise be infinite times zero.
+  const Tensor base = is_floating_point(a.dtype()) ? masked_fill(a, flat, Tensor::wrap(1)) : a.to(g.dtype());
+  return g * masked_fill(y * log(base), flat, Tensor::wrap(0));
+}
+
+Tensor power(const char* name, const Tensor& a, const Tensor& b, DType type, const Tensor& out) {
+  NORCH_CHECK_IMPLEMENTED(type != DType::Bool, name, ": not implemented for bool");
+  if (!recording(a, b)) return forward(name, a, b, type, out);
+  const bool for_b = wants_grad(b);
+  const Tensor x = saved_input(a, out), y = saved_input(b, out);
+  Tensor result = forward(name, a, b, type, out);
+  record(is_constant(b) ? "PowBackward0" : "PowBackward1", {a, b}, {result},
+         [a = save(x), b = save(y), r = save_output(for_b ? result : Tensor())](Backward& ctx) {
+           const Tensor base = ctx.get(a), exponent = ctx.get(b);
+           if (ctx.needs(0)) ctx.set(0, base_gradient(ctx.grad(), base, exponent));
+           if (ctx.needs(1)) ctx.set(1, exponent_gradient(ctx.grad(), base, exponent, ctx.get(r)));
+         });
+  return result;
+}
+
+}  // namespace
+
+Tensor pow(const Tensor& a, const Tensor& b) { return power("pow", a, b, result_type(a, b), {}); }
+Tensor pow_(const Tensor& self, const Tensor& b) {
+  InPlace write("pow_", self);
+  return write.finish(power("pow_", write.input(), b, result_type(write.input(), b), write.output()));
+}
+Tensor float_power(const Tensor& a, const Tensor& b) {
+  return power("float_power", a.to(DType::Float64), b.to(DType::Float64), DType::Float64, {});
+}
+Tensor float_power_(const Tensor& self, const Tensor& b) {
+  NORCH_CHECK(self.dtype() == DType::Float64, "float_power_: the base given to float_power_ has dtype ", self.dtype(),
+              " but the operation's result requires dtype float64");
+  return pow_(self, b.to(DType::Float64));
+}
+
+}  // namespace norch

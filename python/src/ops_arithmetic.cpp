@@ -1,0 +1,237 @@
+// Elementwise ops of two and three tensors or numbers.
+#include "bind.h"
+#include "norch/ops.h"
+#include "out.h"
+
+namespace norch::python {
+
+namespace {
+
+using Binary = Tensor (*)(const Tensor&, const Tensor&);
+
+struct BinaryRow {
+  const char* name;
+  Binary f;
+  Binary in_place;  // null where PyTorch has none
+  bool numbers;     // whether `other` may be a Python number
+  const char* doc;
+};
+
+#define ROW(name, numbers, doc) \
+  {#name, &norch::name, &norch::name##_, numbers, #name "(input, other, *, out=None) -> Tensor\n\n" doc}
+#define ROW_OUT_OF_PLACE(name, doc) \
+  {#name, &norch::name, nullptr, false, #name "(input, other, *, out=None) -> Tensor\n\n" doc}
+const BinaryRow binary_rows[] = {
+    ROW(mul, true, "input * other."),
+    ROW(floor_divide, true, "input / other rounded down."),
+    ROW(remainder, true, "The rest of the division, with the divisor's sign."),
+    ROW(fmod, true, "The rest of the division, with the dividend's sign."),
+    ROW(copysign, true, "|input| with the sign of other."),
+    ROW(xlogy, true, "input * log(other), 0 where input is 0."),
+    ROW(eq, true, "input == other."),
+    ROW(ne, true, "input != other."),
+    ROW(lt, true, "input < other."),
+    ROW(le, true, "input <= other."),
+    ROW(gt, true, "input > other."),
+    ROW(ge, true, "input >= other."),
+    ROW(bitwise_and, true, "Bitwise and."),
+    ROW(bitwise_or, true, "Bitwise or."),
+    ROW(bitwise_xor, true, "Bitwise exclusive or."),
+    ROW(bitwise_left_shift, true, "input * 2^other."),
+    ROW(bitwise_right_shift, true, "input / 2^other rounded down."),
+    ROW(atan2, false, "The angle of the point (other, input)."),
+    ROW(hypot, false, "sqrt(input^2 + other^2)."),
+    ROW(nextafter, false, "The next number after input towards other."),
+    ROW(logical_and, false, "Whether both are non-zero."),
+    ROW(logical_or, false, "Whether either is non-zero."),
+    ROW(logical_xor, false, "Whether one of them is non-zero."),
+    ROW_OUT_OF_PLACE(maximum, "The larger; NaN if either is."),
+    ROW_OUT_OF_PLACE(minimum, "The smaller; NaN if either is."),
+    ROW_OUT_OF_PLACE(fmax, "The larger; a number wins over NaN."),
+    ROW_OUT_OF_PLACE(fmin, "The smaller; a number wins over NaN."),
+    ROW_OUT_OF_PLACE(logaddexp, "log(exp(input) + exp(other))."),
+    ROW_OUT_OF_PLACE(logaddexp2, "log2(2^input + 2^other)."),
+};
+#undef ROW
+#undef ROW_OUT_OF_PLACE
+
+void bind_binary_rows(Binder& b) {
+  for (const BinaryRow& row : binary_rows) {
+    const char* in_place_doc = "The same, written into the tensor.";
+    const std::string in_place = std::string(row.name) + "_";
+    if (row.numbers) {
+      b.function(
+          row.name,
+          [f = row.f](const Operand& x, const Operand& y, const std::optional<Tensor>& out) {
+            return into(f(x, y), out);
+          },
+          row.doc, "input"_a, "other"_a, nb::kw_only(), "out"_a = nb::none());
+      b.method(
+          row.name, [f = row.f](const Tensor& x, const Operand& y) { return f(x, y); }, row.doc, "other"_a);
+      b.method(
+          in_place.c_str(), [f = row.in_place](const Tensor& x, const Operand& y) { return f(x, y); }, in_place_doc,
+          "other"_a);
+    } else {
+      b.function(
+          row.name,
+          [f = row.f](const Tensor& x, const Tensor& y, const std::optional<Tensor>& out) {
+            return into(f(x, y), out);
+          },
+          row.doc, "input"_a, "other"_a, nb::kw_only(), "out"_a = nb::none());
+      b.method(row.name, row.f, row.doc, "other"_a);
+      if (row.in_place) b.method(in_place.c_str(), row.in_place, in_place_doc, "other"_a);
+    }
+  }
+}
+
+using Scaled = Tensor (*)(const Tensor&, const Tensor&, const Scalar&);
+
+void bind_scaled(Binder& b, const char* name, const char* doc, Scaled f, Scaled in_place) {
+  b.function(
+      name,
+      [f](const Operand& x, const Operand& y, const Scalar& alpha, const std::optional<Tensor>& out) {
+        return into(f(x, y, alpha), out);
+      },
+      doc, "input"_a, "other"_a, nb::kw_only(), "alpha"_a = 1, "out"_a = nb::none());
+  b.method(
+      name, [f](const Tensor& x, const Operand& y, const Scalar& alpha) { return f(x, y, alpha); }, doc, "other"_a,
+      nb::kw_only(), "alpha"_a = 1);
+  if (!in_place) return;
+  b.method(
+      (std::string(name) + "_").c_str(),
+      [in_place](const Tensor& x, const Operand& y, const Scalar& alpha) { return in_place(x, y, alpha); },
+      "The same, written into the tensor.", "other"_a, nb::kw_only(), "alpha"_a = 1);
+}
+
+using Mode = std::optional<std::string>;
+std::optional<std::string_view> view(const Mode& mode) {
+  return mode ? std::optional<std::string_view>(*mode) : std::nullopt;
+}
+
+void bind_arithmetic(Binder& b) {
+  bind_scaled(b, "add", "add(input, other, *, alpha=1, out=None) -> Tensor\n\ninput + alpha * other.", &add, &add_);
+  bind_scaled(b, "sub", "sub(input, other, *, alpha=1, out=None) -> Tensor\n\ninput - alpha * other.", &sub, &sub_);
+  bind_scaled(b, "rsub", "rsub(input, other, *, alpha=1) -> Tensor\n\nother - alpha * input.", &rsub, nullptr);
+
+  const char* div_doc =
+      "div(input, other, *, rounding_mode=None, out=None) -> Tensor\n\ninput / other; rounding_mode 'trunc' or 'floor' "
+      "rounds the quotient.";
+  b.function(
+      "div",
+      [](const Operand& x, const Operand& y, const Mode& mode, const std::optional<Tensor>& out) {
+        return into(div(x, y, view(mode)), out);
+      },
+      div_doc, "input"_a, "other"_a, nb::kw_only(), "rounding_mode"_a = nb::none(), "out"_a = nb::none());
+  b.method(
+      "div", [](const Tensor& x, const Operand& y, const Mode& mode) { return div(x, y, view(mode)); }, div_doc,
+      "other"_a, nb::kw_only(), "rounding_mode"_a = nb::none());
+  b.method(
+      "div_", [](const Tensor& x, const Operand& y, const Mode& mode) { return div_(x, y, view(mode)); },
+      "The same, written into the tensor.", "other"_a, nb::kw_only(), "rounding_mode"_a = nb::none());
+
+  const std::pair<const char*, Binary> powers[] = {{"pow", &norch::pow}, {"float_power", &norch::float_power}};
+  for (auto& [name, f] : powers) {
+    b.function(
+        name,
+        [f = f](const Operand& x, const Operand& y, const std::optional<Tensor>& out) { return into(f(x, y), out); },
+        "pow(input, exponent, *, out=None) -> Tensor\n\ninput to the power exponent (float_power: in float64).",
+        "input"_a, "exponent"_a, nb::kw_only(), "out"_a = nb::none());
+    b.method(
+        name, [f = f](const Tensor& x, const Operand& y) { return f(x, y); }, "pow(exponent) -> Tensor", "exponent"_a);
+  }
+  b.method(
+      "pow_", [](const Tensor& x, const Operand& y) { return pow_(x, y); }, "pow_(exponent) -> Tensor", "exponent"_a);
+  b.method(
+      "float_power_", [](const Tensor& x, const Operand& y) { return float_power_(x, y); },
+      "float_power_(exponent) -> Tensor", "exponent"_a);
+
+  const char* close_doc =
+      "isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> Tensor\n\n|input - other| <= atol + rtol * "
+      "|other|; allclose tells whether that holds everywhere.";
+  b.op("isclose", &isclose, close_doc, "input"_a, "other"_a, "rtol"_a = 1e-5, "atol"_a = 1e-8, "equal_nan"_a = false);
+  b.op("allclose", &allclose, close_doc, "input"_a, "other"_a, "rtol"_a = 1e-5, "atol"_a = 1e-8, "equal_nan"_a = false);
+  b.op("equal", &equal, "equal(input, other) -> bool\n\nWhether shapes and all elements are equal.", "input"_a,
+       "other"_a);
+}
+
+const Tensor& or_none(const std::optional<Operand>& t) {
+  static const Tensor none;
+  return t ? t->tensor : none;
+}
+
+void bind_ternary(Binder& b) {
+  b.function(
+      "where", [](const Tensor& c, const Operand& x, const Operand& y) { return where(c, x, y); },
+      "where(condition, input, other) -> Tensor\n\ninput where the condition holds, other elsewhere.", "condition"_a,
+      "input"_a, "other"_a);
+  b.method(
+      "where", [](const Tensor& x, const Tensor& c, const Operand& y) { return where(c, x, y); },
+      "where(condition, other) -> Tensor\n\nThis tensor where the condition holds, other elsewhere.", "condition"_a,
+      "other"_a);
+  b.op(
+      "masked_fill", [](const Tensor& x, const Tensor& mask, const Operand& v) { return masked_fill(x, mask, v); },
+      "masked_fill(input, mask, value) -> Tensor\n\n`value` where the bool mask holds.", "input"_a, "mask"_a, "value"_a);
+  b.method(
+      "masked_fill_", [](const Tensor& x, const Tensor& mask, const Operand& v) { return masked_fill_(x, mask, v); },
+      "masked_fill_(mask, value) -> Tensor", "mask"_a, "value"_a);
+
+  using Limit = std::optional<Operand>;
+  const char* clamp_doc = "clamp(input, min=None, max=None) -> Tensor\n\ninput limited to [min, max]: numbers or tensors.";
+  b.function(
+      "clamp",
+      [](const Tensor& x, const Limit& low, const Limit& high, const std::optional<Tensor>& out) {
+        return into(clamp(x, or_none(low), or_none(high)), out);
+      },
+      clamp_doc, "input"_a, "min"_a = nb::none(), "max"_a = nb::none(), nb::kw_only(), "out"_a = nb::none());
+  b.method(
+      "clamp", [](const Tensor& x, const Limit& l, const Limit& h) { return clamp(x, or_none(l), or_none(h)); },
+      clamp_doc, "min"_a = nb::none(), "max"_a = nb::none());
+  b.method(
+      "clamp_", [](const Tensor& x, const Limit& l, const Limit& h) { return clamp_(x, or_none(l), or_none(h)); },
+      clamp_doc, "min"_a = nb::none(), "max"_a = nb::none());
+  b.op(
+      "clamp_min", [](const Tensor& x, const Operand& min) { return clamp_min(x, min); },
+      "clamp_min(input, min) -> Tensor", "input"_a, "min"_a);
+  b.op(
+      "clamp_max", [](const Tensor& x, const Operand& max) { return clamp_max(x, max); },
+      "clamp_max(input, max) -> Tensor", "input"_a, "max"_a);
+  b.op(
+      "clamp_min_", [](const Tensor& x, const Operand& min) { return clamp_min_(x, min); },
+      "clamp_min_(input, min) -> Tensor", "input"_a, "min"_a);
+  b.op(
+      "clamp_max_", [](const Tensor& x, const Operand& max) { return clamp_max_(x, max); },
+      "clamp_max_(input, max) -> Tensor", "input"_a, "max"_a);
+
+  b.op(
+      "lerp", [](const Tensor& x, const Tensor& end, const Operand& w) { return lerp(x, end, w); },
+      "lerp(input, end, weight) -> Tensor\n\ninput + weight * (end - input).", "input"_a, "end"_a, "weight"_a);
+  b.method(
+      "lerp_", [](const Tensor& x, const Tensor& end, const Operand& w) { return lerp_(x, end, w); },
+      "lerp_(end, weight) -> Tensor", "end"_a, "weight"_a);
+  b.op("addcmul", &addcmul, "addcmul(input, tensor1, tensor2, *, value=1) -> Tensor\n\ninput + value * tensor1 * "
+       "tensor2.", "input"_a, "tensor1"_a, "tensor2"_a, nb::kw_only(), "value"_a = 1);
+  b.method("addcmul_", &addcmul_, "addcmul_(tensor1, tensor2, *, value=1) -> Tensor", "tensor1"_a, "tensor2"_a,
+           nb::kw_only(), "value"_a = 1);
+  b.op("addcdiv", &addcdiv, "addcdiv(input, tensor1, tensor2, *, value=1) -> Tensor\n\ninput + value * tensor1 / "
+       "tensor2.", "input"_a, "tensor1"_a, "tensor2"_a, nb::kw_only(), "value"_a = 1);
+  b.method("addcdiv_", &addcdiv_, "addcdiv_(tensor1, tensor2, *, value=1) -> Tensor", "tensor1"_a, "tensor2"_a,
+           nb::kw_only(), "value"_a = 1);
+}
+
+}  // namespace
+
+void bind_binary_ops(Binder& b) {
+  bind_binary_rows(b);
+  bind_arithmetic(b);
+  bind_ternary(b);
+  const std::pair<const char*, const char*> names[] = {
+      {"multiply", "mul"}, {"subtract", "sub"},    {"divide", "div"}, {"true_divide", "div"},
+      {"not_equal", "ne"}, {"less", "lt"},         {"less_equal", "le"}, {"greater", "gt"},
+      {"greater_equal", "ge"}, {"arctan2", "atan2"}, {"clip", "clamp"}};
+  for (auto& [alias, name] : names) {
+    b.same(alias, name);
+    b.same((std::string(alias) + "_").c_str(), (std::string(name) + "_").c_str());
+  }
+}
+
+}  // namespace norch::python

@@ -6,9 +6,12 @@ set(NORCH_KERNEL_STEMS
   binary
   conv
   conv_weight
+  class_loss
   copy
   gemm
+  loss
   optim
+  random
   reduce
   ternary
   unary

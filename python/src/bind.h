@@ -99,6 +99,9 @@ void bind_interop(Binder& b);
 void bind_function(Binder& b);
 void bind_storage(Binder& b);
 void bind_optim(Binder& b);
+void bind_generator(Binder& b);
+void bind_random_ops(Binder& b);
+void bind_io(Binder& b);
 
 /// Shows the garbage collector what the tensor's hooks refer to.
 int visit_hooks(const Tensor& t, visitproc visit, void* arg);

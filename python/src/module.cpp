@@ -43,4 +43,7 @@ NB_MODULE(_C, m) {
   bind_function(b);
   bind_storage(b);
   bind_optim(b);
+  bind_generator(b);
+  bind_random_ops(b);
+  bind_io(b);
 }

@@ -1,0 +1,177 @@
+#include "kernels/random.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "kernels/cpu/parallel.h"
+
+namespace norch::kernels::cpu::NORCH_ISA {
+
+namespace {
+
+/// Blocks of Philox that are made together, word by word, so that the loops vectorise.
+constexpr int64_t kBatch = 32;
+constexpr int64_t kGrainBlocks = 1024;
+
+struct BatchWords {
+  alignas(64) uint32_t w[4][kBatch];
+};
+
+void fill_words(PhiloxState state, uint64_t first, BatchWords& words) {
+#pragma omp simd
+  for (int64_t j = 0; j < kBatch; ++j) {
+    const Words x = philox(state.seed, state.draw, first + static_cast<uint64_t>(j));
+    words.w[0][j] = x.w[0];
+    words.w[1][j] = x.w[1];
+    words.w[2][j] = x.w[2];
+    words.w[3][j] = x.w[3];
+  }
+}
+
+/// Values of a batch in the order of the elements: v[k][j] is element j * rows + k.
+template <class V, int Rows>
+struct BatchValues {
+  alignas(64) V v[Rows][kBatch];
+};
+
+template <class S, class V>
+void sample(const S& sampler, const BatchWords& words, BatchValues<V, 4>& out) {
+  if constexpr (S::pairs) {
+    for (int k = 0; k < 4; k += 2)
+#pragma omp simd
+      for (int64_t j = 0; j < kBatch; ++j) sampler.two(words.w[k][j], words.w[k + 1][j], out.v[k][j], out.v[k + 1][j]);
+  } else {
+    for (int k = 0; k < 4; ++k)
+#pragma omp simd
+      for (int64_t j = 0; j < kBatch; ++j) out.v[k][j] = sampler.one(words.w[k][j]);
+  }
+}
+
+template <class S, class V>
+void sample(const S& sampler, const BatchWords& words, BatchValues<V, 2>& out) {
+  if constexpr (S::pairs) {
+#pragma omp simd
+    for (int64_t j = 0; j < kBatch; ++j)
+      sampler.two(join(words.w[0][j], words.w[1][j]), join(words.w[2][j], words.w[3][j]), out.v[0][j], out.v[1][j]);
+  } else {
+    for (int k = 0; k < 2; ++k)
+#pragma omp simd
+      for (int64_t j = 0; j < kBatch; ++j) out.v[k][j] = sampler.one(join(words.w[2 * k][j], words.w[2 * k + 1][j]));
+  }
+}
+
+/// out[i] = the sampler's value of element i, with Rows elements to a block of Philox.
+template <class T, class V, int Rows, class S>
+void fill(const Tensor& out, PhiloxState state, const S& sampler) {
+  T* const data = static_cast<T*>(out.data_ptr());
+  const int64_t n = out.numel(), blocks = (n + Rows - 1) / Rows;
+  // Cut at whole batches only; each element is computed the same way wherever the cuts fall.
+  const int64_t batches = (blocks + kBatch - 1) / kBatch;
+  parallel_for(batches, kGrainBlocks / kBatch, [&](int64_t begin, int64_t end) {
+    BatchWords words;
+    BatchValues<V, Rows> values;
+    for (int64_t b = begin; b < end; ++b) {
+      fill_words(state, static_cast<uint64_t>(b * kBatch), words);
+      sample(sampler, words, values);
+      T* to = data + b * kBatch * Rows;
+      const int64_t count = std::min(n - b * kBatch * Rows, kBatch * Rows);
+      if (count == kBatch * Rows) {
+        for (int64_t j = 0; j < kBatch; ++j)
+          for (int k = 0; k < Rows; ++k) to[j * Rows + k] = static_cast<T>(values.v[k][j]);
+      } else {
+        for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(values.v[i % Rows][i / Rows]);
+      }
+    }
+  });
+}
+
+/// Calls f(i, word) for elements [0, n) that take one word each.
+template <class F>
+void for_each_word(int64_t n, PhiloxState state, const F& f) {
+  constexpr int64_t kElements = kBatch * 4;
+  parallel_for((n + kElements - 1) / kElements, kGrainBlocks / kBatch, [&](int64_t begin, int64_t end) {
+    BatchWords words;
+    for (int64_t b = begin; b < end; ++b) {
+      fill_words(state, static_cast<uint64_t>(b * kBatch), words);
+      const int64_t first = b * kElements, count = std::min(n - first, kElements);
+      alignas(64) uint32_t flat[kElements];
+      for (int64_t j = 0; j < kBatch; ++j)
+        for (int k = 0; k < 4; ++k) flat[j * 4 + k] = words.w[k][j];
+#pragma omp simd
+      for (int64_t i = 0; i < count; ++i) f(first + i, flat[i]);
+    }
+  });
+}
+
+}  // namespace
+
+void random_fill(Distribution d, const Tensor& out, PhiloxState state, double a, double b) {
+  visit_distribution(d, out.dtype(), a, b, [&](const auto& sampler, auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = ComputeType<T>;
+    fill<T, C, std::is_same_v<C, double> ? 2 : 4>(out, state, sampler);
+  });
+}
+
+void random_integers(const Tensor& out, PhiloxState state, int64_t low, uint64_t range) {
+  visit_all(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    fill<T, int64_t, 2>(out, state, IntegerSampler{low, range});
+  });
+}
+
+void random_geometric(const Tensor& out, PhiloxState state, double p) {
+  visit_numbers("geometric_", out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    fill<T, double, 2>(out, state, GeometricSampler(p));
+  });
+}
+
+void random_bernoulli(const Tensor& out, PhiloxState state, double p) {
+  visit_all(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    fill<T, bool, 4>(out, state, BernoulliSampler(p));
+  });
+}
+
+void random_bernoulli_each(const Tensor& out, PhiloxState state, const Tensor& p) {
+  visit_all(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* to = static_cast<T*>(out.data_ptr());
+    visit_float("bernoulli", p.dtype(), [&](auto p_tag) {
+      using P = typename decltype(p_tag)::type;
+      const P* ps = static_cast<const P*>(p.data_ptr());
+      for_each_word(out.numel(), state, [=](int64_t i, uint32_t w) {
+        const double event = static_cast<double>(static_cast<ComputeType<P>>(ps[i])) * 0x1.0p32;
+        to[i] = static_cast<T>(static_cast<double>(w) < event);
+      });
+    });
+  });
+}
+
+void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, double scale) {
+  visit_float("dropout", x.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = ComputeType<T>;
+    T* to = static_cast<T*>(out.data_ptr());
+    const T* from = static_cast<const T*>(x.data_ptr());
+    const C by = static_cast<C>(scale);
+    const uint64_t threshold = event_threshold(p);
+    for_each_word(out.numel(), state, [=](int64_t i, uint32_t w) {
+      to[i] = w < threshold ? static_cast<T>(C(0)) : static_cast<T>(static_cast<C>(from[i]) * by);
+    });
+  });
+}
+
+void random_categories(const Tensor& out, const Tensor& cdf, PhiloxState state) {
+  const int64_t classes = cdf.sizes()[1], n = out.sizes()[1];
+  const double* rows = cdf.data<double>();
+  int64_t* to = out.data<int64_t>();
+  for (int64_t i = 0; i < out.numel(); ++i) {
+    const Words x = philox(state.seed, state.draw, static_cast<uint64_t>(i / 2));
+    const uint64_t r = i % 2 ? join(x.w[2], x.w[3]) : join(x.w[0], x.w[1]);
+    to[i] = find_category(rows + (i / n) * classes, classes, static_cast<double>(r >> 11) * 0x1.0p-53);
+  }
+}
+
+}  // namespace norch::kernels::cpu::NORCH_ISA

@@ -1,0 +1,235 @@
+#include "norch/ops/random.h"
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "autograd/in_place.h"
+#include "autograd/record.h"
+#include "core/factory.h"
+#include "kernels/random.h"
+#include "norch/ops/binary.h"
+#include "norch/ops/copy.h"
+#include "norch/ops/factory.h"
+#include "norch/ops/view.h"
+
+namespace norch {
+
+using kernels::Distribution;
+
+namespace {
+
+PhiloxState draw(Generator* generator) { return (generator ? *generator : default_generator()).next(); }
+
+Tensor finish(const Tensor& t, const TensorOptions& options) {
+  if (options.requires_grad()) t.requires_grad_();
+  return t;
+}
+
+void check_float(const char* op, DType t) {
+  NORCH_CHECK_IMPLEMENTED(is_floating_point(t), op, ": not implemented for ", t, "; use a floating-point dtype");
+}
+
+/// Runs fill(out) for a contiguous `out` whose values become self's.
+template <class Fill>
+Tensor fill_in_place(const char* op, const char* node, const Tensor& self, const Fill& fill) {
+  autograd::InPlace write(op, self);
+  Tensor out = write.output();
+  if (out.is_contiguous()) {
+    fill(out);
+  } else {
+    Tensor packed = new_tensor(out.sizes(), out.dtype(), out.device());
+    fill(packed);
+    copy_into(out, packed);
+  }
+  if (autograd::recording(write.input()))
+    autograd::record(node, {write.input()}, {out}, [](autograd::Backward&) {});
+  return write.finish(out);
+}
+
+Tensor distribution_(const char* op, const char* node, const Tensor& self, Distribution d, double a, double b,
+                     Generator* generator) {
+  check_float(op, self.dtype());
+  const PhiloxState state = draw(generator);
+  return fill_in_place(op, node, self,
+                       [&](const Tensor& out) { kernels::random_fill(out.device(), d, out, state, a, b); });
+}
+
+Tensor standard(const char* op, Distribution d, Ints sizes, const TensorOptions& options, Generator* generator) {
+  check_float(op, options.dtype());
+  Tensor t = new_tensor(sizes, options.dtype(), options.device().resolve());
+  kernels::random_fill(t.device(), d, t, draw(generator), 0, 1);
+  return finish(t, options);
+}
+
+/// The largest integer up to which a dtype holds all integers.
+int64_t largest_exact(DType t) {
+  switch (t) {
+    case DType::Bool: return 1;
+    case DType::UInt8: return 255;
+    case DType::Int8: return 127;
+    case DType::Int16: return 32767;
+    case DType::Int32: return std::numeric_limits<int32_t>::max();
+    case DType::Int64: return std::numeric_limits<int64_t>::max();
+    case DType::Float16: return int64_t{1} << 11;
+    case DType::BFloat16: return int64_t{1} << 8;
+    case DType::Float32: return int64_t{1} << 24;
+    default: return int64_t{1} << 53;
+  }
+}
+
+/// Raises unless `t` has the integer `value` within its range (floats round).
+void check_fits(const char* op, const char* what, int64_t value, DType t) {
+  bool fits = true;
+  if (t == DType::Float16) fits = value >= -65504 && value <= 65504;
+  if (!is_floating_point(t)) {
+    const int64_t top = largest_exact(t);
+    fits = value <= top && value >= (is_signed(t) ? -top - 1 : 0);
+  }
+  NORCH_CHECK(fits, op, ": ", what, " is out of bounds for ", t, ": ", value);
+}
+
+void check_range(const char* op, int64_t low, int64_t high, DType t) {
+  NORCH_CHECK(low < high, op, " expects 'from' to be less than 'to', but got from=", low, " >= to=", high);
+  check_fits(op, "from", low, t);
+  check_fits(op, "to - 1", high - 1, t);
+}
+
+uint64_t span(int64_t low, int64_t high) { return static_cast<uint64_t>(high) - static_cast<uint64_t>(low); }
+
+void check_probability(const char* op, double p) {
+  NORCH_CHECK(p >= 0 && p <= 1, op, " expects p to be in [0, 1], but got p=", p);
+}
+
+Tensor as_float(const Tensor& t) { return t.is_floating_point() ? t : t.to(default_dtype()); }
+
+}  // namespace
+
+Tensor rand(Ints sizes, const TensorOptions& options, Generator* generator) {
+  return standard("rand", Distribution::Uniform, sizes, options, generator);
+}
+
+Tensor randn(Ints sizes, const TensorOptions& options, Generator* generator) {
+  return standard("randn", Distribution::Normal, sizes, options, generator);
+}
+
+Tensor randint(int64_t low, int64_t high, Ints sizes, const TensorOptions& options, Generator* generator) {
+  const DType type = options.has_dtype() ? options.dtype() : kInt64;
+  check_range("random_", low, high, type);
+  Tensor t = new_tensor(sizes, type, options.device().resolve());
+  kernels::random_integers(t.device(), t, draw(generator), low, span(low, high));
+  return finish(t, options);
+}
+
+Tensor randperm(int64_t n, const TensorOptions& options, Generator* generator) {
+  NORCH_CHECK(n >= 0, "randperm: n must be non-negative, got ", n);
+  const DType type = options.has_dtype() ? options.dtype() : kInt64;
+  NORCH_CHECK(type != kBool && (n == 0 || n - 1 <= largest_exact(type)), "randperm: n = ", n,
+              " is too large for the result dtype ", type);
+  // Fisher and Yates on the host: the order of the swaps is part of the result, on every device.
+  Tensor order = new_tensor({n}, kInt64, kCPU);
+  int64_t* x = order.data<int64_t>();
+  for (int64_t i = 0; i < n; ++i) x[i] = i;
+  const PhiloxState state = draw(generator);
+  for (int64_t i = n - 1; i > 0; --i) {
+    const kernels::Words w = kernels::philox(state.seed, state.draw, static_cast<uint64_t>(i / 2));
+    const uint64_t r = i % 2 ? kernels::join(w.w[2], w.w[3]) : kernels::join(w.w[0], w.w[1]);
+    std::swap(x[i], x[kernels::below(r, static_cast<uint64_t>(i) + 1)]);
+  }
+  return finish(order.to(options.device(), type), options);
+}
+
+Tensor rand_like(const Tensor& like, Generator* generator) { return rand(like.sizes(), like.options(), generator); }
+Tensor randn_like(const Tensor& like, Generator* generator) { return randn(like.sizes(), like.options(), generator); }
+Tensor randint_like(const Tensor& like, int64_t low, int64_t high, Generator* generator) {
+  return randint(low, high, like.sizes(), like.options(), generator);
+}
+
+Tensor uniform_(const Tensor& self, double from, double to, Generator* generator) {
+  NORCH_CHECK(from <= to, "uniform_ expects to return a [from, to) range, but found from=", from, " > to=", to);
+  NORCH_CHECK(std::isfinite(to - from), "uniform_ expects a finite range, but found to - from = ", to - from);
+  return distribution_("uniform_", "UniformBackward0", self, Distribution::Uniform, from, to, generator);
+}
+
+Tensor normal_(const Tensor& self, double mean, double std, Generator* generator) {
+  NORCH_CHECK(std >= 0, "normal expects std >= 0.0, but found std ", std);
+  return distribution_("normal_", "NormalBackward0", self, Distribution::Normal, mean, std, generator);
+}
+
+Tensor log_normal_(const Tensor& self, double mean, double std, Generator* generator) {
+  NORCH_CHECK(std > 0, "log_normal_ expects std > 0.0, but found std=", std);
+  return distribution_("log_normal_", "LogNormalBackward0", self, Distribution::LogNormal, mean, std, generator);
+}
+
+Tensor exponential_(const Tensor& self, double lambd, Generator* generator) {
+  NORCH_CHECK(lambd > 0, "exponential_ expects lambda > 0.0, but found lambda=", lambd);
+  return distribution_("exponential_", "ExponentialBackward0", self, Distribution::Exponential, lambd, 0, generator);
+}
+
+Tensor cauchy_(const Tensor& self, double median, double sigma, Generator* generator) {
+  NORCH_CHECK(sigma > 0, "cauchy_ expects sigma > 0.0, but found sigma=", sigma);
+  return distribution_("cauchy_", "CauchyBackward0", self, Distribution::Cauchy, median, sigma, generator);
+}
+
+Tensor geometric_(const Tensor& self, double p, Generator* generator) {
+  NORCH_CHECK(p > 0 && p < 1, "geometric_ expects p to be in (0, 1), but got p=", p);
+  NORCH_CHECK_IMPLEMENTED(self.dtype() != kBool, "geometric_: not implemented for bool");
+  const PhiloxState state = draw(generator);
+  return fill_in_place("geometric_", "GeometricBackward0", self,
+                       [&](const Tensor& out) { kernels::random_geometric(out.device(), out, state, p); });
+}
+
+Tensor random_(const Tensor& self, int64_t from, std::optional<int64_t> to, Generator* generator) {
+  uint64_t range;
+  if (to) {
+    check_range("random_", from, *to, self.dtype());
+    range = span(from, *to);
+  } else {
+    const int64_t top = largest_exact(self.dtype());
+    check_fits("random_", "from", from, self.dtype());
+    NORCH_CHECK(from <= top, "random_: from=", from, " is beyond the largest integer that ", self.dtype(), " holds, ",
+                top);
+    range = span(from, top) + 1;
+  }
+  const PhiloxState state = draw(generator);
+  return fill_in_place("random_", "RandomBackward0", self,
+                       [&](const Tensor& out) { kernels::random_integers(out.device(), out, state, from, range); });
+}
+
+Tensor bernoulli_(const Tensor& self, double p, Generator* generator) {
+  check_probability("bernoulli_", p);
+  const PhiloxState state = draw(generator);
+  return fill_in_place("bernoulli_", "BernoulliBackward0", self,
+                       [&](const Tensor& out) { kernels::random_bernoulli(out.device(), out, state, p); });
+}
+
+Tensor bernoulli_(const Tensor& self, const Tensor& p, Generator* generator) {
+  NORCH_CHECK(p.device() == self.device(), "bernoulli_: Expected all tensors to be on the same device, but found at "
+              "least two devices, ", self.device(), " and ", p.device());
+  autograd::NoGrad off;
+  const Tensor probabilities = expand(as_float(p.detach()), self.sizes()).contiguous();
+  const PhiloxState state = draw(generator);
+  return fill_in_place("bernoulli_", "BernoulliBackward0", self, [&](const Tensor& out) {
+    kernels::random_bernoulli_each(out.device(), out, state, probabilities);
+  });
+}
+
+Tensor bernoulli(const Tensor& p, Generator* generator) {
+  check_float("bernoulli", p.dtype());
+  Tensor out = new_tensor(p.sizes(), p.dtype(), p.device());
+  kernels::random_bernoulli_each(p.device(), out, draw(generator), p.detach().contiguous());
+  // The draw does not depend smoothly on p: its gradient is zero.
+  if (autograd::recording(p)) autograd::record("BernoulliBackward0", {p}, {out}, [](autograd::Backward&) {});
+  return out;
+}
+
+Tensor normal(const Tensor& mean, const Tensor& std, Generator* generator) {
+  autograd::NoGrad off;
+  const Tensor m = as_float(mean), s = as_float(std);
+  const Device device = m.dim() == 0 && !s.is_cpu() ? s.device() : m.device();
+  const Tensor z = randn(broadcast_shapes(m.sizes(), s.sizes(), "normal"),
+                         TensorOptions(promote_types(m.dtype(), s.dtype())).device(device), generator);
+  return z * s + m;
+}
+
+}  // namespace norch

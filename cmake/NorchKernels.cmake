@@ -4,9 +4,9 @@
 set(NORCH_KERNEL_STEMS
   activation
   binary
+  class_loss
   conv
   conv_weight
-  class_loss
   copy
   gemm
   loss

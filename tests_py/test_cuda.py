@@ -264,6 +264,30 @@ def test_threads_wait_for_the_gpu_without_the_gil():
     assert len(counted) > 10
 
 
+# ---- processes
+
+
+@on_gpu
+def test_a_forked_child_gets_an_error_and_leaves_the_parent_alone():
+    code = """
+import os, sys, norch
+x = norch.ones(1000, device="cuda")
+child = os.fork()
+if child == 0:
+    try:
+        norch.ones(5, device="cuda")
+    except RuntimeError as error:
+        del x
+        norch.cuda.empty_cache()
+        os._exit(3 if "spawn" in str(error) else 4)
+    os._exit(5)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+assert (x + norch.ones(1000, device="cuda")).sum().item() == 2000
+"""
+    result = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
 # ---- copies
 
 

@@ -1,5 +1,7 @@
 #include "kernels/cuda/allocator.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <memory>
 #include <mutex>
@@ -315,9 +317,17 @@ struct Slot {
 };
 Slot g_slots[kMaxDevices];
 
+// Set in a child made by fork() after CUDA was used: CUDA does not work there, and a lock may have been held.
+bool g_forked = false;
+
 Memory& memory(int device) {
+  NORCH_CHECK(!g_forked, "Cannot re-initialize CUDA in forked subprocess. To use CUDA with multiprocessing, you must use "
+                         "the 'spawn' start method");
   Slot& slot = g_slots[device];
-  std::call_once(slot.made, [&] { slot.memory = new Memory(device); });
+  std::call_once(slot.made, [&] {
+    slot.memory = new Memory(device);
+    pthread_atfork(nullptr, nullptr, [] { g_forked = true; });
+  });
   return *slot.memory;
 }
 
@@ -329,7 +339,7 @@ void* allocate(size_t nbytes, int device) {
 }
 
 void deallocate(void* p, size_t nbytes, int device) noexcept {
-  if (p) memory(device).deallocate(p, nbytes, current_stream(device));
+  if (p && !g_forked) memory(device).deallocate(p, nbytes, current_stream(device));
 }
 
 void note_use(void* p, int device, cudaStream_t stream) {
@@ -350,7 +360,7 @@ void set_per_process_memory_fraction(double fraction, int device) {
 
 void empty_cache() {
   for (int device = 0; device < device_count(); ++device)
-    if (g_slots[device].memory) g_slots[device].memory->empty_cache();
+    if (g_slots[device].memory && !g_forked) g_slots[device].memory->empty_cache();
 }
 
 MemoryInfo mem_get_info(int device) {

@@ -8,6 +8,7 @@ set(NORCH_KERNEL_STEMS
   conv
   conv_weight
   copy
+  factory
   gemm
   loss
   optim

@@ -94,6 +94,7 @@ void bind_autograd(Binder& b);
 void bind_basic_ops(Binder& b);
 void bind_unary_ops(Binder& b);
 void bind_binary_ops(Binder& b);
+void bind_factories(Binder& b);
 void bind_cuda(Binder& b);
 void bind_interop(Binder& b);
 void bind_function(Binder& b);

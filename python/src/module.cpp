@@ -38,6 +38,7 @@ NB_MODULE(_C, m) {
   bind_basic_ops(b);
   bind_unary_ops(b);
   bind_binary_ops(b);
+  bind_factories(b);
   bind_cuda(b);
   bind_interop(b);
   bind_function(b);

@@ -1,0 +1,167 @@
+// Factories of sequences, diagonals and triangles.
+#include <cmath>
+
+#include "autograd/in_place.h"
+#include "autograd/record.h"
+#include "core/factory.h"
+#include "kernels/copy.h"
+#include "kernels/factory.h"
+#include "norch/ops/binary.h"
+#include "norch/ops/factory.h"
+#include "norch/ops/ternary.h"
+#include "norch/ops/view.h"
+
+namespace norch {
+
+namespace {
+
+Tensor finish(Tensor t, const TensorOptions& options) {
+  if (options.requires_grad()) t.requires_grad_();
+  return t;
+}
+
+int64_t count_integers(int64_t start, int64_t end, int64_t step) {
+  NORCH_CHECK(step != 0, "arange: step must be nonzero");
+  NORCH_CHECK(step > 0 ? end >= start : end <= start,
+              "arange: upper bound and lower bound inconsistent with step sign");
+  const uint64_t span = step > 0 ? static_cast<uint64_t>(end) - static_cast<uint64_t>(start)
+                                 : static_cast<uint64_t>(start) - static_cast<uint64_t>(end);
+  const uint64_t stride = step > 0 ? static_cast<uint64_t>(step) : 0 - static_cast<uint64_t>(step);
+  const uint64_t n = span / stride + (span % stride != 0);
+  NORCH_CHECK(n <= static_cast<uint64_t>(INT64_MAX), "arange: the range has too many numbers");
+  return static_cast<int64_t>(n);
+}
+
+int64_t count_floats(double start, double end, double step) {
+  NORCH_CHECK(step != 0, "arange: step must be nonzero");
+  NORCH_CHECK(std::isfinite(start) && std::isfinite(end) && !std::isnan(step), "arange: unsupported range: ", start,
+              " -> ", end);
+  NORCH_CHECK(step > 0 ? end >= start : end <= start,
+              "arange: upper bound and lower bound inconsistent with step sign");
+  const double n = std::ceil((end - start) / step);
+  NORCH_CHECK(n < 9e18, "arange: invalid size, possible overflow: ", start, " -> ", end, " in steps of ", step);
+  return static_cast<int64_t>(n);
+}
+
+/// The bool mask (rows, cols) of the elements on and below the diagonal.
+Tensor lower_mask(int64_t rows, int64_t cols, int64_t diagonal, Device device) {
+  const TensorOptions options = TensorOptions(kInt64).device(device);
+  const Tensor row = reshape(arange(0, rows, 1, options), {rows, 1});
+  return ge(row + Scalar(diagonal), arange(0, cols, 1, options));
+}
+
+Tensor triangle(const char* op, const Tensor& t, int64_t diagonal, bool lower) {
+  NORCH_CHECK(t.dim() >= 2, op, ": input tensor must have at least 2 dimensions, got shape ", t.sizes());
+  // Beyond the matrix all diagonals are alike; this keeps the sums in range.
+  const int64_t rows = t.size(-2), cols = t.size(-1);
+  const int64_t k = std::min(std::max(diagonal, -rows - 1), cols + 1);
+  const Tensor zero = Tensor::wrap(0);
+  if (lower) return where(lower_mask(rows, cols, k, t.device()), t, t.dtype() == kBool ? Tensor::wrap(false) : zero);
+  return where(lower_mask(rows, cols, k - 1, t.device()), t.dtype() == kBool ? Tensor::wrap(false) : zero, t);
+}
+
+Tensor triangle_indices(const char* op, int64_t rows, int64_t cols, int64_t offset, bool lower,
+                        const TensorOptions& options) {
+  NORCH_CHECK(rows >= 0, op, ": row must be non-negative, got ", rows);
+  NORCH_CHECK(cols >= 0, op, ": col must be non-negative, got ", cols);
+  NORCH_CHECK(options.dtype() == kInt64 || options.dtype() == kInt32, op, ": dtype must be int32 or int64, got ",
+              options.dtype());
+  const int64_t k = std::min(std::max(offset, -rows - 1), cols + 1);
+  auto first = [&](int64_t r) { return lower ? int64_t{0} : std::min(std::max<int64_t>(r + k, 0), cols); };
+  auto last = [&](int64_t r) { return lower ? std::min(std::max<int64_t>(r + k + 1, 0), cols) : cols; };
+  int64_t n = 0;
+  for (int64_t r = 0; r < rows; ++r) n += last(r) - first(r);
+  const Tensor t = new_tensor({2, n}, kInt64, kCPU);
+  int64_t* p = t.data<int64_t>();
+  int64_t i = 0;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = first(r); c < last(r); ++c, ++i) {
+      p[i] = r;
+      p[n + i] = c;
+    }
+  return t.to(options.device(), options.dtype());
+}
+
+}  // namespace
+
+Tensor arange(const Scalar& start, const Scalar& end, const Scalar& step, const TensorOptions& options) {
+  const bool integers = !start.is_floating_point() && !end.is_floating_point() && !step.is_floating_point();
+  const DType type = options.has_dtype() ? options.dtype() : integers ? kInt64 : default_dtype();
+  const int64_t n = integers ? count_integers(start.to_int(), end.to_int(), step.to_int())
+                             : count_floats(start.to_double(), end.to_double(), step.to_double());
+  NORCH_CHECK_IMPLEMENTED(type != kBool, "arange: not implemented for bool");
+  Tensor t = new_tensor({n}, type, options.device().resolve());
+  kernels::arange(t.device(), t, start, step);
+  return finish(t, options);
+}
+
+Tensor linspace(const Scalar& start, const Scalar& end, int64_t steps, const TensorOptions& options) {
+  NORCH_CHECK(steps >= 0, "linspace: number of steps must be non-negative, got ", steps);
+  NORCH_CHECK_IMPLEMENTED(options.dtype() != kBool, "linspace: not implemented for bool");
+  Tensor t = new_tensor({steps}, options.dtype(), options.device().resolve());
+  kernels::linspace(t.device(), t, start.to_double(), end.to_double());
+  return finish(t, options);
+}
+
+Tensor logspace(const Scalar& start, const Scalar& end, int64_t steps, double base, const TensorOptions& options) {
+  NORCH_CHECK(steps >= 0, "logspace: number of steps must be non-negative, got ", steps);
+  autograd::NoGrad off;
+  const Tensor exponents = linspace(start, end, steps, TensorOptions(kFloat64).device(options.device()));
+  Tensor t = pow(Tensor::wrap(base), exponents).to(options.dtype());
+  return finish(t, options);
+}
+
+Tensor eye(int64_t n, int64_t m, const TensorOptions& options) {
+  NORCH_CHECK(n >= 0, "eye: n must be greater or equal to 0, got ", n);
+  NORCH_CHECK(m >= 0, "eye: m must be greater or equal to 0, got ", m);
+  Tensor t = zeros({n, m}, options.requires_grad(false));
+  const int64_t length = std::min(n, m);
+  if (length > 0) {
+    const Tensor diagonal = autograd::shallow_copy(t);
+    kernels::fill(t.device(), make_plan({new_view(diagonal, {length}, {m + 1}, 0)}, {}), 1);
+  }
+  return finish(t, options);
+}
+
+Tensor tril(const Tensor& t, int64_t diagonal) { return triangle("tril", t, diagonal, true); }
+Tensor triu(const Tensor& t, int64_t diagonal) { return triangle("triu", t, diagonal, false); }
+Tensor tril_(const Tensor& self, int64_t diagonal) {
+  autograd::InPlace write("tril_", self);
+  return write.finish(triangle("tril_", write.input(), diagonal, true));
+}
+Tensor triu_(const Tensor& self, int64_t diagonal) {
+  autograd::InPlace write("triu_", self);
+  return write.finish(triangle("triu_", write.input(), diagonal, false));
+}
+
+Tensor tril_indices(int64_t rows, int64_t cols, int64_t offset, const TensorOptions& options) {
+  return triangle_indices("tril_indices", rows, cols, offset, true, options);
+}
+Tensor triu_indices(int64_t rows, int64_t cols, int64_t offset, const TensorOptions& options) {
+  return triangle_indices("triu_indices", rows, cols, offset, false, options);
+}
+
+TensorList meshgrid(const TensorList& tensors, std::string_view indexing) {
+  NORCH_CHECK(!tensors.empty(), "meshgrid expects a non-empty TensorList");
+  NORCH_CHECK(indexing == "ij" || indexing == "xy", "meshgrid: indexing must be one of \"xy\" or \"ij\", but received: ",
+              std::string(indexing));
+  const size_t n = tensors.size();
+  const bool swap = indexing == "xy" && n >= 2;
+  auto dim_of = [&](size_t i) { return swap && i < 2 ? 1 - i : i; };
+  Shape shape(n);
+  for (size_t i = 0; i < n; ++i) {
+    NORCH_CHECK(tensors[i].dim() <= 1, "meshgrid: Expected 0D or 1D tensor in the tensor list but got shape ",
+                tensors[i].sizes());
+    NORCH_CHECK(tensors[i].dtype() == tensors[0].dtype(), "meshgrid expects all tensors to have the same dtype");
+    shape[dim_of(i)] = tensors[i].numel();
+  }
+  TensorList grid;
+  for (size_t i = 0; i < n; ++i) {
+    Shape own(n, 1);
+    own[dim_of(i)] = tensors[i].numel();
+    grid.push_back(expand(reshape(tensors[i], own), shape));
+  }
+  return grid;
+}
+
+}  // namespace norch

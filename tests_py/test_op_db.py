@@ -80,7 +80,6 @@ def test_values(row, dtype, device):
 @by_row()
 def test_result_dtype(row, device):
     for dtype in row.dtypes:
-        args, _ = arguments(row.samples(dtype)[-1], device, dtype)
         sample = row.samples(dtype)[0]
         args, _ = arguments(sample, device, dtype)
         first = as_list(row.function(*args, **sample.kwargs))[0]

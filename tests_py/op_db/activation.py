@@ -6,7 +6,9 @@ import scipy.special as sp
 from .row import FLOATS, INTS, Error, OpRow, unary_grad, unary_samples
 
 
-def activation(name, ref, clear_of=(), dtypes=FLOATS, in_place=None, method=None, special=True, id="", errors=(), **kwargs):
+def activation(name, ref, clear_of=(), dtypes=FLOATS, in_place=None, method=None, special=True, id="", errors=None, **kwargs):
+    if errors is None:
+        errors = [Error(NotImplementedError, "int64", [np.array([1, 2])], kwargs)]
     return OpRow(
         f"nn.functional.{name}" if method is None else name,
         unary_samples(special=special, **kwargs),
@@ -17,7 +19,7 @@ def activation(name, ref, clear_of=(), dtypes=FLOATS, in_place=None, method=None
         in_place=in_place,
         id=id or name,
         tolerances={"float16": (4e-3, 1e-3), "bfloat16": (2e-2, 2e-2), "float32": (1e-5, 2e-6)},
-        errors=errors or [Error(NotImplementedError, "int64", [np.array([1, 2])])] if dtypes == FLOATS else errors,
+        errors=errors,
     )
 
 
@@ -46,7 +48,7 @@ def limit(x, low, high):
 ROWS = [
     activation("relu", positive, (0,), FLOATS + INTS, "relu_", "relu",
                errors=[Error(RuntimeError, "Boolean inputs not supported", [np.array([True])])]),
-    activation("relu6", lambda x: limit(x, 0, 6), (0, 6), FLOATS + INTS),
+    activation("relu6", lambda x: limit(x, 0, 6), (0, 6), FLOATS + INTS, errors=()),
     activation("leaky_relu", lambda x, negative_slope: np.where(x > 0, x, x * negative_slope), (0,), negative_slope=0.2),
     activation("elu", elu, (0,), alpha=1.3),
     activation("selu", lambda x: elu(x, 1.6732632423543772, 1.0507009873554805), (0,)),
@@ -71,5 +73,5 @@ ROWS = [
     activation("softshrink", lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0), (-0.5, 0.5), lambd=0.5,
                errors=[Error(RuntimeError, "lambda must be", [np.ones(2)], {"lambd": -1.0})]),
     activation("threshold", lambda x, threshold, value: np.where(x > threshold, x, np.where(np.isnan(x), x, value)), (0.5,),
-               threshold=0.5, value=-1.0),
+               threshold=0.5, value=-1.0, errors=()),
 ]

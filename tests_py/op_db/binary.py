@@ -22,6 +22,10 @@ def wrapping(f):
     return call
 
 
+def in_float(f):
+    return lambda a, b: f(np.asarray(a, np.float64), np.asarray(b, np.float64))
+
+
 def arithmetic(name, ref, dtypes=NUMBERS, numbers=(2,), **row):
     row.setdefault("grad_samples", binary_grad())
     row.setdefault("in_place", name + "_")
@@ -46,7 +50,7 @@ def bits(name, ref, dtypes=("bool",) + INTS, numbers=(3,)):
         wrapping(ref),
         dtypes,
         in_place=name + "_",
-        errors=[MISMATCH, floats],
+        errors=[floats],
     )
 
 
@@ -83,10 +87,10 @@ ROWS = [
     arithmetic("mul", np.multiply),
     OpRow("add", binary_samples(), np.logical_or, ("bool",), id="add_bool"),
     OpRow("mul", binary_samples(), np.logical_and, ("bool",), id="mul_bool"),
-    arithmetic("rsub", lambda a, b: np.subtract(b, a), in_place=None),
+    arithmetic("rsub", lambda a, b: np.subtract(b, a), in_place=None, errors=()),
     arithmetic(
         "div",
-        lambda a, b: np.divide(a, b),
+        in_float(np.divide),
         ALL,
         result=to_float,
         grad_samples=binary_grad(b=(0.5, 3)),
@@ -140,7 +144,7 @@ ROWS = [
         binary_grad(a=(0.3, 2), b=(-2, 2)),
         lambda dtype: "float64",
     ),
-    OpRow("atan2", binary_samples(), np.arctan2, ALL, binary_grad(a=(0.3, 3)), to_float, in_place="atan2_"),
+    OpRow("atan2", binary_samples(), in_float(np.arctan2), ALL, binary_grad(a=(0.3, 3)), to_float, in_place="atan2_"),
     OpRow("hypot", binary_samples(), np.hypot, FLOATS, binary_grad(a=(0.3, 3)), in_place="hypot_"),
     OpRow(
         "copysign",

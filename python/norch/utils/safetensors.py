@@ -26,7 +26,7 @@ def save_file(tensors: dict[str, Tensor], filename: Any, metadata: dict[str, str
 
 
 def load_file(filename: Any, device: Any = "cpu") -> dict[str, Tensor]:
-    """Reads all tensors of a file. A damaged file raises RuntimeError."""
+    """Reads all tensors of a file. A damaged file raises ValueError."""
     tensors = _io.load_safetensors(os.fspath(filename))
     return {k: t.to(device) for k, t in tensors.items()}
 

@@ -110,6 +110,7 @@ PyType_Slot number_slots[] = {
     {Py_nb_add, slot(binary<add_one>)},
     {Py_nb_subtract, slot(binary<sub_one>)},
     {Py_nb_multiply, slot(binary<mul>)},
+    {Py_nb_matrix_multiply, slot(binary<matmul>)},
     {Py_nb_true_divide, slot(binary<div_one>)},
     {Py_nb_inplace_add, slot(binary<add_in_place>)},
     {Py_nb_inplace_subtract, slot(binary<sub_in_place>)},

@@ -51,7 +51,7 @@ void bind_sized(Binder& b, const char* name, F f, const char* doc) {
       "device"_a = nb::none(), "requires_grad"_a = false, "pin_memory"_a = false);
 }
 
-void bind_factories(Binder& b) {
+void bind_random_factories(Binder& b) {
   bind_sized(
       b, "rand", [](const Shape& s, const TensorOptions& o, Generator* g) { return rand(s, o, g); },
       "rand(*size, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor\n\nUniform in [0, 1).");
@@ -248,7 +248,7 @@ void bind_dropout(Binder& b) {
 }  // namespace
 
 void bind_random_ops(Binder& b) {
-  bind_factories(b);
+  bind_random_factories(b);
   bind_in_place(b);
   bind_draws(b);
   bind_dropout(b);

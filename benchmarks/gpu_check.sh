@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.." || exit 1
 OUT=${OUT:-build/gpu_check} WHEELS=${WHEELS:-.whl} PYTHON=${PYTHON:-python3} BUILD=${BUILD:-/tmp/norch_gpu_build}
 ARCH=${ARCH:-90} JOBS=${JOBS:-$(nproc)} MINUTES=${MINUTES:-9}
 END=$((MINUTES * 60 - 5))
-STAGES=${*:-build smoke ctest_cuda pytest sanitizer bench ctest}
+STAGES=${*:-build smoke ctest_cuda pytest bench sanitizer ctest}
 mkdir -p "$OUT"
 OUT=$(cd "$OUT" && pwd)
 SUMMARY=$OUT/summary.txt
@@ -90,7 +90,7 @@ print(norch.cuda.why_unavailable()); assert (norch.tensor([1.0]) * 2).item() == 
 
 ctest_cuda() { LD_LIBRARY_PATH=$NVIDIA_LIBS ctest --test-dir "$BUILD" -L cuda -j 6 --timeout 60 --output-on-failure; }
 ctest_cpu() { LD_LIBRARY_PATH=$NVIDIA_LIBS ctest --test-dir "$BUILD" -LE cuda -j "$JOBS" --timeout 120 --output-on-failure; }
-pytest_cuda() { PYTHONPATH=$NORCH_PATH "$PYTHON" -m pytest -q -m cuda -n 6 -p no:cacheprovider --tb=short --maxfail=200; }
+pytest_cuda() { PYTHONPATH=$NORCH_PATH "$PYTHON" -m pytest -q -m cuda -n 12 -p no:cacheprovider --tb=short --maxfail=200; }
 
 sanitizer() {
   # One process, without what is slow or fails on purpose.
@@ -120,7 +120,7 @@ for name in $STAGES; do
     smoke) stage smoke 60 bash -c smoke ;;
     ctest_cuda) stage ctest_cuda 90 bash -c ctest_cuda ;;
     ctest) stage ctest 60 bash -c ctest_cpu ;;
-    pytest) stage pytest 150 bash -c pytest_cuda ;;
+    pytest) stage pytest 180 bash -c pytest_cuda ;;
     sanitizer) stage sanitizer 90 bash -c sanitizer ;;
     bench) [ -e benchmarks/run.py ] && stage bench 120 bash -c bench ;;
     *) say "$name: no such stage" ;;

@@ -42,8 +42,4 @@ def save(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> 
 
 def load(data: bytes) -> dict[str, Tensor]:
     """The tensors of a file's bytes."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "tensors")
-        with open(path, "wb") as file:
-            file.write(data)
-        return load_file(path)
+    return _io.parse_safetensors(data)

@@ -24,17 +24,18 @@ Node::Node() : sequence_nr(g_sequence.fetch_add(1, std::memory_order_relaxed)) {
 void Node::on_zero_refs() noexcept {
   // Deleting a node drops its edges, which may delete the next node, and so on: a recursion as deep as the graph. So
   // only the outermost call deletes; the others leave their node on its list.
-  thread_local std::vector<Node*>* pending = nullptr;
+  using List = SmallVector<Node*, 32>;
+  thread_local List* pending = nullptr;
   if (pending) {
-    pending->push_back(this);
+    pending->emplace_back(this);
     return;
   }
-  std::vector<Node*> list;
+  List list;
   pending = &list;
   delete this;
   while (!list.empty()) {
     Node* node = list.back();
-    list.pop_back();
+    list.resize(list.size() - 1);
     delete node;
   }
   pending = nullptr;

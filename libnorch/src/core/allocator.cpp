@@ -1,5 +1,7 @@
 #include "core/allocator.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -22,7 +24,15 @@ constexpr size_t kSmallPerClass = 64;
 constexpr size_t kLargeCacheBytes = size_t{1} << 30;
 constexpr int kLargeClasses = 4 * 52;
 
-void* system_allocate(size_t rounded) { return std::aligned_alloc(kAlign, rounded); }
+/// Blocks of several huge pages ask for them: first touch of fresh memory then costs a fraction.
+constexpr size_t kHugePage = size_t{2} << 20;
+
+void* system_allocate(size_t rounded) {
+  if (rounded < 2 * kHugePage) return std::aligned_alloc(kAlign, rounded);
+  void* p = std::aligned_alloc(kHugePage, (rounded + kHugePage - 1) & ~(kHugePage - 1));
+  if (p) madvise(p, rounded & ~(kHugePage - 1), MADV_HUGEPAGE);  // a wish: where it fails, ordinary pages do
+  return p;
+}
 
 struct SmallCache {
   void* blocks[kSmallClasses][kSmallPerClass];

@@ -57,13 +57,13 @@ struct Minimum : Exact {
 struct Fmax : Exact {
   template <class T>
   NORCH_HD T operator()(T a, T b) const {
-    return a >= b || is_nan(b) ? a : b;
+    return (a >= b) | is_nan(b) ? a : b;
   }
 };
 struct Fmin : Exact {
   template <class T>
   NORCH_HD T operator()(T a, T b) const {
-    return a <= b || is_nan(b) ? a : b;
+    return (a <= b) | is_nan(b) ? a : b;
   }
 };
 
@@ -92,18 +92,23 @@ struct AddScaled : Exact {
   }
 };
 
+// For floats the next three start from fmod(a, b), which they get as an argument: the CPU has a vector version.
+
 /// Rounded towards minus infinity, as Python's //.
 struct DivFloor : HeavyExact {
   template <class T>
+  static NORCH_HD T from_mod(T a, T b, T mod) {
+    if (b == 0) return a / b;
+    const T exact = (a - mod) / b;
+    const T div = mod != 0 && (b < 0) != (mod < 0) ? exact - T(1) : exact;
+    const T floored = std::floor(div);
+    const T rounded = div - floored > T(0.5) ? floored + T(1) : floored;
+    return div == 0 ? std::copysign(T(0), a / b) : rounded;
+  }
+  template <class T>
   NORCH_HD T operator()(T a, T b) const {
     if constexpr (is_float_v<T>) {
-      if (b == 0) return a / b;
-      const T mod = std::fmod(a, b);
-      T div = (a - mod) / b;
-      if (mod != 0 && (b < 0) != (mod < 0)) div -= T(1);
-      if (div == 0) return std::copysign(T(0), a / b);
-      const T floored = std::floor(div);
-      return div - floored > T(0.5) ? floored + T(1) : floored;
+      return from_mod(a, b, std::fmod(a, b));
     } else {
       const T q = integer_quotient(a, b);
       if constexpr (std::is_signed_v<T>) {
@@ -125,10 +130,13 @@ struct DivTrunc : HeavyExact {
 /// With the sign of the divisor, as Python's %.
 struct Remainder : HeavyExact {
   template <class T>
+  static NORCH_HD T from_mod(T, T b, T mod) {
+    return mod != 0 && (b < 0) != (mod < 0) ? mod + b : mod;
+  }
+  template <class T>
   NORCH_HD T operator()(T a, T b) const {
     if constexpr (is_float_v<T>) {
-      const T mod = std::fmod(a, b);
-      return mod != 0 && (b < 0) != (mod < 0) ? mod + b : mod;
+      return from_mod(a, b, std::fmod(a, b));
     } else {
       const T mod = wrapping_sub(a, wrapping_mul(integer_quotient(a, b), b));
       if constexpr (std::is_signed_v<T>) {
@@ -140,6 +148,10 @@ struct Remainder : HeavyExact {
 };
 /// With the sign of the dividend, as C's %.
 struct Fmod : HeavyExact {
+  template <class T>
+  static NORCH_HD T from_mod(T, T, T mod) {
+    return mod;
+  }
   template <class T>
   NORCH_HD T operator()(T a, T b) const {
     if constexpr (is_float_v<T>)

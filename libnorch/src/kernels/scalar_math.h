@@ -85,11 +85,11 @@ NORCH_HD T integer_quotient(T a, T b) {
 /// The larger (smaller) value; NaN if either is. Of equal values the first, so that signs of zeros are PyTorch's.
 template <class T>
 NORCH_HD T nan_max(T a, T b) {
-  return a >= b || is_nan(a) ? a : b;
+  return (a >= b) | is_nan(a) ? a : b;
 }
 template <class T>
 NORCH_HD T nan_min(T a, T b) {
-  return a <= b || is_nan(a) ? a : b;
+  return (a <= b) | is_nan(a) ? a : b;
 }
 
 }  // namespace NORCH_ISA

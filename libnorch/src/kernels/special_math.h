@@ -1,5 +1,5 @@
-// Special functions that the standard library lacks, for one number, on both devices. They compute in double: float
-// results are then right to the last place or so.
+// Special functions that the standard library lacks, for one number, on both devices. Most
+// compute in double: float results are then right to the last place or so.
 #pragma once
 
 #include "kernels/scalar_math.h"
@@ -96,17 +96,43 @@ NORCH_HD T polygamma(int n, T x) {
   return static_cast<T>(n % 2 ? magnitude : -magnitude);
 }
 
-/// The inverse of erf on [-1, 1]: an approximation to three digits, then Newton steps. In the tail they go on the
-/// logarithm of erfc, which is nearly a parabola there and does not lose digits.
-NORCH_HD_LONG double erfinv_of(double x) {
+/// The inverse of erf on [-1, 1] to seven digits: Giles's polynomials in -log(1 - x^2), one for the middle and one for
+/// the tails.
+template <class T>
+NORCH_HD T approximate_erfinv(T x) {
+  const T w = -std::log((T(1) - x) * (T(1) + x));
+  const T m = w - T(2.5);
+  T middle = T(2.81022636e-08);
+  middle = T(3.43273939e-07) + middle * m;
+  middle = T(-3.5233877e-06) + middle * m;
+  middle = T(-4.39150654e-06) + middle * m;
+  middle = T(0.00021858087) + middle * m;
+  middle = T(-0.00125372503) + middle * m;
+  middle = T(-0.00417768164) + middle * m;
+  middle = T(0.246640727) + middle * m;
+  middle = T(1.50140941) + middle * m;
+  const T t = std::sqrt(w) - T(3);
+  T tail = T(-0.000200214257);
+  tail = T(0.000100950558) + tail * t;
+  tail = T(0.00134934322) + tail * t;
+  tail = T(-0.00367342844) + tail * t;
+  tail = T(0.00573950773) + tail * t;
+  tail = T(-0.0076224613) + tail * t;
+  tail = T(0.00943887047) + tail * t;
+  tail = T(1.00167406) + tail * t;
+  tail = T(2.83297682) + tail * t;
+  const T y = (w < T(5) ? middle : tail) * x;
+  const T end = std::copysign(T(HUGE_VAL), x);
+  return std::fabs(x) == T(1) ? end : y;  // NaN beyond, from the logarithm
+}
+
+/// As above, then Newton steps: on erf in the middle, on the logarithm of erfc, which loses no digits, in the tails.
+NORCH_HD_LONG double refined_erfinv(double x) {
   const double a = std::fabs(x);
-  if (!(a <= 1)) return NAN;
-  if (a == 1) return std::copysign(HUGE_VAL, x);
-  const double half_log = 0.5 * std::log1p(-a * a);
-  const double t = 2 / (kPi * 0.147) + half_log;
-  double y = std::sqrt(std::sqrt(t * t - 2 * half_log / 0.147) - t);
+  double y = approximate_erfinv(a);
+  if (!(a < 1)) return std::copysign(y, x);
   const double slope = 1.12837916709551257390;  // 2 / sqrt(pi)
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < 2; ++i) {
     if (a < 0.5) {
       y -= (std::erf(y) - a) / (slope * std::exp(-y * y));
     } else {
@@ -116,9 +142,13 @@ NORCH_HD_LONG double erfinv_of(double x) {
   }
   return std::copysign(y, x);
 }
+
 template <class T>
 NORCH_HD T erfinv(T x) {
-  return static_cast<T>(erfinv_of(static_cast<double>(x)));
+  if constexpr (std::is_same_v<T, float>)
+    return approximate_erfinv(x);
+  else
+    return refined_erfinv(x);
 }
 
 }  // namespace NORCH_ISA

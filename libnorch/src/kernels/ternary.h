@@ -30,7 +30,10 @@ inline namespace NORCH_ISA {
 template <class C>
 struct Clamp : Exact {
   explicit Clamp(const Scalar&) {}
-  NORCH_HD C operator()(C a, C b, C c) const { return nan_min(nan_max(a, b), c); }
+  NORCH_HD C operator()(C a, C b, C c) const {
+    const C low = a < b ? b : a, inside = low > c ? c : low;
+    return is_nan(b) | is_nan(c) ? wrapping_add(b, c) : inside;
+  }
 };
 /// a + value * b * c.
 template <class C>

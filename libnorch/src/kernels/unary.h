@@ -12,7 +12,7 @@ namespace norch::kernels {
 #define NORCH_UNARY_FLOAT(X)                                                                                     \
   X(Acos) X(Acosh) X(Asin) X(Asinh) X(Atan) X(Atanh) X(Cos) X(Cosh) X(Digamma) X(Erf) X(Erfc) X(Erfinv) X(Exp)   \
   X(Exp2) X(Expm1) X(Lgamma) X(Log) X(Log10) X(Log1p) X(Log2) X(Reciprocal) X(Rsqrt) X(Sigmoid) X(Sin) X(Sinc)   \
-  X(Sinh) X(Sqrt) X(Tan) X(Tanh) X(Ceil) X(Floor) X(Frac) X(Round) X(Trunc)                  // floats
+  X(Sinh) X(Sqrt) X(Tan) X(Tanh) X(Ceil) X(Cube) X(Floor) X(Frac) X(Round) X(Trunc)                  // floats
 #define NORCH_UNARY_FLOAT_PARAMETERS(X) X(Logit) X(NanToNum) X(Polygamma) X(RoundDecimals)   // floats; use Parameters
 #define NORCH_UNARY_NUMBER(X) X(Abs) X(Neg) X(Sign)                                          // all but bool
 #define NORCH_UNARY_BITS(X) X(BitwiseNot)                                                    // integers and bool
@@ -75,6 +75,7 @@ NORCH_UNARY(Sqrt, Exact, std::sqrt(x))
 NORCH_UNARY(Tan, Heavy, std::tan(x))
 NORCH_UNARY(Tanh, Approximate, std::tanh(x))
 NORCH_UNARY(Ceil, Exact, std::ceil(x))
+NORCH_UNARY(Cube, Exact, x * x * x)
 NORCH_UNARY(Floor, Exact, std::floor(x))
 NORCH_UNARY(Frac, Exact, x - std::trunc(x))
 NORCH_UNARY(Round, Exact, std::nearbyint(x))  // halves to even

@@ -117,9 +117,64 @@ Device common_device(const char* op, TensorRefs operands) {
   return device;
 }
 
+/// The common case, without the general one's searching: contiguous inputs of one shape in the type of computation, and
+/// numbers. False if it is another.
+bool Elementwise::plan_plain(TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is) {
+  const TensorImpl* model = nullptr;
+  const int n = static_cast<int>(inputs.size());
+  for (int i = 0; i < n; ++i) {
+    if (is_cpu_number(inputs[i])) continue;
+    const TensorImpl& t = *inputs[i].impl();
+    if (!t.contiguous || (t.dtype != compute && i != as_it_is)) return false;
+    if (!model)
+      model = &t;
+    else if (t.sizes != model->sizes || t.device != model->device)
+      return false;
+  }
+  if (!model || model->numel == 0) return false;
+  if (out.defined()) {
+    const TensorImpl& o = *out.impl();
+    if (!o.contiguous || o.dtype != result || o.device != model->device || o.sizes != model->sizes) return false;
+    for (int i = 0; i < n; ++i)
+      if (inputs[i].storage() == o.storage && (inputs[i].data_ptr() != o.data() || inputs[i].numel() != o.numel))
+        return false;
+    result_ = out;
+  } else {
+    const size_t bytes = static_cast<size_t>(model->numel) * itemsize(result);
+    result_ = Tensor(Ref<TensorImpl>(
+        new TensorImpl(Storage::allocate(bytes, model->device), model->sizes, model->strides, 0, result)));
+  }
+  device = model->device;
+  plan.ndim = 1;
+  plan.operands = n + 1;
+  plan.numel = plan.shape[0] = model->numel;
+  plan.data[0] = result_.impl()->data();
+  plan.dtype[0] = result;
+  plan.strides[0][0] = plan.itemsize(0);
+  for (int i = 0; i < n; ++i) {
+    const TensorImpl& t = *inputs[i].impl();
+    plan.data[i + 1] = t.data();
+    plan.dtype[i + 1] = t.dtype;
+    const bool number = is_cpu_number(inputs[i]);
+    plan.strides[i + 1][0] = number ? 0 : plan.itemsize(i + 1);
+    if (!number) continue;
+    if (device.is_cuda()) plan.immediates |= 1u << (i + 1);
+    if (i != as_it_is && t.dtype != compute) use_number(i, inputs[i], compute);
+  }
+  return true;
+}
+
+/// Lets the plan point to a few bytes with the number, converted.
+void Elementwise::use_number(int input, const Tensor& number, DType type) {
+  scalar_to_bytes(scalar_from_bytes(number.data_ptr(), number.dtype()), type, numbers_[input]);
+  plan.data[input + 1] = numbers_[input];
+  plan.dtype[input + 1] = type;
+}
+
 Elementwise::Elementwise(const char* op, TensorRefs inputs, DType compute, DType result, const Tensor& out,
-                         int as_it_is)
-    : device(common_device(op, inputs)) {
+                         int as_it_is) {
+  if (plan_plain(inputs, compute, result, out, as_it_is)) return;
+  device = common_device(op, inputs);
   const Tensor& first = inputs[0];
   Shape broadcast;
   Ints shape = first.sizes();
@@ -146,14 +201,8 @@ Elementwise::Elementwise(const char* op, TensorRefs inputs, DType compute, DType
     case 2: plan = make_plan({result_}, {*used[0], *used[1]}); break;
     default: plan = make_plan({result_}, {*used[0], *used[1], *used[2]}); break;
   }
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    // A number of another dtype is converted here, into a few bytes that the plan points to.
-    const int k = static_cast<int>(i) + 1;
-    if (static_cast<int>(i) == as_it_is || plan.dtype[k] == compute) continue;
-    scalar_to_bytes(scalar_from_bytes(plan.data[k], plan.dtype[k]), compute, numbers_[i]);
-    plan.data[k] = numbers_[i];
-    plan.dtype[k] = compute;
-  }
+  for (int i = 0; i < static_cast<int>(inputs.size()); ++i)
+    if (i != as_it_is && plan.dtype[i + 1] != compute) use_number(i, *used[i], compute);
 }
 
 void Elementwise::use_output(const char* op, TensorRefs inputs, Ints shape, DType result, const Tensor& out) {

@@ -35,6 +35,8 @@ class Elementwise {
   Device device;
 
  private:
+  bool plan_plain(TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is);
+  void use_number(int input, const Tensor& number, DType type);
   void cast_inputs(TensorRefs inputs, DType compute, int as_it_is);
   void use_output(const char* op, TensorRefs inputs, Ints shape, DType result, const Tensor& out);
 

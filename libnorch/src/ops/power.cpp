@@ -39,9 +39,12 @@ Tensor forward(const char* name, const Tensor& a, const Tensor& b, DType type, c
         kernels::binary(e.device, BinaryOp::Mul, e.plan, 1);
         return e.finish();
       }
-      if (exponent == 0.5 || exponent == -0.5 || exponent == -1) {
+      if (exponent == 3 || exponent == 0.5 || exponent == -0.5 || exponent == -1) {
         Elementwise e(name, {a}, type, type, out);
-        const UnaryOp op = exponent == 0.5 ? UnaryOp::Sqrt : exponent == -1 ? UnaryOp::Reciprocal : UnaryOp::Rsqrt;
+        const UnaryOp op = exponent == 3     ? UnaryOp::Cube
+                           : exponent == 0.5 ? UnaryOp::Sqrt
+                           : exponent == -1  ? UnaryOp::Reciprocal
+                                             : UnaryOp::Rsqrt;
         kernels::unary(e.device, op, e.plan, kernels::Parameters());
         return e.finish();
       }

@@ -41,8 +41,61 @@ void check_divisor(const Plan& plan) {
   NORCH_CHECK(!zero, "ZeroDivisionError: an integer tensor is divided by zero");
 }
 
+/// fmod(a, b) by a division in double, exact while the quotient has less than 2^29 (float) or 2^52 (double) in size;
+/// otherwise, and for what is not finite, `bad` becomes positive.
+inline double mod_from(double a, double b, double rest) {
+  // The division may have rounded up to the next whole number.
+  const double m = rest * std::copysign(1.0, a);
+  return std::copysign(m < 0 ? m + std::fabs(b) : m, a);
+}
+inline float quick_fmod(float x, float y, double& bad) {
+  const double a = x, b = y;
+  const double q = std::trunc(a / b);
+  bad += std::fabs(q) < 0x1p29 ? 0.0 : 1.0;
+  bad += std::fabs(b) < HUGE_VAL ? 0.0 : 1.0;
+  return static_cast<float>(mod_from(a, b, a - q * b));
+}
+#if defined(__FMA__)
+inline double quick_fmod(double a, double b, double& bad) {
+  const double q = std::trunc(a / b);
+  bad += std::fabs(q) < 0x1p52 ? 0.0 : 1.0;
+  bad += std::fabs(b) < HUGE_VAL ? 0.0 : 1.0;
+  return mod_from(a, b, __builtin_fma(-q, b, a));
+}
+#endif
+
+/// The float ops made from fmod: quick where every element of a small group allows it, one by one otherwise.
+template <class F, class T>
+void mod_block(char* const* data, int64_t n, const void*) {
+  T* out = reinterpret_cast<T*>(data[0]);
+  const T* a = reinterpret_cast<const T*>(data[1]);
+  const T* b = reinterpret_cast<const T*>(data[2]);
+  constexpr int64_t kGroup = 64;
+  T mod[kGroup];
+  for (int64_t at = 0; at < n; at += kGroup) {
+    const int64_t count = std::min(kGroup, n - at);
+    double bad = 0;
+#pragma omp simd reduction(+ : bad)
+    for (int64_t i = 0; i < count; ++i) mod[i] = quick_fmod(a[at + i], b[at + i], bad);
+    if (bad != 0)
+      for (int64_t i = 0; i < count; ++i) mod[i] = std::fmod(a[at + i], b[at + i]);
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) out[at + i] = F::from_mod(a[at + i], b[at + i], mod[i]);
+  }
+}
+
+template <class F>
+inline constexpr bool is_modulo = std::is_same_v<F, DivFloor> || std::is_same_v<F, Remainder> || std::is_same_v<F, Fmod>;
+
 template <class F>
 void number(const Plan& plan, const F& f) {
+  if constexpr (is_modulo<F>) {
+    if (is_floating_point(plan.dtype[0]) && plan.dtype[0] != DType::Float64)
+      return run_blocks(plan, mod_block<F, float>, f);
+#if defined(__FMA__)
+    if (plan.dtype[0] == DType::Float64) return run_blocks(plan, mod_block<F, double>, f);
+#endif
+  }
   visit_numbers("binary", plan.dtype[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
     if constexpr (!is_floating_point(dtype_of<T>) && !std::is_same_v<F, Pow>) check_divisor<T>(plan);

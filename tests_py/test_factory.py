@@ -1,0 +1,142 @@
+"""Functions that make tensors."""
+
+import numpy as np
+import pytest
+
+import norch
+
+
+def same(t, expected):
+    np.testing.assert_array_equal(t.cpu().numpy(), np.asarray(expected))
+
+
+@pytest.mark.parametrize("f,value", [(norch.zeros, 0), (norch.ones, 1)])
+def test_filled(f, value, device):
+    for t in (f(2, 3, device=device), f((2, 3), device=device), f([2, 3], device=device), f(size=(2, 3), device=device)):
+        assert t.shape == (2, 3) and t.dtype == norch.float32 and t.device.type == device
+        same(t, np.full((2, 3), value))
+    assert f((), device=device).shape == ()
+    assert f(0, 4, device=device).numel() == 0
+    assert f(2, dtype=norch.int8, device=device).dtype == norch.int8
+    assert f(2, requires_grad=True, device=device).requires_grad
+
+
+def test_full_infers_its_dtype(device):
+    assert norch.full((2,), True, device=device).dtype == norch.bool
+    assert norch.full((2,), 3, device=device).dtype == norch.int64
+    assert norch.full((2,), 3.0, device=device).dtype == norch.float32
+    same(norch.full((2, 2), 3, dtype=norch.float64, device=device), np.full((2, 2), 3.0))
+
+
+def test_like_and_new(device):
+    t = norch.ones(2, 3, dtype=norch.float64, device=device)
+    for like in (norch.zeros_like(t), t.zeros_like(), t.new_zeros(2, 3), norch.empty_like(t).zero_()):
+        assert like.dtype == norch.float64 and like.device == t.device
+        same(like, np.zeros((2, 3)))
+    assert norch.ones_like(t, dtype=norch.int32).dtype == norch.int32
+    same(norch.full_like(t, 7), np.full((2, 3), 7.0))
+    same(t.new_full((2,), 5), [5.0, 5.0])
+    assert t.new_tensor([1, 2]).dtype == norch.float64
+    assert t.new_empty((4,)).shape == (4,)
+
+
+def test_bad_shapes(device):
+    with pytest.raises(RuntimeError, match="negative dimension"):
+        norch.zeros(-1, device=device)
+    with pytest.raises(TypeError):
+        norch.zeros(2.5, device=device)
+    with pytest.raises(RuntimeError, match="does not fit"):
+        norch.empty(2**62, 4, device=device)
+    with pytest.raises(RuntimeError, match="dimensionality"):
+        norch.empty_strided((2, 3), (1,), device=device)
+
+
+@pytest.mark.parametrize(
+    "args", [(5,), (0,), (2, 7), (7, 2, -2), (0, 1, 0.25), (1.0, 4.0), (-3, 3), (10, 0, -3), (0.0, 0.3, 0.1), (5, 5)]
+)
+def test_arange(args, device):
+    got, expected = norch.arange(*args, device=device), np.arange(*args)
+    assert got.dtype == (norch.float32 if any(isinstance(a, float) for a in args) else norch.int64)
+    np.testing.assert_allclose(got.cpu().numpy(), expected.astype(got.cpu().numpy().dtype), rtol=1e-6)
+
+
+def test_arange_dtypes_and_errors(device):
+    for dtype in (norch.uint8, norch.int32, norch.float16, norch.bfloat16, norch.float64):
+        same(norch.arange(5, dtype=dtype, device=device).float(), np.arange(5.0))
+    assert norch.arange(start=1, end=4, device=device).tolist() == [1, 2, 3]
+    with pytest.raises(RuntimeError, match="step must be nonzero"):
+        norch.arange(0, 5, 0, device=device)
+    with pytest.raises(RuntimeError, match="inconsistent with step sign"):
+        norch.arange(5, 0, device=device)
+    with pytest.raises(RuntimeError, match="unsupported range"):
+        norch.arange(0, float("inf"), device=device)
+    with pytest.raises(RuntimeError, match="unsupported range"):
+        norch.arange(float("nan"), device=device)
+
+
+@pytest.mark.parametrize("args", [(0, 1, 5), (3, -3, 7), (2.5, 2.5, 3), (0, 10, 1), (0, 1, 0)])
+def test_linspace(args, device):
+    got = norch.linspace(*args, device=device)
+    assert got.dtype == norch.float32
+    np.testing.assert_allclose(got.cpu().numpy(), np.linspace(*args), rtol=1e-6, atol=1e-7)
+    if args[2] > 1:
+        assert got[-1].item() == args[1]
+    with pytest.raises(RuntimeError, match="non-negative"):
+        norch.linspace(0, 1, -1, device=device)
+
+
+def test_logspace(device):
+    np.testing.assert_allclose(norch.logspace(0, 3, 4, device=device).cpu().numpy(), [1, 10, 100, 1000], rtol=1e-6)
+    np.testing.assert_allclose(norch.logspace(0, 3, 4, base=2, device=device).cpu().numpy(), [1, 2, 4, 8], rtol=1e-6)
+
+
+def test_eye(device):
+    for shape in ((3,), (2, 4), (4, 2), (0,), (3, 0)):
+        same(norch.eye(*shape, device=device), np.eye(*shape))
+    assert norch.eye(2, dtype=norch.int64, device=device).dtype == norch.int64
+
+
+@pytest.mark.parametrize("k", [-5, -1, 0, 1, 2, 5])
+def test_triangles(k, device):
+    a = np.random.randn(2, 3, 4)
+    t = norch.from_numpy(a).to(device)
+    same(norch.tril(t, k), np.tril(a, k))
+    same(norch.triu(t, diagonal=k), np.triu(a, k))
+    same(t.clone().tril_(k), np.tril(a, k))
+    same(norch.tril_indices(3, 4, k, device=device), np.stack(np.tril_indices(3, k, 4)))
+    same(norch.triu_indices(3, 4, k, device=device), np.stack(np.triu_indices(3, k, 4)))
+    mask = norch.ones(3, 3, dtype=norch.bool, device=device)
+    assert norch.tril(mask).dtype == norch.bool
+    x = t.clone().requires_grad_()
+    norch.tril(x, k).sum().backward()
+    same(x.grad, np.tril(np.ones_like(a), k))
+
+
+def test_triangle_errors(device):
+    with pytest.raises(RuntimeError, match="at least 2 dimensions"):
+        norch.tril(norch.ones(3, device=device))
+
+
+def test_meshgrid(device):
+    x, y = norch.arange(3, device=device), norch.arange(4, device=device)
+    for indexing in ("ij", "xy"):
+        for got, expected in zip(
+            norch.meshgrid(x, y, indexing=indexing), np.meshgrid(np.arange(3), np.arange(4), indexing=indexing)
+        ):
+            same(got, expected)
+    assert len(norch.meshgrid([x, y])) == 2
+    with pytest.raises(RuntimeError, match="indexing must be one of"):
+        norch.meshgrid(x, indexing="no")
+
+
+def test_fill(device):
+    t = norch.empty(2, 3, device=device)
+    assert t.fill_(2.5) is t
+    same(t, np.full((2, 3), 2.5))
+    v = norch.tensor(3.0, device=device, requires_grad=True)
+    u = norch.zeros(2, device=device)
+    u.fill_(v)
+    u.sum().backward()
+    assert v.grad.item() == 2
+    with pytest.raises(RuntimeError, match="0-dimension"):
+        t.fill_(norch.ones(2, device=device))

@@ -9,8 +9,10 @@ set(NORCH_KERNEL_STEMS
   conv_weight
   copy
   factory
+  gather
   gemm
   loss
+  nonzero
   optim
   random
   reduce

@@ -104,6 +104,12 @@ void bind_generator(Binder& b);
 void bind_random_ops(Binder& b);
 void bind_io(Binder& b);
 
+void bind_view_ops(Binder& b);
+void bind_indexing_ops(Binder& b);
+
+/// t[key] and t[key] = value.
+Tensor getitem(const Tensor& t, nb::handle key);
+void setitem(const Tensor& t, nb::handle key, nb::handle value);
 /// Shows the garbage collector what the tensor's hooks refer to.
 int visit_hooks(const Tensor& t, visitproc visit, void* arg);
 /// The buffer protocol of the Tensor type.

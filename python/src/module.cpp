@@ -47,4 +47,6 @@ NB_MODULE(_C, m) {
   bind_generator(b);
   bind_random_ops(b);
   bind_io(b);
+  bind_view_ops(b);
+  bind_indexing_ops(b);
 }

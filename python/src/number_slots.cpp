@@ -99,6 +99,29 @@ Py_ssize_t length(PyObject* self) {
   }
 }
 
+PyObject* subscript(PyObject* self, PyObject* key) {
+  return guarded([&] { return wrap(getitem(unwrap(self), key)); });
+}
+
+int assign_subscript(PyObject* self, PyObject* key, PyObject* value) {
+  try {
+    NORCH_CHECK_TYPE(value, "elements of a tensor can't be deleted");
+    setitem(unwrap(self), key, value);
+    return 0;
+  } catch (...) {
+    set_python_error();
+    return -1;
+  }
+}
+
+PyObject* iterate(PyObject* self) {
+  return guarded([&] {
+    const Tensor t = unwrap(self);
+    NORCH_CHECK_TYPE(t.dim() > 0, "iteration over a 0-d tensor");
+    return PyObject_GetIter(nb::cast(unbind(t, 0)).ptr());
+  });
+}
+
 template <class F>
 void* slot(F f) {
   return reinterpret_cast<void*>(f);
@@ -142,6 +165,9 @@ PyType_Slot number_slots[] = {
     {Py_nb_float, slot(as_float)},
     {Py_tp_richcompare, slot(compare)},
     {Py_mp_length, slot(length)},
+    {Py_mp_subscript, slot(subscript)},
+    {Py_mp_ass_subscript, slot(assign_subscript)},
+    {Py_tp_iter, slot(iterate)},
     {0, nullptr},
 };
 

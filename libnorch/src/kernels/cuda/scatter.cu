@@ -1,0 +1,257 @@
+// scatter: many values to one place, always with the same result.
+//
+// The dims of the walk that the index leads make `count` positions; every other dim is part of a row, written the same
+// way for each. A position's key says which place of dst it goes to. Adding (and the other combinations) sorts the
+// keys, stably, and goes through each run of equal keys in order; so it needs no atomics. Replacing finds the last
+// position of every key: with an integer atomicMax per place, or from the sorted keys where places outnumber positions.
+#include <cub/device/device_radix_sort.cuh>
+
+#include "core/factory.h"
+#include "kernels/cuda/gather.cuh"
+#include "kernels/dispatch.h"
+
+namespace norch::kernels::cuda {
+
+namespace {
+
+constexpr int kThreads = 256;
+/// Sorted positions per thread. A run of equal keys that crosses such a border is joined from partial results.
+constexpr int kChunk = 64;
+
+struct Job {
+  IndexedWalk positions, row;
+  int64_t unit;  // bytes of dst per key
+  int64_t keys;  // valid keys are below this
+};
+
+Job job_of(const Plan& p, const Along& a, int64_t slots) {
+  bool rows = true;
+  for (int d = 0; d < p.ndim; ++d) rows &= p.strides[2][d] == 0 || p.strides[0][d] == 0;
+  Job job;
+  job.unit = rows ? (a.stride > 0 ? a.stride : 1) : p.itemsize(0);
+  job.keys = rows ? a.size : slots;
+  for (int k = 0; k < 3; ++k) job.positions.data[k] = p.data[k];
+  for (int d = 0; d < p.ndim; ++d) {
+    const bool in_row = rows && p.strides[2][d] == 0 && p.strides[0][d] != 0;
+    (in_row ? job.row : job.positions).add_dim(p, d);
+  }
+  return job;
+}
+
+/// The key of a position, -1 for a bad index.
+__device__ __forceinline__ int64_t key_of(const Job& job, const DeviceAlong& along, uint32_t position) {
+  int64_t o[3];
+  job.positions.offsets(position, o);
+  int64_t index = *reinterpret_cast<const int64_t*>(job.positions.data[2] + o[2]);
+  return along.resolve(index) ? (o[0] + index * along.stride) / job.unit : -1;
+}
+
+Tensor scratch(int64_t n, DType t, const Plan&) {
+  return new_tensor({n}, t, Device(DeviceType::CUDA, static_cast<int8_t>(norch::cuda::current_device())));
+}
+
+// ---- replacing
+
+__global__ void __launch_bounds__(kThreads) claim_kernel(const __grid_constant__ Job job, const DeviceAlong along,
+                                                         int32_t* owner) {
+  const uint32_t i = blockIdx.x * kThreads + threadIdx.x;
+  if (i >= job.positions.units) return;
+  const int64_t key = key_of(job, along, i);
+  if (key >= 0) atomicMax(owner + key, static_cast<int32_t>(i));
+}
+
+template <class U>
+__global__ void __launch_bounds__(kThreads) assign_kernel(const __grid_constant__ Job job, const DeviceAlong along,
+                                                          const int32_t* owner) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const uint32_t width = job.row.units;
+  if (i >= static_cast<int64_t>(job.positions.units) * width) return;
+  const uint32_t position = static_cast<uint32_t>(i / width), column = static_cast<uint32_t>(i % width);
+  const int64_t key = key_of(job, along, position);
+  if (key < 0 || owner[key] != static_cast<int32_t>(position)) return;
+  const char* from = job.positions.data[1] + job.positions.offset(1, position) + job.row.offset(1, column);
+  *reinterpret_cast<U*>(job.positions.data[0] + key * job.unit + job.row.offset(0, column)) =
+      *reinterpret_cast<const U*>(from);
+}
+
+template <class U, class Key>
+__global__ void __launch_bounds__(kThreads) assign_sorted_kernel(const __grid_constant__ Job job, const Key* keys,
+                                                                 const int32_t* order) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const uint32_t width = job.row.units, count = job.positions.units;
+  if (i >= static_cast<int64_t>(count) * width) return;
+  const uint32_t at = static_cast<uint32_t>(i / width), column = static_cast<uint32_t>(i % width);
+  const Key key = keys[at];
+  if (key == static_cast<Key>(job.keys) || (at + 1 < count && keys[at + 1] == key)) return;
+  const char* from = job.positions.data[1] + job.positions.offset(1, order[at]) + job.row.offset(1, column);
+  *reinterpret_cast<U*>(job.positions.data[0] + static_cast<int64_t>(key) * job.unit + job.row.offset(0, column)) =
+      *reinterpret_cast<const U*>(from);
+}
+
+// ---- sorting
+
+template <class Key>
+__global__ void __launch_bounds__(kThreads) keys_kernel(const __grid_constant__ Job job, const DeviceAlong along, Key* keys,
+                                                        int32_t* order) {
+  const uint32_t i = blockIdx.x * kThreads + threadIdx.x;
+  if (i >= job.positions.units) return;
+  const int64_t key = key_of(job, along, i);
+  keys[i] = static_cast<Key>(key < 0 ? job.keys : key);  // bad ones go to the end
+  order[i] = static_cast<int32_t>(i);
+}
+
+/// Calls run(keys, order): the keys ascending, and the positions that they came from, equal ones in order.
+template <class Key, class F>
+void sorted(const Plan& plan, const Job& job, const Along& along, F&& run) {
+  const int64_t n = job.positions.units;
+  const DType type = sizeof(Key) == 4 ? DType::Int32 : DType::Int64;
+  const Tensor keys = scratch(n, type, plan), keys_out = scratch(n, type, plan);
+  const Tensor order = scratch(n, DType::Int32, plan), order_out = scratch(n, DType::Int32, plan);
+  Key *in = static_cast<Key*>(keys.data_ptr()), *out = static_cast<Key*>(keys_out.data_ptr());
+  int32_t *from = order.data<int32_t>(), *to = order_out.data<int32_t>();
+  launch(keys_kernel<Key>, blocks_for(n, kThreads), kThreads, 0, job, DeviceAlong(along), in, from);
+  int bits = 1;
+  while (bits < static_cast<int>(sizeof(Key)) * 8 && (job.keys >> bits) != 0) ++bits;
+  size_t bytes = 0;
+  const cudaStream_t stream = norch::cuda::current_stream();
+  check(cub::DeviceRadixSort::SortPairs(nullptr, bytes, in, out, from, to, static_cast<int>(n), 0, bits, stream),
+        "cub::DeviceRadixSort::SortPairs");
+  const Tensor room = scratch(static_cast<int64_t>(bytes), DType::UInt8, plan);
+  check(cub::DeviceRadixSort::SortPairs(room.data_ptr(), bytes, in, out, from, to, static_cast<int>(n), 0, bits, stream),
+        "cub::DeviceRadixSort::SortPairs");
+  run(static_cast<const Key*>(out), static_cast<const int32_t*>(to));
+}
+
+template <class F>
+void with_sorted(const Plan& plan, const Job& job, const Along& along, F&& run) {
+  if (job.keys < (int64_t{1} << 32) - 1)
+    sorted<uint32_t>(plan, job, along, run);
+  else
+    sorted<uint64_t>(plan, job, along, run);
+}
+
+// ---- combining
+
+template <class S>
+__device__ __forceinline__ S combine(ScatterOp op, S a, S b) {
+  switch (op) {
+    case ScatterOp::Add: return a + b;
+    case ScatterOp::Mul: return a * b;
+    case ScatterOp::Min: return a < b || a != a ? a : b;
+    default: return a > b || a != a ? a : b;
+  }
+}
+
+template <class T>
+__device__ __forceinline__ SumType<T> widened(const T* p) {
+  return static_cast<SumType<T>>(static_cast<ComputeType<T>>(*p));
+}
+template <class T>
+__device__ __forceinline__ T narrowed(SumType<T> v) {
+  if constexpr (std::is_same_v<T, bool>)
+    return v != 0;
+  else
+    return static_cast<T>(static_cast<ComputeType<T>>(v));
+}
+
+/// Each thread takes one chunk of sorted positions and one column. A run that begins here starts from dst's value. What
+/// crosses the chunk's ends goes to `partial`: [chunk][0: came from before, 1: begins here and goes on][column].
+template <class T, class Key>
+__global__ void __launch_bounds__(kThreads) combine_kernel(const __grid_constant__ Job job, ScatterOp op, const Key* keys,
+                                                           const int32_t* order, SumType<T>* partial) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const uint32_t width = job.row.units, count = job.positions.units;
+  const uint32_t chunk = static_cast<uint32_t>(i / width), column = static_cast<uint32_t>(i % width);
+  const int64_t begin = static_cast<int64_t>(chunk) * kChunk;
+  if (begin >= count) return;
+  const uint32_t end = static_cast<uint32_t>(begin + kChunk < count ? begin + kChunk : count);
+  const char* from = job.positions.data[1] + job.row.offset(1, column);
+  char* dst = job.positions.data[0] + job.row.offset(0, column);
+  uint32_t at = static_cast<uint32_t>(begin);
+  while (at < end) {
+    const Key key = keys[at];
+    if (key == static_cast<Key>(job.keys)) return;
+    T* place = reinterpret_cast<T*>(dst + static_cast<int64_t>(key) * job.unit);
+    const bool begins = at > begin || at == 0 || keys[at - 1] != key;
+    SumType<T> value = widened(reinterpret_cast<const T*>(from + job.positions.offset(1, order[at])));
+    if (begins) value = combine(op, widened(place), value);
+    for (++at; at < end && keys[at] == key; ++at)
+      value = combine(op, value, widened(reinterpret_cast<const T*>(from + job.positions.offset(1, order[at]))));
+    const bool ends = at < end || at == count || keys[at] != key;
+    if (begins && ends)
+      *place = narrowed<T>(value);
+    else
+      partial[(static_cast<int64_t>(chunk) * 2 + begins) * width + column] = value;
+  }
+}
+
+/// Joins the runs that cross chunks: the thread of the chunk where a run begins goes through those after it.
+template <class T, class Key>
+__global__ void __launch_bounds__(kThreads) join_kernel(const __grid_constant__ Job job, ScatterOp op, const Key* keys,
+                                                        const SumType<T>* partial) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  const uint32_t width = job.row.units, count = job.positions.units;
+  uint32_t chunk = static_cast<uint32_t>(i / width);
+  const uint32_t column = static_cast<uint32_t>(i % width);
+  const int64_t begin = static_cast<int64_t>(chunk) * kChunk;
+  int64_t end = begin + kChunk;
+  if (end >= count) return;
+  const Key key = keys[end - 1];
+  if (key == static_cast<Key>(job.keys) || keys[end] != key) return;
+  if (keys[begin] == key && begin > 0 && keys[begin - 1] == key) return;  // begins in an earlier chunk
+  SumType<T> value = partial[(static_cast<int64_t>(chunk) * 2 + 1) * width + column];
+  do {
+    ++chunk;
+    end += kChunk;
+    value = combine(op, value, partial[static_cast<int64_t>(chunk) * 2 * width + column]);
+  } while (end < count && keys[end - 1] == key && keys[end] == key);
+  char* dst = job.positions.data[0] + static_cast<int64_t>(key) * job.unit + job.row.offset(0, column);
+  *reinterpret_cast<T*>(dst) = narrowed<T>(value);
+}
+
+void assign(const Plan& plan, const Job& job, const Along& along) {
+  const int64_t count = job.positions.units, total = count * job.row.units;
+  if (job.keys / 8 > count) {
+    with_sorted(plan, job, along, [&](auto* keys, const int32_t* order) {
+      using Key = std::remove_const_t<std::remove_pointer_t<decltype(keys)>>;
+      visit_width(plan.dtype[0], [&](auto tag) {
+        launch(assign_sorted_kernel<typename decltype(tag)::type, Key>, blocks_for(total, kThreads), kThreads, 0, job,
+               keys, order);
+      });
+    });
+    return;
+  }
+  const Tensor owner = scratch(job.keys, DType::Int32, plan);
+  check(cudaMemsetAsync(owner.data_ptr(), 0xFF, static_cast<size_t>(job.keys) * 4, norch::cuda::current_stream()),
+        "cudaMemsetAsync");
+  int32_t* p = owner.data<int32_t>();
+  launch(claim_kernel, blocks_for(count, kThreads), kThreads, 0, job, DeviceAlong(along), p);
+  visit_width(plan.dtype[0], [&](auto tag) {
+    launch(assign_kernel<typename decltype(tag)::type>, blocks_for(total, kThreads), kThreads, 0, job,
+           DeviceAlong(along), static_cast<const int32_t*>(p));
+  });
+}
+
+}  // namespace
+
+void scatter(const Plan& plan, const Along& along, ScatterOp op, int64_t slots) {
+  if (plan.numel == 0 || along.size == 0) return;
+  const Job job = job_of(plan, along, slots);
+  if (op == ScatterOp::Assign) return assign(plan, job, along);
+  const int64_t chunks = (static_cast<int64_t>(job.positions.units) + kChunk - 1) / kChunk;
+  const int64_t width = job.row.units;
+  with_sorted(plan, job, along, [&](auto* keys, const int32_t* order) {
+    using Key = std::remove_const_t<std::remove_pointer_t<decltype(keys)>>;
+    visit_all(plan.dtype[0], [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      using S = SumType<T>;
+      const Tensor partial = scratch(chunks * 2 * width, dtype_of<S>, plan);
+      S* p = partial.data<S>();
+      const unsigned blocks = blocks_for(chunks * width, kThreads);
+      launch(combine_kernel<T, Key>, blocks, kThreads, 0, job, op, keys, order, p);
+      if (chunks > 1) launch(join_kernel<T, Key>, blocks, kThreads, 0, job, op, keys, static_cast<const S*>(p));
+    });
+  });
+}
+
+}  // namespace norch::kernels::cuda

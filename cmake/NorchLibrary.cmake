@@ -20,8 +20,11 @@ function(norch_add_objects name)
   target_link_libraries(${name} PRIVATE norch_private norch_warnings norch_blas)
   target_compile_definitions(${name} PRIVATE NORCH_BUILDING=1)
   # Thread-local variables (grad mode, block cache, current stream) are read several times per operation. In this model
-  # that is one instruction instead of a call; a library opened with dlopen() may have some hundred bytes of them.
-  target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-ftls-model=initial-exec>)
+  # that is one instruction instead of a call; a library opened with dlopen() may have some hundred bytes of them. The
+  # static CUDA runtime alone has thousands, so a library with CUDA can't be built that way: Python could not load it.
+  if(NOT NORCH_WITH_CUDA)
+    target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-ftls-model=initial-exec>)
+  endif()
   set(norch_objects ${norch_objects} $<TARGET_OBJECTS:${name}> PARENT_SCOPE)
 endfunction()
 

@@ -13,9 +13,17 @@ set(NORCH_KERNEL_STEMS
   gemm
   loss
   nonzero
+  moments
+  norm
   optim
   random
   reduce
+  reduce_norm
+  reduce_select
+  reduce_test
+  scan
+  softmax
+  sort
   ternary
   unary
 )

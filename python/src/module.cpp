@@ -36,6 +36,9 @@ NB_MODULE(_C, m) {
   Binder b(m);
   bind_autograd(b);
   bind_basic_ops(b);
+  bind_norms(b);
+  bind_reductions(b);
+  bind_sorting(b);
   bind_unary_ops(b);
   bind_binary_ops(b);
   bind_factories(b);

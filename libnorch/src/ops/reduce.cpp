@@ -3,58 +3,134 @@
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/reduce.h"
-#include "norch/ops/view.h"
+#include "norch/ops/binary.h"
+#include "norch/ops/scan.h"
+#include "ops/reduce_common.h"
 
 namespace norch {
 
 using autograd::Backward;
 using autograd::record;
 using autograd::recording;
+using autograd::save;
+using kernels::NormOp;
+using kernels::ReduceOp;
+using kernels::TestOp;
 
 namespace {
 
-Tensor sum_dim(const Tensor& t, int64_t dim, DType type) {
-  const Tensor x = t.contiguous();
-  int64_t outer = 1, inner = 1;
-  for (int64_t i = 0; i < dim; ++i) outer *= x.sizes()[i];
-  for (int64_t i = dim + 1; i < x.dim(); ++i) inner *= x.sizes()[i];
-  Shape shape(x.sizes());
-  const int64_t n = shape[dim];
-  shape[dim] = 1;
-  Tensor out = new_tensor(shape, type, x.device());
-  kernels::sum(x.device(), out, x, outer, n, inner);
+/// Whether a kernel that accumulates in SumType can give `to` straight from `from`.
+bool sums_directly(DType from, DType to) {
+  if (from == to) return true;
+  if (is_integral(from, true)) return to == DType::Int64;
+  return to == DType::Float32 && (from == DType::Float16 || from == DType::BFloat16);
+}
+
+DType sum_dtype(const Tensor& t, std::optional<DType> dtype) {
+  return dtype ? *dtype : is_integral(t.dtype(), true) ? DType::Int64 : t.dtype();
+}
+
+/// The backward of sums and means: every element gets the gradient, times a factor.
+void record_sum(const char* name, const Tensor& t, const Tensor& out, const ReducedDims& d, double factor) {
+  record(name, {t}, {out}, [d, from = Shape(t.sizes()), factor](Backward& ctx) {
+    const Tensor g = with_ones(ctx.grad(), d);
+    ctx.set(0, expand(factor == 1 ? g : g * Scalar(factor), from));
+  });
+}
+
+Tensor sum_op(const char* op, const char* node, const Tensor& t, Ints dims, bool keepdim, DType type, bool mean) {
+  if (type == DType::Bool) return any(t, dims, keepdim).to(type);
+  if (!sums_directly(t.dtype(), type) || (mean && !t.is_floating_point()))
+    return sum_op(op, node, t.to(type), dims, keepdim, type, mean);
+  const ReducedDims d = reduced_dims(op, t, dims, keepdim);
+  Tensor out = new_tensor(d.out, type, t.device());
+  kernels::ReduceArgs args;
+  if (mean) args.scale = 1 / static_cast<double>(d.n);
+  kernels::reduce(t.device(), ReduceOp::Sum, make_reduce_plan(t, d.mask), out, args);
+  if (recording(t)) record_sum(node, t, out, d, args.scale);
   return out;
+}
+
+Tensor test_op(const char* op, TestOp kind, const Tensor& t, Ints dims, bool keepdim, DType type) {
+  const ReducedDims d = reduced_dims(op, t, dims, keepdim);
+  Tensor out = new_tensor(d.out, type, t.device());
+  kernels::reduce_test(t.device(), kind, make_reduce_plan(t, d.mask), out);
+  return out;
+}
+
+/// The tensor with its reduced dims moved to the end and made one.
+Tensor reduced_last(const Tensor& t, const ReducedDims& d) {
+  Shape order, shape;
+  for (int64_t i = 0; i < t.dim(); ++i) {
+    if ((d.mask >> i) & 1) continue;
+    order.push_back(i);
+    shape.push_back(t.sizes()[i]);
+  }
+  for (int64_t i = 0; i < t.dim(); ++i)
+    if ((d.mask >> i) & 1) order.push_back(i);
+  shape.push_back(d.n);
+  return reshape(permute(t, order), shape);
 }
 
 }  // namespace
 
 Tensor sum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
-  const DType type = dtype ? *dtype : is_integral(t.dtype(), true) ? DType::Int64 : t.dtype();
-  if (is_floating_point(type) ? t.dtype() != type : is_floating_point(t.dtype()))
-    return sum(t.to(type), dims, keepdim);
-  uint64_t reduced = 0;
-  for (int64_t d : dims) {
-    const uint64_t bit = uint64_t{1} << wrap_dim(d, t.dim());
-    NORCH_CHECK(!(reduced & bit), "sum: dim ", d, " appears multiple times in the list of dims");
-    reduced |= bit;
-  }
-  if (dims.empty()) reduced = ~uint64_t{0};
-  Tensor out = t.detach();
-  Shape kept;
-  for (int64_t d = 0; d < t.dim(); ++d) {
-    if ((reduced >> d) & 1)
-      out = sum_dim(out, d, type);
-    else
-      kept.push_back(t.sizes()[d]);
-  }
-  if (t.dim() == 0) out = t.to(type).clone();
-  if (!keepdim) out = reshape(out, kept).detach();
+  return sum_op("sum", "SumBackward1", t, dims, keepdim, sum_dtype(t, dtype), false);
+}
+
+Tensor mean(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  const DType type = dtype ? *dtype : t.dtype();
+  NORCH_CHECK(is_floating_point(type), "mean(): could not infer output dtype. ", dtype ? "Optional" : "Input",
+              " dtype must be either a floating point or complex dtype. Got: ", type, "; pass dtype=");
+  return sum_op("mean", "MeanBackward1", t, dims, keepdim, type, true);
+}
+
+Tensor nansum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  const DType type = sum_dtype(t, dtype);
+  if (!t.is_floating_point()) return sum(t, dims, keepdim, type);
+  if (!sums_directly(t.dtype(), type)) return nansum(t.to(type), dims, keepdim);
+  const ReducedDims d = reduced_dims("nansum", t, dims, keepdim);
+  Tensor out = new_tensor(d.out, type, t.device());
+  kernels::reduce_norm(t.device(), NormOp::NanSum, make_reduce_plan(t, d.mask), out, kernels::ReduceArgs{});
   if (recording(t)) {
-    Shape ones(t.sizes());
-    for (int64_t d = 0; d < t.dim(); ++d)
-      if ((reduced >> d) & 1) ones[d] = 1;
-    record("SumBackward1", {t}, {out}, [ones, from = Shape(t.sizes())](Backward& ctx) {
-      ctx.set(0, expand(reshape(ctx.grad(), ones), from));
+    record("NansumBackward0", {t}, {out}, [d, t = save(t)](Backward& ctx) {
+      const Tensor x = ctx.get(t).detach();
+      ctx.set(0, mul(with_ones(ctx.grad(), d), eq(x, x)));
+    });
+  }
+  return out;
+}
+
+Tensor nanmean(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  NORCH_CHECK(t.is_floating_point(), "nanmean(): expected input to have floating point dtype but got ", t.dtype());
+  const Tensor x = t.detach();
+  return div(nansum(t, dims, keepdim, dtype), sum(eq(x, x), dims, keepdim));
+}
+
+Tensor prod(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  const DType type = sum_dtype(t, dtype);
+  if (type == DType::Bool) return all(t, dims, keepdim).to(type);
+  if (!sums_directly(t.dtype(), type)) return prod(t.to(type), dims, keepdim);
+  const ReducedDims d = reduced_dims("prod", t, dims, keepdim);
+  Tensor out = new_tensor(d.out, type, t.device());
+  kernels::reduce(t.device(), ReduceOp::Prod, make_reduce_plan(t, d.mask), out, kernels::ReduceArgs{});
+  if (recording(t)) {
+    // A product is the last of the running products: their backward copes with zeros.
+    record("ProdBackward0", {t}, {out}, [d, t = save(t)](Backward& ctx) {
+      const Tensor x = ctx.get(t);
+      const Tensor rows = reduced_last(x, d);
+      Shape one(rows.sizes());
+      one.back() = 1;
+      const Tensor g = prod_backward(reshape(ctx.grad(), one), rows);
+      Shape order, moved, inverse(static_cast<size_t>(x.dim()));
+      for (int pass = 0; pass < 2; ++pass)
+        for (int64_t i = 0; i < x.dim(); ++i)
+          if (static_cast<int>((d.mask >> i) & 1) == pass) order.push_back(i);
+      for (size_t i = 0; i < order.size(); ++i) {
+        inverse[order[i]] = static_cast<int64_t>(i);
+        moved.push_back(x.sizes()[order[i]]);
+      }
+      ctx.set(0, permute(reshape(g, moved), inverse));
     });
   }
   return out;
@@ -71,7 +147,18 @@ Tensor sum_to_size(const Tensor& t, Ints sizes) {
     if (d < extra || (want == 1 && t.sizes()[d] != 1)) dims.push_back(d);
   }
   if (dims.empty()) return t;
-  return reshape(sum(t, dims, true), sizes);
+  const Tensor out = sum(t, dims, true, t.dtype());
+  return extra ? reshape(out, sizes) : out;
+}
+
+Tensor any(const Tensor& t, Ints dims, bool keepdim) {
+  return test_op("any", TestOp::Any, t, dims, keepdim, t.dtype() == DType::UInt8 ? DType::UInt8 : DType::Bool);
+}
+Tensor all(const Tensor& t, Ints dims, bool keepdim) {
+  return test_op("all", TestOp::All, t, dims, keepdim, t.dtype() == DType::UInt8 ? DType::UInt8 : DType::Bool);
+}
+Tensor count_nonzero(const Tensor& t, Ints dims) {
+  return test_op("count_nonzero", TestOp::CountNonzero, t, dims, false, DType::Int64);
 }
 
 }  // namespace norch

@@ -1,29 +1,29 @@
-#include "kernels/reduce.h"
-
-#include "kernels/cpu/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/cpu/reduce_loops.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
-void sum(const Tensor& out, const Tensor& in, int64_t outer, int64_t n, int64_t inner) {
-  visit_all(in.dtype(), [&](auto tag) {
+namespace {
+
+template <class T, class A, class W, template <class> class Op>
+void run(const ReducePlan& plan, const Tensor& out, const ReduceArgs& args) {
+  const Fold<T, A, W, Op<A>, Op<W>> f{{}, {}, out.data_ptr(), out.dtype() == plan.dtype, args.scale, args.root};
+  f.run(plan);
+}
+
+}  // namespace
+
+void reduce(ReduceOp op, const ReducePlan& plan, const Tensor& out, const ReduceArgs& args) {
+  // bool is stored as 0 and 1: its bytes are numbers.
+  visit_numbers("reduce", plan.dtype == DType::Bool ? DType::UInt8 : plan.dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using S = SumType<T>;
-    const T* x = static_cast<const T*>(in.data_ptr());
-    auto run = [&](auto* y) {
-      parallel_for(outer * inner, 1 + 32768 / (n + 1), [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          const T* p = x + (i / inner) * n * inner + i % inner;
-          S s = 0;
-          for (int64_t j = 0; j < n; ++j) s += static_cast<S>(static_cast<ComputeType<T>>(p[j * inner]));
-          y[i] = static_cast<std::remove_reference_t<decltype(y[0])>>(s);
-        }
-      });
-    };
-    if (out.dtype() == in.dtype())
-      run(static_cast<T*>(out.data_ptr()));
-    else
-      run(static_cast<S*>(out.data_ptr()));
+    using C = ComputeType<T>;
+    using W = WideType<T>;
+    switch (op) {
+      case ReduceOp::Sum: return run<T, LaneType<T>, W, SumOf>(plan, out, args);
+      case ReduceOp::Prod: return run<T, SumType<T>, W, ProdOf>(plan, out, args);
+      case ReduceOp::Max: return run<T, C, C, MaxOf>(plan, out, args);
+      case ReduceOp::Min: return run<T, C, C, MinOf>(plan, out, args);
+    }
   });
 }
 

@@ -1,0 +1,251 @@
+// Normalisation by channels: batch_norm, group_norm, instance_norm.
+//
+// All are out = x * scale + shift with one scale and shift per channel (or per channel and sample), which small tensors
+// hold; so is the gradient of x, from two sums per channel.
+#include "core/factory.h"
+#include "kernels/norm.h"
+#include "kernels/reduce.h"
+#include "norch/ops/copy.h"
+#include "norch/ops/factory.h"
+#include "ops/norm_common.h"
+
+namespace norch {
+
+using autograd::Backward;
+using autograd::NoGrad;
+using autograd::record;
+using autograd::recording;
+using autograd::save;
+using kernels::ChannelShape;
+
+namespace {
+
+struct Layout {
+  int64_t n, channels, inner;
+  explicit Layout(const Tensor& x) : n(x.sizes()[0]), channels(x.sizes()[1]), inner(1) {
+    for (int64_t d = 2; d < x.dim(); ++d) inner *= x.sizes()[d];
+  }
+};
+
+/// Mean and biased variance over the last dim(s) that `mask` names.
+void moments_of(const Tensor& x, uint64_t mask, const Tensor& mean, const Tensor& var) {
+  kernels::MomentsArgs args;
+  args.correction = 0;
+  kernels::moments(x.device(), make_reduce_plan(x, mask), mean, var, args);
+}
+
+Tensor affine(const ChannelShape& shape, const Tensor& x, const Tensor& scale, const Tensor& shift) {
+  Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
+  if (x.numel())
+    kernels::channel_affine(x.device(), shape, out, x, scale.contiguous(), Tensor(), Tensor(), shift.contiguous());
+  return out;
+}
+
+/// shift = bias - mean * scale.
+Tensor shift_of(const Tensor& bias, const Tensor& mean, const Tensor& scale) {
+  const Tensor s = mul(mean, scale);
+  return bias.defined() ? sub(bias, s) : neg(s);
+}
+
+struct Sums {
+  Tensor g, gx;
+};
+Sums sums_of(const ChannelShape& shape, const Tensor& g, const Tensor& x, const Tensor& mean) {
+  Sums s{new_tensor({shape.channels}, stats_dtype(x), x.device()), new_tensor({shape.channels}, stats_dtype(x), x.device())};
+  kernels::channel_sums(x.device(), shape, s.g, s.gx, g, x, mean.contiguous());
+  return s;
+}
+
+Tensor input_gradient(const ChannelShape& shape, const Tensor& g, const Tensor& a, const Tensor& x, const Tensor& b,
+                      const Tensor& c) {
+  Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
+  kernels::channel_affine(x.device(), shape, out, g, a.contiguous(), x, b.contiguous(), c.contiguous());
+  return out;
+}
+
+void update_running(const Tensor& running, const Tensor& value, double momentum) {
+  if (!running.defined()) return;
+  NoGrad off;
+  add_(mul_(running, Tensor::wrap(1 - momentum)), value.to(running.dtype()), Scalar(momentum));
+}
+
+void check_input(const char* op, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& running_mean,
+                 const Tensor& running_var) {
+  NORCH_CHECK_IMPLEMENTED(x.is_floating_point(), op, ": not implemented for ", x.dtype(),
+                          "; convert to a floating-point dtype");
+  NORCH_CHECK(x.dim() >= 2, op, ": Expected an input of shape (N, C, ...), got ", x.sizes());
+  const int64_t channels = x.sizes()[1];
+  check_channels(op, "weight", weight, x, channels);
+  check_channels(op, "bias", bias, x, channels);
+  check_channels(op, "running_mean", running_mean, x, channels);
+  check_channels(op, "running_var", running_var, x, channels);
+}
+
+NormGradients batch_gradients(const Tensor& grad, const Tensor& input, const Tensor& mean, const Tensor& rstd,
+                              const Tensor& weight, bool training, const Backward& ctx) {
+  const Tensor x = input.detach().contiguous(), g = grad.detach().to(x.dtype()).contiguous();
+  const Layout l(x);
+  const ChannelShape shape{l.n, l.channels, l.inner};
+  const Tensor w = as_stats(weight, x), scale = w.defined() ? mul(w, rstd) : rstd;
+  NormGradients out;
+  if (!training && !ctx.needs(1) && !ctx.needs(2)) {
+    out.x = affine(shape, g, scale, zeros_like(scale));
+    return out;
+  }
+  const Sums s = sums_of(shape, g, x, mean);
+  out.weight = mul(s.gx, rstd);
+  out.bias = s.g;
+  if (!ctx.needs(0)) return out;
+  if (!training) {
+    out.x = affine(shape, g, scale, zeros_like(scale));
+    return out;
+  }
+  const Scalar share(1 / static_cast<double>(l.n * l.inner));
+  const Tensor b = neg(mul(mul(scale, mul(rstd, rstd)), s.gx * share));
+  const Tensor c = neg(add(mul(scale, s.g * share), mul(b, mean)));
+  out.x = input_gradient(shape, g, scale, x, b, c);
+  return out;
+}
+
+}  // namespace
+
+Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                  const Tensor& bias, bool training, double momentum, double eps) {
+  check_input("batch_norm", x, weight, bias, running_mean, running_var);
+  const Layout l(x);
+  const int64_t count = l.n * l.inner;
+  NORCH_CHECK_VALUE(!training || count > 1, "batch_norm: Expected more than 1 value per channel when training, got input "
+                    "size ", x.sizes());
+  NORCH_CHECK(training || (running_mean.defined() && running_var.defined()),
+              "batch_norm: Expected running_mean and running_var to be defined when training=False");
+  const DType type = stats_dtype(x);
+  Tensor mean, rstd, out;
+  {
+    NoGrad off;
+    const Tensor input = x.detach().contiguous();
+    if (training) {
+      mean = new_tensor({l.channels}, type, x.device());
+      Tensor var = new_tensor({l.channels}, type, x.device());
+      moments_of(input, ~uint64_t{2}, mean, var);
+      update_running(running_mean, mean, momentum);
+      if (running_var.defined())
+        update_running(running_var, var * Scalar(static_cast<double>(count) / static_cast<double>(count - 1)), momentum);
+      rstd = rsqrt(var + Scalar(eps));
+    } else {
+      mean = running_mean.detach().to(type).clone();
+      rstd = rsqrt(running_var.detach().to(type) + Scalar(eps));
+    }
+    const Tensor w = as_stats(weight, x), scale = w.defined() ? mul(w, rstd) : rstd;
+    out = affine({l.n, l.channels, l.inner}, input, scale, shift_of(as_stats(bias, x), mean, scale));
+  }
+  if (recording(x, weight, bias)) {
+    record("NativeBatchNormBackward0", {x, weight, bias}, {out},
+           [l, mean, rstd, eps, training, x = save(x), weight = save(weight)](Backward& ctx) {
+             const Tensor input = ctx.get(x), w = weight.defined() ? ctx.get(weight) : Tensor();
+             NormGradients d;
+             if (autograd::grad_enabled() || input.numel() == 0) {
+               const Shape affine{1, l.channels, 1};
+               const Tensor m = training ? Tensor() : reshape(mean, affine), r = training ? m : reshape(rstd, affine);
+               d = norm_gradients(ctx.grad(), input, w, {l.n, l.channels, l.inner}, affine, {0, 2}, eps, true, m, r);
+             } else {
+               d = batch_gradients(ctx.grad(), input, mean, rstd, w, training, ctx);
+             }
+             if (ctx.needs(0)) ctx.set(0, d.x);
+             if (ctx.needs(1)) ctx.set(1, reshape(d.weight, {l.channels}));
+             if (ctx.needs(2)) ctx.set(2, reshape(d.bias, {l.channels}));
+           });
+  }
+  return out;
+}
+
+namespace {
+
+/// Group normalisation of x; the groups' means and biased variances, (N, groups), are handed out.
+Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps,
+                Tensor& mean, Tensor& var) {
+  const Layout l(x);
+  const int64_t size = groups ? l.channels / groups : 0, members = size * l.inner;
+  const DType type = stats_dtype(x);
+  const ChannelShape shape{1, l.n * l.channels, l.inner};
+  // Small tensors as (N, groups, channels of a group), whose last dim broadcasts for statistics.
+  const Shape stats{l.n, groups, 1}, channels{1, groups, size}, all{l.n, groups, size};
+  Tensor out, rstd;
+  {
+    NoGrad off;
+    const Tensor input = x.detach().contiguous();
+    mean = new_tensor(stats, type, x.device());
+    var = new_tensor(stats, type, x.device());
+    moments_of(reshape(input, {l.n, groups, members}), uint64_t{4}, mean, var);
+    rstd = rsqrt(var + Scalar(eps));
+    const Tensor w = as_stats(weight, x), b = as_stats(bias, x);
+    const Tensor scale = expand(w.defined() ? mul(reshape(w, channels), rstd) : rstd, all).contiguous();
+    out = affine(shape, input, scale, shift_of(b.defined() ? reshape(b, channels) : b, mean, scale));
+  }
+  if (!recording(x, weight, bias)) return out;
+  record(node, {x, weight, bias}, {out},
+         [l, groups, size, members, eps, shape, channels, all, mean, rstd, x = save(x),
+          weight = save(weight)](Backward& ctx) {
+           const Tensor input = ctx.get(x), w = weight.defined() ? ctx.get(weight) : Tensor();
+           NormGradients d;
+           if (autograd::grad_enabled() || input.numel() == 0) {
+             d = norm_gradients(ctx.grad(), input, w, {l.n, groups, size, l.inner}, {1, groups, size, 1}, {2, 3}, eps,
+                                true);
+           } else {
+             const Tensor xs = input.detach().contiguous(), g = ctx.grad().detach().to(xs.dtype()).contiguous();
+             const Tensor means = expand(mean, all).contiguous();
+             Sums s = sums_of(shape, g, xs, means);
+             s = {reshape(s.g, all), reshape(s.gx, all)};
+             d.weight = sum(mul(s.gx, rstd), {0});
+             d.bias = sum(s.g, {0});
+             if (ctx.needs(0)) {
+               const Tensor ws = w.defined() ? reshape(as_stats(w, xs), channels) : Tensor();
+               const Scalar share(1 / static_cast<double>(members));
+               const Tensor by_g = sum(ws.defined() ? mul(ws, s.g) : s.g, {2}, true) * share;
+               const Tensor by_gx = sum(ws.defined() ? mul(ws, s.gx) : s.gx, {2}, true) * share;
+               const Tensor b = neg(mul(mul(rstd, mul(rstd, rstd)), by_gx));
+               const Tensor c = neg(add(mul(rstd, by_g), mul(b, mean)));
+               d.x = input_gradient(shape, g, expand(ws.defined() ? mul(ws, rstd) : rstd, all), xs, expand(b, all),
+                                    expand(c, all));
+             }
+           }
+           if (ctx.needs(0)) ctx.set(0, d.x);
+           if (ctx.needs(1)) ctx.set(1, reshape(d.weight, {l.channels}));
+           if (ctx.needs(2)) ctx.set(2, reshape(d.bias, {l.channels}));
+         });
+  return out;
+}
+
+}  // namespace
+
+Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {
+  check_input("group_norm", x, weight, bias, Tensor(), Tensor());
+  NORCH_CHECK(num_groups > 0, "group_norm: Expected num groups to be greater than 0, got ", num_groups);
+  NORCH_CHECK(x.sizes()[1] % num_groups == 0, "group_norm: Expected number of channels in input to be divisible by "
+              "num_groups, but got input of shape ", x.sizes(), " and num_groups=", num_groups);
+  Tensor mean, var;
+  return group_op("NativeGroupNormBackward0", x, num_groups, weight, bias, eps, mean, var);
+}
+
+Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
+                     const Tensor& bias, bool use_input_stats, double momentum, double eps) {
+  check_input("instance_norm", x, weight, bias, running_mean, running_var);
+  if (!use_input_stats) {
+    NORCH_CHECK(running_mean.defined() && running_var.defined(),
+                "instance_norm: Expected running_mean and running_var to be defined when use_input_stats is false");
+    return batch_norm(x, running_mean, running_var, weight, bias, false, momentum, eps);
+  }
+  const Layout l(x);
+  NORCH_CHECK_VALUE(l.inner > 1, "instance_norm: Expected more than 1 spatial element when training, got input size ",
+                    x.sizes());
+  Tensor mean, var;
+  Tensor out = group_op("InstanceNormBackward0", x, l.channels, weight, bias, eps, mean, var);
+  if (l.n > 0) {
+    NoGrad off;
+    const double unbiased = static_cast<double>(l.inner) / static_cast<double>(l.inner - 1);
+    update_running(running_mean, norch::mean(mean, {0, 2}), momentum);
+    update_running(running_var, norch::mean(var, {0, 2}) * Scalar(unbiased), momentum);
+  }
+  return out;
+}
+
+}  // namespace norch

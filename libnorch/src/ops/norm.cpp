@@ -1,0 +1,96 @@
+// Normalisation of rows: layer_norm and rms_norm.
+#include "kernels/norm.h"
+
+#include <limits>
+
+#include "core/factory.h"
+#include "ops/norm_common.h"
+
+namespace norch {
+
+using autograd::Backward;
+using autograd::record;
+using autograd::recording;
+using autograd::save;
+
+namespace {
+
+void check_normalized(const char* op, const char* what, const Tensor& w, const Tensor& x, Ints shape) {
+  if (!w.defined()) return;
+  NORCH_CHECK(w.sizes() == shape, op, ": Expected ", what, " to be of same shape as normalized_shape, but got ", what,
+              " of shape ", w.sizes(), " and normalized_shape = ", shape);
+  NORCH_CHECK(w.device() == x.device(), op, ": Expected all tensors to be on the same device, but found at least two "
+              "devices, ", x.device(), " and ", w.device(), " (", what, ")");
+}
+
+/// Gradients by the fused kernel.
+NormGradients fused_gradients(const Tensor& grad, const Tensor& input, const Tensor& mean, const Tensor& rstd,
+                              const Tensor& weight, int64_t rows, int64_t n, const Backward& ctx) {
+  const Tensor x = input.detach().contiguous(), g = grad.detach().to(x.dtype()).contiguous();
+  const DType type = stats_dtype(x);
+  NormGradients out;
+  if (ctx.needs(0)) out.x = new_tensor(x.sizes(), x.dtype(), x.device());
+  if (ctx.needs(1)) out.weight = new_tensor({n}, type, x.device());
+  if (ctx.needs(2)) out.bias = new_tensor({n}, type, x.device());
+  kernels::layer_norm_backward(x.device(), rows, n, out.x, out.weight, out.bias, g, x, mean, rstd, as_stats(weight, x));
+  return out;
+}
+
+Tensor row_norm(const char* op, const char* node, const Tensor& x, Ints shape, const Tensor& weight, const Tensor& bias,
+                double eps, bool center) {
+  NORCH_CHECK_IMPLEMENTED(x.is_floating_point(), op, ": not implemented for ", x.dtype(),
+                          "; convert to a floating-point dtype");
+  NORCH_CHECK(!shape.empty(), op, ": Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "
+              "one element, but got normalized_shape = ", shape);
+  const int64_t outer = x.dim() - static_cast<int64_t>(shape.size());
+  NORCH_CHECK(outer >= 0 && x.sizes().slice(static_cast<size_t>(outer)) == shape, op, ": Given normalized_shape=", shape,
+              ", expected input whose last dims have these sizes, but got input of size ", x.sizes());
+  check_normalized(op, "weight", weight, x, shape);
+  check_normalized(op, "bias", bias, x, shape);
+  const int64_t n = numel_of(shape), rows = n ? x.numel() / n : 0;
+  const DType type = stats_dtype(x);
+  Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
+  Tensor mean = center ? new_tensor({rows}, type, x.device()) : Tensor();
+  Tensor rstd = new_tensor({rows}, type, x.device());
+  if (rows)
+    kernels::layer_norm(x.device(), rows, n, out, mean, rstd, x.detach().contiguous(), as_stats(weight, x),
+                        as_stats(bias, x), eps);
+  if (recording(x, weight, bias)) {
+    record(node, {x, weight, bias}, {out},
+           [rows, n, eps, center, mean, rstd, x = save(x), weight = save(weight),
+            shape = Shape(shape)](Backward& ctx) {
+             const Tensor input = ctx.get(x), w = weight.defined() ? ctx.get(weight) : Tensor();
+             NormGradients d;
+             if (autograd::grad_enabled() || rows == 0)
+               d = norm_gradients(ctx.grad(), input, w, {rows, n}, {1, n}, {1}, eps, center);
+             else
+               d = fused_gradients(ctx.grad(), input, mean, rstd, w, rows, n, ctx);
+             if (ctx.needs(0)) ctx.set(0, d.x);
+             if (ctx.needs(1)) ctx.set(1, reshape(d.weight, shape));
+             if (ctx.needs(2)) ctx.set(2, reshape(d.bias, shape));
+           });
+  }
+  return out;
+}
+
+double epsilon_of(DType t) {
+  switch (t) {
+    case DType::Float64: return std::numeric_limits<double>::epsilon();
+    case DType::Float16: return 0.0009765625;
+    case DType::BFloat16: return 0.0078125;
+    default: return std::numeric_limits<float>::epsilon();
+  }
+}
+
+}  // namespace
+
+Tensor layer_norm(const Tensor& x, Ints normalized_shape, const Tensor& weight, const Tensor& bias, double eps) {
+  return row_norm("layer_norm", "NativeLayerNormBackward0", x, normalized_shape, weight, bias, eps, true);
+}
+
+Tensor rms_norm(const Tensor& x, Ints normalized_shape, const Tensor& weight, std::optional<double> eps) {
+  return row_norm("rms_norm", "FusedRmsNormBackward0", x, normalized_shape, weight, Tensor(),
+                  eps ? *eps : epsilon_of(x.dtype()), false);
+}
+
+}  // namespace norch

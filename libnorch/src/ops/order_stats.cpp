@@ -1,0 +1,148 @@
+// Statistics of order, written in sort, kth and gather: median, mode, quantile.
+#include <cmath>
+
+#include "core/factory.h"
+#include "kernels/sort.h"
+#include "norch/autograd.h"
+#include "norch/ops/binary.h"
+#include "norch/ops/copy.h"
+#include "norch/ops/factory.h"
+#include "norch/ops/gather.h"
+#include "norch/ops/indexing.h"
+#include "norch/ops/scan.h"
+#include "norch/ops/slice.h"
+#include "norch/ops/sort.h"
+#include "norch/ops/ternary.h"
+#include "norch/ops/unary.h"
+#include "norch/ops/view.h"
+#include "ops/along_dim.h"
+#include "ops/reduce_common.h"
+
+namespace norch {
+
+namespace {
+
+Tensor number(const Scalar& v) { return Tensor::wrap(v); }
+
+/// The dim dropped from results of size 1 along it, unless it is kept.
+Tensor drop(const Tensor& t, int64_t dim, bool keepdim) { return keepdim || t.dim() == 0 ? t : squeeze(t, dim); }
+
+ValuesAndIndices pick(const char* node, const Tensor& t, const Tensor& values, const Tensor& indices, int64_t dim,
+                      bool keepdim) {
+  ValuesAndIndices out{drop(values, dim, keepdim).detach(), drop(indices, dim, keepdim).detach()};
+  record_selected(node, t, out.values, out.indices, dim, keepdim);
+  return out;
+}
+
+/// Values and their places in sorted order; of `nan`-ignoring medians the middle of the numbers only.
+ValuesAndIndices median_op(const char* op, const char* node, bool ignore_nan, const Tensor& t, int64_t dim,
+                           bool keepdim) {
+  dim = wrap_dim(dim, t.dim(), op);
+  const int64_t n = t.dim() ? t.sizes()[dim] : 1;
+  check_not_empty(op, t, reduced_dims(op, t, {dim}, keepdim), false);
+  autograd::GradMode off(false);
+  const Tensor x = t.detach();
+  ValuesAndIndices at;
+  if (!t.is_floating_point()) {
+    at = kthvalue(x, (n + 1) / 2, dim, true);
+  } else if (!ignore_nan) {
+    // A NaN in the row is the median; max finds it.
+    const ValuesAndIndices middle = kthvalue(x, (n + 1) / 2, dim, true), last = max(x, dim, true);
+    const Tensor nan = ne(last.values, last.values);
+    at = {where(nan, last.values, middle.values), where(nan, last.indices, middle.indices)};
+  } else {
+    const ValuesAndIndices sorted = sort(x, dim);
+    const Tensor count = x.dim() ? sum(eq(x, x), {dim}, true) : eq(x, x).to(DType::Int64);
+    const Tensor middle = clamp_min(floor_divide(sub(count, number(1)), number(2)), number(0));
+    at = {gather(sorted.values, dim, middle), gather(sorted.indices, dim, middle)};
+  }
+  {
+    autograd::GradMode on(true);
+    return pick(node, t, at.values, at.indices, dim, keepdim);
+  }
+}
+
+Tensor median_of_all(const char* op, const char* node, bool ignore_nan, const Tensor& t) {
+  if (t.numel() == 0) {
+    NORCH_CHECK(t.is_floating_point(), op, "(): an empty tensor of integers has no median");
+    return sum(t, {}) + Scalar(static_cast<double>(NAN));
+  }
+  return median_op(op, node, ignore_nan, reshape(t, {-1}), 0, false).values;
+}
+
+}  // namespace
+
+Tensor median(const Tensor& t) { return median_of_all("median", "MedianBackward0", false, t); }
+ValuesAndIndices median(const Tensor& t, int64_t dim, bool keepdim) {
+  return median_op("median", "MedianBackward1", false, t, dim, keepdim);
+}
+Tensor nanmedian(const Tensor& t) { return median_of_all("nanmedian", "NanmedianBackward0", true, t); }
+ValuesAndIndices nanmedian(const Tensor& t, int64_t dim, bool keepdim) {
+  return median_op("nanmedian", "NanmedianBackward1", true, t, dim, keepdim);
+}
+
+ValuesAndIndices mode(const Tensor& t, int64_t dim, bool keepdim) {
+  dim = wrap_dim(dim, t.dim(), "mode");
+  check_not_empty("mode", t, reduced_dims("mode", t, {dim}, keepdim), false);
+  if (t.dim() == 0) return pick("ModeBackward0", t, t.detach().clone(), zeros({}, t.options().dtype(kInt64)), 0, false);
+  // In sorted order equal elements are runs; the length of the run so far peaks at the end of the longest one.
+  const int64_t n = t.sizes()[dim];
+  const ValuesAndIndices sorted = sort(t.detach(), dim);
+  const Tensor x = sorted.values;
+  const Tensor place = sub(cumsum(ones(x.sizes(), TensorOptions(kInt64).device(x.device())), dim), number(1));
+  Tensor start = zeros_like(place);
+  if (n > 1) {
+    const Tensor now = narrow(x, dim, 1, n - 1), before = narrow(x, dim, 0, n - 1);
+    // NaN is a value like others here.
+    const Tensor differs = mul(ne(now, before), add(eq(now, now), eq(before, before)));
+    copy_into(narrow(start, dim, 1, n - 1), mul(differs, narrow(place, dim, 1, n - 1)));
+    start = cummax(start, dim).values;
+  }
+  const Tensor peak = argmax(sub(place, start), dim, true);
+  return pick("ModeBackward0", t, gather(x, dim, peak), gather(sorted.indices, dim, peak), dim, keepdim);
+}
+
+Tensor quantile(const Tensor& t, const Tensor& q, std::optional<int64_t> dim, bool keepdim,
+                const std::string& interpolation) {
+  NORCH_CHECK(t.dtype() == kFloat32 || t.dtype() == kFloat64,
+              "quantile() input tensor must be either float or double dtype, got ", t.dtype());
+  NORCH_CHECK(q.dim() <= 1, "quantile() q must be a scalar or 1D tensor, got shape ", q.sizes());
+  NORCH_CHECK(q.dtype() == t.dtype(), "quantile() q tensor must be same dtype as the input tensor: ", q.dtype(), " and ",
+              t.dtype());
+  NORCH_CHECK(q.device() == t.device(), "quantile() q tensor must be on the same device as the input tensor");
+  NORCH_CHECK(t.numel() > 0, "quantile() input tensor must be non-empty");
+  const bool lower = interpolation == "lower", higher = interpolation == "higher", nearest = interpolation == "nearest",
+             midpoint = interpolation == "midpoint";
+  NORCH_CHECK(lower || higher || nearest || midpoint || interpolation == "linear",
+              "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ",
+              interpolation);
+  const Tensor qs = q.detach();
+  NORCH_CHECK(all(mul(ge(qs, number(0)), le(qs, number(1)))).item<bool>(),
+              "quantile() q values must be in the range [0, 1]");
+  const Tensor x = dim && t.dim() ? t : reshape(t, {-1});
+  const int64_t axis = dim && t.dim() ? wrap_dim(*dim, t.dim(), "quantile") : 0;
+  const Tensor sorted = movedim(sort(x, axis).values, {axis}, {-1});
+  const int64_t n = sorted.size(-1);
+  const Tensor ranks = reshape(qs, {-1}) * Scalar(static_cast<double>(n - 1));
+  Tensor low = floor(ranks), high = ceil(ranks), weight = sub(ranks, low);
+  if (lower) high = low;
+  if (higher) low = high;
+  if (nearest) low = high = round(ranks);
+  if (midpoint) weight = mul(ne(low, high), full_like(weight, 0.5));
+  Tensor out = index_select(sorted, -1, low.to(kInt64));
+  if (!lower && !higher && !nearest) out = lerp(out, index_select(sorted, -1, high.to(kInt64)), weight);
+  // NaNs are sorted last: one of them makes the whole row NaN.
+  const Tensor last = narrow(sorted, -1, n - 1, 1);
+  out = movedim(where(isnan(last), last, out), {-1}, {0});  // (q, the other dims)
+  Shape shape;
+  if (q.dim() == 1) shape.push_back(q.numel());
+  for (int64_t d = 0; d < t.dim(); ++d) {
+    if (dim && d != axis)
+      shape.push_back(t.sizes()[d]);
+    else if (keepdim)
+      shape.push_back(1);
+  }
+  return reshape(out, shape);
+}
+
+}  // namespace norch

@@ -16,6 +16,7 @@ set(NORCH_KERNEL_STEMS
   moments
   norm
   optim
+  pool
   random
   reduce
   reduce_norm

@@ -14,6 +14,7 @@
 #include "norch/ops/linear.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/norm.h"
+#include "norch/ops/pool.h"
 #include "norch/ops/random.h"
 #include "norch/ops/rearrange.h"
 #include "norch/ops/reduce.h"

@@ -1,0 +1,226 @@
+#include "norch/ops/pool.h"
+
+#include "autograd/record.h"
+#include "core/factory.h"
+#include "kernels/pool.h"
+
+namespace norch {
+
+using autograd::Backward;
+using autograd::record;
+using autograd::recording;
+using kernels::Pool;
+
+namespace {
+
+// Indices have no gradient and nobody writes to them here, so closures keep them as they are. scatter and gather are
+// each other's gradient, and so are average and its backward.
+
+Tensor gather(const Pool& p, Ints shape, const Tensor& x, const Tensor& indices);
+
+Tensor scatter(const Pool& p, Ints shape, const Tensor& g, const Tensor& indices) {
+  Tensor out = new_tensor(shape, g.dtype(), g.device());
+  if (out.numel() > 0) kernels::max_pool_scatter(out.device(), p, out, g.detach().contiguous(), indices);
+  if (recording(g)) {
+    record("MaxPoolScatterBackward0", {g}, {out}, [p, shape = Shape(g.sizes()), indices](Backward& ctx) {
+      ctx.set(0, gather(p, shape, ctx.grad(), indices));
+    });
+  }
+  return out;
+}
+
+Tensor gather(const Pool& p, Ints shape, const Tensor& x, const Tensor& indices) {
+  Tensor out = new_tensor(shape, x.dtype(), x.device());
+  if (out.numel() > 0) kernels::max_pool_gather(out.device(), p, out, x.detach().contiguous(), indices);
+  if (recording(x)) {
+    record("MaxPoolGatherBackward0", {x}, {out}, [p, shape = Shape(x.sizes()), indices](Backward& ctx) {
+      ctx.set(0, scatter(p, shape, ctx.grad(), indices));
+    });
+  }
+  return out;
+}
+
+Tensor average_backward(const char* name, const Pool& p, Ints shape, const Tensor& g);
+
+Tensor average(const char* name, const Pool& p, Ints shape, const Tensor& x) {
+  Tensor out = new_tensor(shape, x.dtype(), x.device());
+  if (out.numel() > 0) kernels::avg_pool(out.device(), p, out, x.detach().contiguous());
+  if (recording(x)) {
+    record(name, {x}, {out}, [name, p, shape = Shape(x.sizes())](Backward& ctx) {
+      ctx.set(0, average_backward(name, p, shape, ctx.grad()));
+    });
+  }
+  return out;
+}
+
+Tensor average_backward(const char* name, const Pool& p, Ints shape, const Tensor& g) {
+  Tensor out = new_tensor(shape, g.dtype(), g.device());
+  if (out.numel() > 0) kernels::avg_pool_backward(out.device(), p, out, g.detach().contiguous());
+  if (recording(g)) {
+    record("AvgPoolBackwardBackward0", {g}, {out}, [name, p, shape = Shape(g.sizes())](Backward& ctx) {
+      ctx.set(0, average(name, p, shape, ctx.grad()));
+    });
+  }
+  return out;
+}
+
+std::pair<Tensor, Tensor> largest(const char* name, const Pool& p, Ints shape, const Tensor& x, bool want_indices) {
+  Tensor out = new_tensor(shape, x.dtype(), x.device()), indices;
+  if (want_indices || recording(x)) indices = new_tensor(shape, DType::Int64, x.device());
+  if (out.numel() > 0) kernels::max_pool(out.device(), p, out, indices, x.detach().contiguous());
+  if (recording(x)) {
+    record(name, {x}, {out}, [p, shape = Shape(x.sizes()), indices = indices.detach()](Backward& ctx) {
+      ctx.set(0, scatter(p, shape, ctx.grad(), indices));
+    });
+  }
+  return {out, want_indices ? indices : Tensor()};
+}
+
+/// The numbers of `v` for the last `dims` of two dims.
+void spread(const char* op, const char* what, Ints v, int dims, int64_t* to) {
+  NORCH_CHECK(v.size() == 1 || v.size() == static_cast<size_t>(dims), op, ": ", what, " must either be a single int, ",
+              "or a tuple of ", dims, dims == 1 ? " int" : " ints", ", got ", v);
+  for (int d = 0; d < dims; ++d) to[2 - dims + d] = v[v.size() == 1 ? 0 : static_cast<size_t>(d)];
+}
+
+/// Checks the input; fills in its sizes. Returns the shape of the output but for the spatial sizes.
+Shape start(const char* op, const Tensor& input, int dims, Pool& p) {
+  const int64_t n = input.dim();
+  NORCH_CHECK(n == dims + 1 || n == dims + 2, op, ": Expected ", dims + 1, "D or ", dims + 2, "D (batch mode) tensor ",
+              "for input, but got a tensor of shape ", input.sizes());
+  const size_t lead = static_cast<size_t>(n - dims);
+  p.planes = numel_of(input.sizes().slice(0, lead), op);
+  for (int d = 0; d < dims; ++d) {
+    p.in[2 - dims + d] = input.sizes()[lead + static_cast<size_t>(d)];
+    NORCH_CHECK(p.in[2 - dims + d] > 0 && (lead == 1 || input.sizes()[1] > 0), op, ": Expected a tensor with non-zero ",
+                "sizes but for the batch, got shape ", input.sizes());
+  }
+  NORCH_CHECK(lead != 1 || input.sizes()[0] > 0, op, ": Expected a tensor with non-zero sizes, got shape ",
+              input.sizes());
+  return Shape(input.sizes().slice(0, lead));
+}
+
+/// Geometry of windows with a fixed size. Returns the output's shape.
+Shape windows(const char* op, const Tensor& input, int dims, Ints kernel, Ints stride, Ints padding, Ints dilation,
+              bool ceil_mode, Pool& p) {
+  Shape shape = start(op, input, dims, p);
+  spread(op, "kernel_size", kernel, dims, p.kernel);
+  spread(op, "stride", stride.empty() ? kernel : stride, dims, p.stride);
+  spread(op, "padding", padding, dims, p.pad);
+  spread(op, "dilation", dilation, dims, p.dilation);
+  for (int d = 2 - dims; d < 2; ++d) {
+    constexpr int64_t kMost = int64_t{1} << 31;
+    const int64_t k = p.kernel[d], s = p.stride[d], pad = p.pad[d], spacing = p.dilation[d];
+    NORCH_CHECK(k > 0 && k < kMost, op, ": kernel size should be greater than zero, but got ", kernel);
+    NORCH_CHECK(s > 0 && s < kMost, op, ": stride should be greater than zero, but got ", s);
+    NORCH_CHECK(spacing > 0 && spacing < kMost, op, ": dilation should be greater than zero, but got ", dilation);
+    NORCH_CHECK(pad >= 0, op, ": pad must be non-negative, but got pad=", pad);
+    NORCH_CHECK(pad <= ((k - 1) * spacing + 1) / 2, op, ": pad should be at most half of effective kernel size, but got ",
+                "pad=", pad, ", kernel_size=", k, " and dilation=", spacing);
+    const int64_t room = p.in[d] + 2 * pad - spacing * (k - 1) - 1;
+    p.out[d] = room < 0 && !(ceil_mode && room + s - 1 >= 0) ? 0 : (room + (ceil_mode ? s - 1 : 0)) / s + 1;
+    if (ceil_mode && (p.out[d] - 1) * s >= p.in[d] + pad) --p.out[d];
+    NORCH_CHECK(p.out[d] > 0, op, ": Given input size: ", input.sizes(), ". Calculated output size: ", p.out[d],
+                " in dim ", d - 2, ". Output size is too small");
+    shape.push_back(p.out[d]);
+  }
+  return shape;
+}
+
+Shape adaptive_windows(const char* op, const Tensor& input, int dims, Ints output_size, Pool& p) {
+  Shape shape = start(op, input, dims, p);
+  p.adaptive = true;
+  spread(op, "output_size", output_size, dims, p.out);
+  for (int d = 2 - dims; d < 2; ++d) {
+    if (p.out[d] == -1) p.out[d] = p.in[d];
+    NORCH_CHECK(p.out[d] >= 0 && p.out[d] < (int64_t{1} << 31), op, ": elements of output_size must be greater than or ",
+                "equal to 0, but got ", output_size);
+    p.kernel[d] = p.out[d] > 0 ? (p.in[d] + p.out[d] - 1) / p.out[d] : 1;  // about the size, to judge the work by
+    shape.push_back(p.out[d]);
+  }
+  return shape;
+}
+
+std::pair<Tensor, Tensor> max_pool(const char* op, const char* node, int dims, const Tensor& input, Ints kernel,
+                                   Ints stride, Ints padding, Ints dilation, bool ceil_mode, bool want_indices) {
+  NORCH_CHECK_IMPLEMENTED(input.dtype() != DType::Bool, op, ": not implemented for bool");
+  Pool p;
+  const Shape shape = windows(op, input, dims, kernel, stride, padding, dilation, ceil_mode, p);
+  return largest(node, p, shape, input, want_indices);
+}
+
+void check_float(const char* op, const Tensor& input) {
+  NORCH_CHECK_IMPLEMENTED(input.is_floating_point(), op, ": not implemented for ", input.dtype(),
+                          "; convert to a floating-point dtype");
+}
+
+Tensor avg_pool(const char* op, const char* node, int dims, const Tensor& input, Ints kernel, Ints stride, Ints padding,
+                bool ceil_mode, bool count_include_pad, std::optional<int64_t> divisor) {
+  check_float(op, input);
+  NORCH_CHECK(!divisor || *divisor != 0, op, ": divisor must be not zero");
+  Pool p;
+  const Shape shape = windows(op, input, dims, kernel, stride, padding, {1}, ceil_mode, p);
+  p.count_include_pad = count_include_pad;
+  p.divisor = divisor.value_or(0);
+  return average(node, p, shape, input);
+}
+
+}  // namespace
+
+Tensor max_pool1d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, Ints dilation, bool ceil_mode) {
+  return max_pool("max_pool1d", "MaxPool1DBackward0", 1, input, kernel_size, stride, padding, dilation, ceil_mode, false)
+      .first;
+}
+Tensor max_pool2d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, Ints dilation, bool ceil_mode) {
+  return max_pool("max_pool2d", "MaxPool2DWithIndicesBackward0", 2, input, kernel_size, stride, padding, dilation,
+                  ceil_mode, false)
+      .first;
+}
+std::pair<Tensor, Tensor> max_pool1d_with_indices(const Tensor& input, Ints kernel_size, Ints stride, Ints padding,
+                                                  Ints dilation, bool ceil_mode) {
+  return max_pool("max_pool1d", "MaxPool1DWithIndicesBackward0", 1, input, kernel_size, stride, padding, dilation,
+                  ceil_mode, true);
+}
+std::pair<Tensor, Tensor> max_pool2d_with_indices(const Tensor& input, Ints kernel_size, Ints stride, Ints padding,
+                                                  Ints dilation, bool ceil_mode) {
+  return max_pool("max_pool2d", "MaxPool2DWithIndicesBackward0", 2, input, kernel_size, stride, padding, dilation,
+                  ceil_mode, true);
+}
+
+Tensor avg_pool1d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, bool ceil_mode,
+                  bool count_include_pad) {
+  return avg_pool("avg_pool1d", "AvgPool1DBackward0", 1, input, kernel_size, stride, padding, ceil_mode,
+                  count_include_pad, {});
+}
+Tensor avg_pool2d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, bool ceil_mode,
+                  bool count_include_pad, std::optional<int64_t> divisor_override) {
+  return avg_pool("avg_pool2d", "AvgPool2DBackward0", 2, input, kernel_size, stride, padding, ceil_mode,
+                  count_include_pad, divisor_override);
+}
+
+Tensor adaptive_avg_pool1d(const Tensor& input, Ints output_size) {
+  check_float("adaptive_avg_pool1d", input);
+  Pool p;
+  const Shape shape = adaptive_windows("adaptive_avg_pool1d", input, 1, output_size, p);
+  return average("AdaptiveAvgPool1DBackward0", p, shape, input);
+}
+Tensor adaptive_avg_pool2d(const Tensor& input, Ints output_size) {
+  check_float("adaptive_avg_pool2d", input);
+  Pool p;
+  const Shape shape = adaptive_windows("adaptive_avg_pool2d", input, 2, output_size, p);
+  return average("AdaptiveAvgPool2DBackward0", p, shape, input);
+}
+std::pair<Tensor, Tensor> adaptive_max_pool1d_with_indices(const Tensor& input, Ints output_size) {
+  check_float("adaptive_max_pool1d", input);
+  Pool p;
+  const Shape shape = adaptive_windows("adaptive_max_pool1d", input, 1, output_size, p);
+  return largest("AdaptiveMaxPool1DBackward0", p, shape, input, true);
+}
+std::pair<Tensor, Tensor> adaptive_max_pool2d_with_indices(const Tensor& input, Ints output_size) {
+  check_float("adaptive_max_pool2d", input);
+  Pool p;
+  const Shape shape = adaptive_windows("adaptive_max_pool2d", input, 2, output_size, p);
+  return largest("AdaptiveMaxPool2DBackward0", p, shape, input, true);
+}
+
+}  // namespace norch

@@ -98,6 +98,8 @@ void bind_sorting(Binder& b);
 void bind_unary_ops(Binder& b);
 void bind_binary_ops(Binder& b);
 void bind_factories(Binder& b);
+void bind_matmul(Binder& b);
+void bind_conv(Binder& b);
 void bind_cuda(Binder& b);
 void bind_interop(Binder& b);
 void bind_function(Binder& b);

@@ -42,6 +42,8 @@ NB_MODULE(_C, m) {
   bind_unary_ops(b);
   bind_binary_ops(b);
   bind_factories(b);
+  bind_matmul(b);
+  bind_conv(b);
   bind_cuda(b);
   bind_interop(b);
   bind_function(b);

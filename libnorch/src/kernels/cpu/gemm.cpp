@@ -69,28 +69,45 @@ Sum<T> strided_dot(const T* a, int64_t a_step, const T* b, int64_t b_step, int64
   return s;
 }
 
-/// Plain loops over rows [begin, end) of one product. A block of a row of C is summed over k before it is stored.
+/// Plain loops over rows [begin, end) of one product. Every element is summed over k one by one, so that its bits do
+/// not depend on the layout; several elements go side by side.
 template <class T>
 void plain_rows(const Gemm& g, const T* a, const T* b, T* c, int64_t begin, int64_t end) {
   const Finish<T> finish(g);
-  constexpr int64_t kBlock = 128;
+  constexpr int64_t kBlock = 128, kColumns = 4;
   Sum<T> sums[kBlock];
   for (int64_t i = begin; i < end; ++i) {
     const T* row = a + i * g.a.row;
     T* out = c + i * g.c_row;
-    if (g.b.col != 1 || g.n == 1) {
-      for (int64_t j = 0; j < g.n; ++j)
-        finish(out + j, strided_dot(row, g.a.col, b + j * g.b.col, g.b.row, g.k), j);
-      continue;
-    }
-    for (int64_t j0 = 0; j0 < g.n; j0 += kBlock) {
-      const int64_t width = std::min(kBlock, g.n - j0);
+    const int64_t block = g.b.col == 1 ? kBlock : kColumns;
+    for (int64_t j0 = 0; j0 < g.n; j0 += block) {
+      const int64_t width = std::min(block, g.n - j0);
       for (int64_t j = 0; j < width; ++j) sums[j] = 0;
-      for (int64_t p = 0; p < g.k; ++p) {
-        const Sum<T> x = load(row + p * g.a.col);
-        const T* y = b + p * g.b.row + j0;
+      if (g.b.col == 1) {
+        for (int64_t p = 0; p < g.k; ++p) {
+          const Sum<T> x = load(row + p * g.a.col);
+          const T* y = b + p * g.b.row + j0;
 #pragma omp simd
-        for (int64_t j = 0; j < width; ++j) sums[j] += x * load(y + j);
+          for (int64_t j = 0; j < width; ++j) sums[j] += x * load(y + j);
+        }
+      } else if (width == kColumns) {
+        const T* y = b + j0 * g.b.col;
+        Sum<T> s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        for (int64_t p = 0; p < g.k; ++p, y += g.b.row) {
+          const Sum<T> x = load(row + p * g.a.col);
+          s0 += x * load(y);
+          s1 += x * load(y + g.b.col);
+          s2 += x * load(y + 2 * g.b.col);
+          s3 += x * load(y + 3 * g.b.col);
+        }
+        sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+      } else {
+        for (int64_t j = 0; j < width; ++j) {
+          const T* y = b + (j0 + j) * g.b.col;
+          Sum<T> s = 0;
+          for (int64_t p = 0; p < g.k; ++p) s += load(row + p * g.a.col) * load(y + p * g.b.row);
+          sums[j] = s;
+        }
       }
       for (int64_t j = 0; j < width; ++j) finish(out + j0 + j, sums[j], j0 + j);
     }

@@ -1,0 +1,121 @@
+"""Convolution."""
+
+import itertools
+import re
+
+import numpy as np
+
+from .row import FLOATS, Error, OpRow, Sample, random_array
+
+TOLERANCES = {"float16": (4e-3, 8e-3), "bfloat16": (2e-2, 8e-2), "float32": (1e-5, 1e-5), "float64": (1e-12, 1e-12)}
+
+
+def per_dim(v, dims):
+    return (v,) * dims if isinstance(v, int) else tuple(v)
+
+
+def conv_ref(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
+    """By definition: one shifted, strided slice of the padded input for each tap."""
+    dims = w.ndim - 2
+    if x.ndim == dims + 1:
+        return conv_ref(x[None], w, b, stride, padding, dilation, groups)[0]
+    stride, dilation = per_dim(stride, dims), per_dim(dilation, dims)
+    if padding == "same":
+        total = [d * (k - 1) for d, k in zip(dilation, w.shape[2:])]
+        pads = [(t // 2, t - t // 2) for t in total]
+    else:
+        pads = [(p, p) for p in per_dim(0 if padding == "valid" else padding, dims)]
+    x = np.pad(x, [(0, 0), (0, 0), *pads])
+    out = [(n - d * (k - 1) - 1) // s + 1 for n, k, s, d in zip(x.shape[2:], w.shape[2:], stride, dilation)]
+    y = np.zeros((x.shape[0], w.shape[0], *out), x.dtype)
+    o, c = w.shape[0] // groups, w.shape[1]
+    for g in range(groups):
+        for tap in itertools.product(*map(range, w.shape[2:])):
+            window = tuple(slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, dilation, out, stride))
+            part = x[(slice(None), slice(g * c, (g + 1) * c), *window)]
+            y[:, g * o : (g + 1) * o] += np.einsum("nc...,oc->no...", part, w[(slice(g * o, (g + 1) * o), slice(None), *tap)])
+    return y if b is None else y + b.reshape(-1, *[1] * dims)
+
+
+def transposed_ref(x, w, b=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1):
+    """Every input element adds the kernel, times itself, to the output."""
+    dims = w.ndim - 2
+    stride, dilation, padding, extra = (per_dim(v, dims) for v in (stride, dilation, padding, output_padding))
+    size = [(n - 1) * s + d * (k - 1) + 1 + e for n, k, s, d, e in zip(x.shape[2:], w.shape[2:], stride, dilation, extra)]
+    y = np.zeros((x.shape[0], w.shape[1] * groups, *size), x.dtype)
+    o, c = w.shape[1], w.shape[0] // groups
+    for g in range(groups):
+        for tap in itertools.product(*map(range, w.shape[2:])):
+            window = tuple(slice(t * d, t * d + (n - 1) * s + 1, s) for t, d, n, s in zip(tap, dilation, x.shape[2:], stride))
+            y[(slice(None), slice(g * o, (g + 1) * o), *window)] += np.einsum(
+                "nc...,co->no...", x[:, g * c : (g + 1) * c], w[(slice(g * c, (g + 1) * c), slice(None), *tap)])
+    y = y[(slice(None), slice(None), *(slice(p, n - p) for p, n in zip(padding, size)))]
+    return y if b is None else y + b.reshape(-1, *[1] * dims)
+
+
+def cases(*each):
+    def samples(dtype):
+        return [Sample([random_array(s, dtype, -2, 2) for s in shapes], kwargs) for shapes, kwargs in each]
+
+    return samples
+
+
+def grads(*each):
+    return lambda: [Sample([np.random.uniform(-1, 1, s) for s in shapes], kwargs) for shapes, kwargs in each]
+
+
+def error(kind, text, args, kwargs=None):
+    return Error(kind, re.escape(text), args, kwargs or {})
+
+
+def f(*shape):
+    return np.ones(shape, "float32")
+
+
+ONE = (
+    (((2, 3, 9), (4, 3, 3), (4,)), {}),
+    (((2, 4, 9), (6, 2, 2)), {"stride": 2, "padding": 1, "groups": 2}),
+    (((3, 9), (4, 3, 2), (4,)), {"padding": "same", "dilation": 2}),
+)
+TWO = (
+    (((2, 3, 6, 7), (4, 3, 3, 3), (4,)), {"padding": 1}),
+    (((1, 2, 7, 8), (3, 2, 3, 2)), {"stride": (2, 3), "padding": (1, 0)}),
+    (((1, 4, 6, 6), (4, 1, 3, 3)), {"groups": 4, "dilation": 2, "padding": 2}),
+    (((2, 3, 4, 5), (6, 3, 1, 1), (6,)), {}),
+    (((3, 5, 5), (2, 3, 2, 4), (2,)), {"padding": "same"}),
+    (((0, 3, 6, 7), (4, 3, 3, 3), (4,)), {"padding": "valid"}),
+)
+THREE = ((((1, 2, 4, 5, 4), (3, 2, 2, 3, 2), (3,)), {"stride": (1, 2, 1), "padding": 1}),)
+BACK = (
+    (((2, 4, 3, 4), (4, 3, 3, 2), (6,)), {"stride": (2, 3), "padding": (1, 0), "output_padding": (1, 2), "groups": 2}),
+    (((1, 2, 3, 3), (2, 3, 2, 2)), {"dilation": 2}),
+)
+BACK_ONE = ((((2, 3, 5), (3, 2, 3), (2,)), {"stride": 2, "padding": 1}),)
+
+
+def row(name, ref, each, grad=None, errors=()):
+    return OpRow(f"nn.functional.{name}", cases(*each), ref, FLOATS, grads(*(grad or each)), method=None,
+                 tolerances=TOLERANCES, errors=errors)
+
+
+ROWS = [
+    row("conv1d", conv_ref, ONE),
+    row("conv2d", conv_ref, TWO, TWO[:5], errors=[
+        error(RuntimeError, "Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: [5, 5]",
+              [f(5, 5), f(4, 3, 3, 3)]),
+        error(RuntimeError, "expected input[1, 2, 5, 5] to have 3 channels, but got 2 channels instead",
+              [f(1, 2, 5, 5), f(4, 3, 3, 3)]),
+        error(RuntimeError, "Kernel size can't be greater than actual input size", [f(1, 3, 2, 2), f(4, 3, 3, 3)]),
+        error(RuntimeError, "padding='same' is not supported for strided convolutions", [f(1, 3, 5, 5), f(4, 3, 3, 3)],
+              {"stride": 2, "padding": "same"}),
+        error(ValueError, "Invalid padding string 'full', should be one of 'valid', 'same'",
+              [f(1, 3, 5, 5), f(4, 3, 3, 3)], {"padding": "full"}),
+        error(RuntimeError, "non-positive stride is not supported", [f(1, 3, 5, 5), f(4, 3, 3, 3)], {"stride": 0}),
+    ]),
+    row("conv3d", conv_ref, THREE),
+    row("conv_transpose1d", transposed_ref, BACK_ONE),
+    row("conv_transpose2d", transposed_ref, BACK, errors=[
+        error(RuntimeError, "output padding must be smaller than either stride or dilation",
+              [f(1, 2, 3, 3), f(2, 3, 2, 2)], {"output_padding": 1}),
+    ]),
+]

@@ -108,6 +108,7 @@ void bind_optim(Binder& b);
 void bind_generator(Binder& b);
 void bind_random_ops(Binder& b);
 void bind_io(Binder& b);
+void bind_loss_ops(Binder& b);
 
 void bind_view_ops(Binder& b);
 void bind_indexing_ops(Binder& b);

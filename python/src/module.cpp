@@ -54,4 +54,5 @@ NB_MODULE(_C, m) {
   bind_io(b);
   bind_view_ops(b);
   bind_indexing_ops(b);
+  bind_loss_ops(b);
 }

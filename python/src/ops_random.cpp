@@ -179,6 +179,18 @@ void bind_draws(Binder& b) {
       "bernoulli(input, p=None, *, generator=None) -> Tensor\n\n1 with the probability that the element (or p) holds, "
       "otherwise 0.",
       "input"_a, "p"_a = nb::none(), nb::kw_only(), "generator"_a = nb::none());
+  b.op(
+      "multinomial",
+      [](const Tensor& t, int64_t num_samples, bool replacement, const GeneratorObject* g) {
+        return multinomial(t, num_samples, replacement, get(g));
+      },
+      "multinomial(input, num_samples, replacement=False, *, generator=None) -> Tensor\n\nIndices drawn with the weights "
+      "in each row.",
+      "input"_a, "num_samples"_a, "replacement"_a = false, nb::kw_only(), "generator"_a = nb::none());
+  b.function(
+      "poisson", [](const Tensor& t, const GeneratorObject* g) { return poisson(t, get(g)); },
+      "poisson(input, generator=None) -> Tensor\n\nPoisson numbers of the rates in input.", "input"_a,
+      "generator"_a = nb::none());
   b.function(
       "normal",
       [](const Operand& mean, const Operand& std, const GeneratorObject* g) { return normal(mean, std, get(g)); },

@@ -12,6 +12,7 @@
 #include "norch/ops/indexing.h"
 #include "norch/ops/join.h"
 #include "norch/ops/linear.h"
+#include "norch/ops/loss.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/norm.h"
 #include "norch/ops/pool.h"

@@ -10,6 +10,7 @@
 
 #include "kernels/dispatch.h"
 #include "kernels/kernel.h"
+#include "kernels/special_math.h"
 #include "norch/generator.h"
 #include "norch/tensor.h"
 
@@ -34,6 +35,9 @@ NORCH_KERNEL(dropout, void(const Tensor& out, const Tensor& x, PhiloxState state
 /// out[r, k] = an index drawn with the probabilities whose running sums are the rows of cdf: out is int64 rows x n,
 /// cdf float64 rows x classes, not decreasing.
 NORCH_KERNEL(random_categories, void(const Tensor& out, const Tensor& cdf, PhiloxState state))
+/// Poisson numbers with the rates in `rate`, contiguous, of out's shape and dtype. A rate below 0 or not finite raises
+/// (NaN on CUDA).
+NORCH_KERNEL(random_poisson, void(const Tensor& out, const Tensor& rate, PhiloxState state))
 
 inline namespace NORCH_ISA {
 
@@ -273,6 +277,56 @@ NORCH_HD int64_t find_category(const double* cdf, int64_t classes, double u) {
   for (low = classes - 1; low > 0 && cdf[low - 1] == total; --low) {
   }
   return low;
+}
+
+/// The uniform numbers of one element that needs an unknown number of them: block i, with the number of the attempt in
+/// its upper 16 bits.
+class Attempts {
+ public:
+  NORCH_HD Attempts(PhiloxState state, int64_t i) : state_(state), block_(static_cast<uint64_t>(i)) {}
+  /// Two numbers in (0, 1).
+  NORCH_HD void next(double& u, double& v) {
+    const Words x = philox(state_.seed, state_.draw, block_);
+    block_ += uint64_t{1} << 48;
+    u = open_unit(join(x.w[0], x.w[1]));
+    v = open_unit(join(x.w[2], x.w[3]));
+  }
+
+ private:
+  PhiloxState state_;
+  uint64_t block_;
+};
+
+/// Small rates count exponential gaps; large ones are drawn by transformed rejection (Hoermann, "The transformed
+/// rejection method for generating Poisson random variables", 1993, algorithm PTRS).
+NORCH_HD double poisson_number(double rate, PhiloxState state, int64_t i) {
+  Attempts attempts(state, i);
+  double u, v;
+  if (rate < 10) {
+    const double limit = std::exp(-rate);
+    double product = 1;
+    for (double k = 0;; k += 2) {
+      attempts.next(u, v);
+      product *= u;
+      if (product <= limit) return k;
+      product *= v;
+      if (product <= limit) return k + 1;
+    }
+  }
+  const double root = std::sqrt(rate), log_rate = std::log(rate);
+  const double b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b;
+  const double log_inverse_alpha = std::log(1.1239 + 1.1328 / (b - 3.4)), accept = 0.9277 - 3.6224 / (b - 2);
+  for (;;) {
+    attempts.next(u, v);
+    u -= 0.5;
+    const double margin = 0.5 - (u < 0 ? -u : u);
+    const double k = std::floor((2 * a / margin + b) * u + rate + 0.43);
+    if (margin >= 0.07 && v <= accept) return k;
+    if (k < 0 || (margin < 0.013 && v > margin)) continue;
+    if (std::log(v) + log_inverse_alpha - std::log(a / (margin * margin) + b) <=
+        k * log_rate - rate - log_gamma(k + 1))
+      return k;
+  }
 }
 
 }  // namespace NORCH_ISA

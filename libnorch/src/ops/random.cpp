@@ -11,6 +11,9 @@
 #include "norch/ops/binary.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/reduce.h"
+#include "norch/ops/scan.h"
+#include "norch/ops/sort.h"
 #include "norch/ops/view.h"
 
 namespace norch {
@@ -227,9 +230,59 @@ Tensor normal(const Tensor& mean, const Tensor& std, Generator* generator) {
   autograd::NoGrad off;
   const Tensor m = as_float(mean), s = as_float(std);
   const Device device = m.dim() == 0 && !s.is_cpu() ? s.device() : m.device();
-  const Tensor z = randn(broadcast_shapes(m.sizes(), s.sizes(), "normal"),
-                         TensorOptions(promote_types(m.dtype(), s.dtype())).device(device), generator);
+  // A number takes the dtype of the tensor beside it.
+  const DType type = mean.impl()->wrapped_number  ? s.dtype()
+                     : std.impl()->wrapped_number ? m.dtype()
+                                                  : promote_types(m.dtype(), s.dtype());
+  const Tensor z =
+      randn(broadcast_shapes(m.sizes(), s.sizes(), "normal"), TensorOptions(type).device(device), generator);
   return z * s + m;
+}
+
+Tensor poisson(const Tensor& rates, Generator* generator) {
+  check_float("poisson", rates.dtype());
+  const Tensor r = rates.detach().contiguous();
+  Tensor out = new_tensor(r.sizes(), r.dtype(), r.device());
+  kernels::random_poisson(r.device(), out, r, draw(generator));
+  if (autograd::recording(rates)) autograd::record("PoissonBackward0", {rates}, {out}, [](autograd::Backward&) {});
+  return out;
+}
+
+Tensor multinomial(const Tensor& probabilities, int64_t num_samples, bool replacement, Generator* generator) {
+  NORCH_CHECK(probabilities.dim() == 1 || probabilities.dim() == 2,
+              "multinomial: prob_dist must be 1 or 2 dim, got shape ", probabilities.sizes());
+  NORCH_CHECK(probabilities.is_floating_point(), "multinomial only supports floating-point dtypes for input, got: ",
+              probabilities.dtype());
+  NORCH_CHECK(num_samples > 0, "multinomial: cannot sample n_sample <= 0 samples, got ", num_samples);
+  const int64_t classes = probabilities.sizes().back();
+  NORCH_CHECK(classes > 0, "multinomial: there are no categories to sample from");
+  NORCH_CHECK(replacement || num_samples <= classes,
+              "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without replacement, got ", num_samples,
+              " of ", classes);
+  autograd::NoGrad off;
+  const Tensor rows = reshape(probabilities.detach(), {-1, classes}).to(kFloat64).contiguous();
+  const int64_t n = rows.sizes()[0];
+  const Tensor zero = Tensor::wrap(0.0);
+  NORCH_CHECK(all(logical_and(ge(rows, zero), le(rows, Tensor::wrap(1e300)))).item<bool>(),
+              "multinomial: probability tensor contains either `inf`, `nan` or element < 0");
+  Tensor out;
+  if (replacement) {
+    const Tensor cdf = cumsum(rows, 1).contiguous();
+    NORCH_CHECK(n == 0 || amin(amax(cdf, {1})).item<double>() > 0,
+                "multinomial: invalid multinomial distribution (sum of probabilities <= 0)");
+    out = new_tensor({n, num_samples}, kInt64, rows.device());
+    kernels::random_categories(rows.device(), out, cdf, draw(generator));
+  } else {
+    const Tensor possible = sum(gt(rows, zero), {1});
+    NORCH_CHECK(n == 0 || amin(possible).item<int64_t>() >= num_samples,
+                "multinomial: invalid multinomial distribution: fewer categories of non-zero probability than ",
+                num_samples, " samples without replacement");
+    // The order statistics of exponential arrivals whose rates are the weights are draws without replacement.
+    Tensor arrivals = new_tensor(rows.sizes(), kFloat64, rows.device());
+    kernels::random_fill(rows.device(), Distribution::Exponential, arrivals, draw(generator), 1, 0);
+    out = topk(rows / arrivals, num_samples, 1).indices;
+  }
+  return probabilities.dim() == 1 ? reshape(out, {num_samples}) : out;
 }
 
 }  // namespace norch

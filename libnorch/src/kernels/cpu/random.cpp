@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/vector_math.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
@@ -172,6 +173,21 @@ void random_categories(const Tensor& out, const Tensor& cdf, PhiloxState state) 
     const uint64_t r = i % 2 ? join(x.w[2], x.w[3]) : join(x.w[0], x.w[1]);
     to[i] = find_category(rows + (i / n) * classes, classes, static_cast<double>(r >> 11) * 0x1.0p-53);
   }
+}
+
+void random_poisson(const Tensor& out, const Tensor& rate, PhiloxState state) {
+  visit_float("poisson", out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    T* to = static_cast<T*>(out.data_ptr());
+    const T* rates = static_cast<const T*>(rate.data_ptr());
+    parallel_for(out.numel(), kGrainBlocks, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const double r = static_cast<double>(static_cast<ComputeType<T>>(rates[i]));
+        NORCH_CHECK(r >= 0 && r < 1e300, "poisson: invalid Poisson rate, expected rate to be non-negative, got ", r);
+        to[i] = static_cast<T>(static_cast<ComputeType<T>>(poisson_number(r, state, i)));
+      }
+    });
+  });
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

@@ -120,6 +120,15 @@ __global__ void __launch_bounds__(kThreads) categories_kernel(int64_t* out, cons
   out[i] = find_category(cdf + (i / n) * classes, classes, static_cast<double>(r >> 11) * 0x1.0p-53);
 }
 
+template <class T>
+__global__ void __launch_bounds__(kThreads) poisson_kernel(T* out, const T* rate, int64_t n, PhiloxState state) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= n) return;
+  using C = ComputeType<T>;
+  const double r = static_cast<double>(static_cast<C>(rate[i]));
+  out[i] = static_cast<T>(static_cast<C>(r >= 0 && r < 1e300 ? poisson_number(r, state, i) : NAN));
+}
+
 }  // namespace
 
 void random_fill(Distribution d, const Tensor& out, PhiloxState state, double a, double b) {
@@ -173,6 +182,14 @@ void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, do
 void random_categories(const Tensor& out, const Tensor& cdf, PhiloxState state) {
   launch(categories_kernel, blocks_for(out.numel(), kThreads), kThreads, 0, out.data<int64_t>(), cdf.data<double>(),
          out.numel(), out.sizes()[1], cdf.sizes()[1], state);
+}
+
+void random_poisson(const Tensor& out, const Tensor& rate, PhiloxState state) {
+  visit_float("poisson", out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    launch(poisson_kernel<T>, blocks_for(out.numel(), kThreads), kThreads, 0, static_cast<T*>(out.data_ptr()),
+           static_cast<const T*>(rate.data_ptr()), out.numel(), state);
+  });
 }
 
 }  // namespace norch::kernels::cuda

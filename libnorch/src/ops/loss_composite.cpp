@@ -1,0 +1,107 @@
+// Losses and distances that are made of other ops, which differentiate them.
+#include "norch/ops/activation.h"
+#include "norch/ops/binary.h"
+#include "norch/ops/factory.h"
+#include "norch/ops/loss.h"
+#include "norch/ops/reduce.h"
+#include "norch/ops/ternary.h"
+#include "norch/ops/unary.h"
+
+namespace norch {
+
+namespace {
+
+Tensor reduce(const Tensor& losses, Reduction reduction) {
+  return reduction == Reduction::None ? losses : reduction == Reduction::Sum ? sum(losses) : mean(losses);
+}
+Tensor number(double v) { return Tensor::wrap(v); }
+Tensor at_least(const Tensor& x, double floor) { return clamp_min(x, number(floor)); }
+
+}  // namespace
+
+Tensor soft_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
+  return reduce(softplus(neg(target * input)), reduction);
+}
+
+Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin,
+                           Reduction reduction) {
+  NORCH_CHECK(input1.dim() == input2.dim() && input1.dim() == target.dim(),
+              "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: ",
+              input1.sizes(), ", input2: ", input2.sizes(), ", target: ", target.sizes());
+  return reduce(at_least(neg(target) * (input1 - input2) + Scalar(margin), 0), reduction);
+}
+
+Tensor hinge_embedding_loss(const Tensor& input, const Tensor& target, double margin, Reduction reduction) {
+  const Tensor zero = zeros({}, input.options());
+  const Tensor apart = where(ne(target, number(1)), at_least(Scalar(margin) - input, 0), zero);
+  const Tensor near = where(ne(target, number(-1)), input, zero);
+  return reduce(apart + near, reduction);
+}
+
+Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin,
+                             Reduction reduction) {
+  NORCH_CHECK((target.dim() == 0 || target.dim() == 1) && input1.dim() == target.dim() + 1 &&
+                  input2.dim() == input1.dim(),
+              "cosine_embedding_loss: ", target.dim(), "D target tensor expects ", target.dim() + 1,
+              "D input tensors, but found inputs with sizes ", input1.sizes(), " and ", input2.sizes());
+  constexpr double eps = 1e-12;
+  const int64_t last = target.dim();
+  const Tensor norms = (sum(input1 * input1, {last}) + Scalar(eps)) * (sum(input2 * input2, {last}) + Scalar(eps));
+  const Tensor cosine = sum(input1 * input2, {last}) / sqrt(norms);
+  const Tensor zero = zeros({}, cosine.options());
+  const Tensor near = where(eq(target, number(1)), Scalar(1) - cosine, zero);
+  const Tensor apart = where(eq(target, number(-1)), at_least(cosine - Scalar(margin), 0), zero);
+  return reduce(near + apart, reduction);
+}
+
+Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin, double p,
+                           double eps, bool swap, Reduction reduction) {
+  NORCH_CHECK_VALUE(margin > 0, "margin must be greater than 0, got ", margin);
+  NORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(),
+              "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+              "anchor ", anchor.dim(), "D, positive ", positive.dim(), "D, and negative ", negative.dim(), "D inputs");
+  const Tensor near = pairwise_distance(anchor, positive, p, eps);
+  Tensor far = pairwise_distance(anchor, negative, p, eps);
+  if (swap) far = minimum(far, pairwise_distance(positive, negative, p, eps));
+  return reduce(at_least(near - far + Scalar(margin), 0), reduction);
+}
+
+Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor& var, bool full, double eps,
+                         Reduction reduction) {
+  NORCH_CHECK_VALUE(eps > 0, "gaussian_nll_loss: eps must be positive, got ", eps);
+  NORCH_CHECK_VALUE(!any(lt(var.detach(), number(0))).item<bool>(), "var has negative entry/entries");
+  // The floor has no gradient of its own, as in PyTorch: what is clamped still learns.
+  const Tensor v = var + (at_least(var.detach(), eps) - var.detach());
+  const Tensor d = input - target;
+  Tensor losses = (log(v) + d * d / v) * Scalar(0.5);
+  if (full) losses = losses + Scalar(0.91893853320467274178);  // log(2 pi) / 2
+  return reduce(losses, reduction);
+}
+
+Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
+                        Reduction reduction) {
+  Tensor losses = log_input ? exp(input) - target * input : input - target * log(input + Scalar(eps));
+  if (full) {
+    const Tensor stirling = target * log(target) - target + log(target * Scalar(6.28318530717958647693)) * Scalar(0.5);
+    losses = losses + masked_fill(stirling, le(target, number(1)), number(0));
+  }
+  return reduce(losses, reduction);
+}
+
+Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim, double eps) {
+  NORCH_CHECK(x1.is_floating_point() && x2.is_floating_point(), "cosine_similarity: expected floating-point inputs, got ",
+              x1.dtype(), " and ", x2.dtype());
+  const Tensor a = x1 / at_least(vector_norm(x1, 2, {dim}, true), eps);
+  const Tensor b = x2 / at_least(vector_norm(x2, 2, {dim}, true), eps);
+  return sum(a * b, {dim});
+}
+
+Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double eps, bool keepdim) {
+  return vector_norm(x1 - x2 + Scalar(eps), p, {-1}, keepdim);
+}
+
+Tensor normalize(const Tensor& input, double p, int64_t dim, double eps) {
+  return input / at_least(vector_norm(input, p, {dim}, true), eps);
+}
+
+}  // namespace norch

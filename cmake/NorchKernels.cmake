@@ -12,8 +12,8 @@ set(NORCH_KERNEL_STEMS
   gather
   gemm
   loss
-  nonzero
   moments
+  nonzero
   norm
   optim
   pool

@@ -7,6 +7,7 @@
 #include "norch/ops/factory.h"
 #include "norch/ops/view.h"
 #include "ops/along_dim.h"
+#include "ops/reduce_common.h"
 
 namespace norch {
 
@@ -91,6 +92,7 @@ ValuesAndIndices topk(const Tensor& t, int64_t k, int64_t dim, bool largest) {
 ValuesAndIndices kthvalue(const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
   dim = wrap_dim(dim, t.dim(), "kthvalue");
   const int64_t size = t.dim() ? t.sizes()[dim] : 1;
+  check_not_empty("kthvalue", t, reduced_dims("kthvalue", t, {dim}, keepdim), false);
   NORCH_CHECK(k >= 1 && k <= size, "kthvalue(): selected number k out of range for dimension ", dim, ": k is ", k,
               ", the dim has ", size, " elements");
   return kth_op("KthvalueBackward0", t, k - 1, dim, keepdim);

@@ -1,0 +1,87 @@
+#include "kernels/conv.h"
+
+#include "kernels/cuda/conv_tiles.cuh"
+
+namespace norch::kernels::cuda {
+
+namespace {
+
+/// Output channels by positions of all samples; k counts channels and taps.
+template <class T, class I>
+struct Forward {
+  using S = ComputeType<T>;
+  ConvGeometry<I> c;
+  T* out;
+  const T *x, *w, *bias;
+
+  __device__ S left(I group, I o, I k) const {
+    return static_cast<S>(w[(group * c.c_out + o) * c.c_in * c.taps + k]);
+  }
+  __device__ S right(I group, I k, I j) const {
+    const I at = c.input_at(j % c.out_size, k % c.taps);
+    if (at < 0) return S(0);
+    return static_cast<S>(x[((j / c.out_size * c.groups + group) * c.c_in + k / c.taps) * c.in_size + at]);
+  }
+  __device__ void store(I group, I, I o, I j, S sum) const {
+    if (bias) sum += static_cast<S>(bias[group * c.c_out + o]);
+    out[((j / c.out_size * c.groups + group) * c.c_out + o) * c.out_size + j % c.out_size] = static_cast<T>(sum);
+  }
+};
+
+/// Input channels by positions of all samples; k counts output channels and taps.
+template <class T, class I>
+struct BackwardInput {
+  using S = ComputeType<T>;
+  ConvGeometry<I> c;
+  T* gx;
+  const T *g, *w;
+
+  __device__ S left(I group, I i, I k) const {
+    return static_cast<S>(w[((group * c.c_out + k / c.taps) * c.c_in + i) * c.taps + k % c.taps]);
+  }
+  __device__ S right(I group, I k, I j) const {
+    const I at = c.output_at(j % c.in_size, k % c.taps);
+    if (at < 0) return S(0);
+    return static_cast<S>(g[((j / c.in_size * c.groups + group) * c.c_out + k / c.taps) * c.out_size + at]);
+  }
+  __device__ void store(I group, I, I i, I j, S sum) const {
+    gx[((j / c.in_size * c.groups + group) * c.c_in + i) * c.in_size + j % c.in_size] = static_cast<T>(sum);
+  }
+};
+
+template <class F>
+void with_types(const Conv& conv, DType t, const F& f) {
+  visit_float("conv", t, [&](auto tag) {
+    if (fits_32_bits(conv))
+      f(tag, TypeTag<int32_t>{});
+    else
+      f(tag, TypeTag<int64_t>{});
+  });
+}
+
+}  // namespace
+
+void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  with_types(conv, out.dtype(), [&](auto tag, auto index) {
+    using T = typename decltype(tag)::type;
+    using I = typename decltype(index)::type;
+    const int64_t k = conv.c_in / conv.groups * conv.taps();
+    const Forward<T, I> f{ConvGeometry<I>(conv), static_cast<T*>(out.data_ptr()), static_cast<const T*>(x.data_ptr()),
+                          static_cast<const T*>(w.data_ptr()),
+                          bias.defined() ? static_cast<const T*>(bias.data_ptr()) : nullptr};
+    run_tiles<ComputeType<T>, I>(f, conv.groups, conv.c_out / conv.groups, conv.n * conv.out_size(), k, 1, k);
+  });
+}
+
+void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
+  with_types(conv, gx.dtype(), [&](auto tag, auto index) {
+    using T = typename decltype(tag)::type;
+    using I = typename decltype(index)::type;
+    const int64_t k = conv.c_out / conv.groups * conv.taps();
+    const BackwardInput<T, I> f{ConvGeometry<I>(conv), static_cast<T*>(gx.data_ptr()),
+                                static_cast<const T*>(g.data_ptr()), static_cast<const T*>(w.data_ptr())};
+    run_tiles<ComputeType<T>, I>(f, conv.groups, conv.c_in / conv.groups, conv.n * conv.in_size(), k, 1, k);
+  });
+}
+
+}  // namespace norch::kernels::cuda

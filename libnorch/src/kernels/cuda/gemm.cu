@@ -1,0 +1,223 @@
+// Floats go to cuBLASLt, the rest to a plain kernel.
+//
+// What cuBLASLt needs to know of a product (descriptor, layouts, algorithm) is kept per thread under the product's
+// geometry, so that a repeated product costs one look-up. float32 is computed as float32 (no TF32), 16-bit floats
+// accumulate in float32, and only algorithms that sum in a fixed order are asked for.
+#include "kernels/gemm.h"
+
+#include <climits>
+#include <cstring>
+#include <unordered_map>
+
+#include "kernels/cuda/cublaslt.h"
+#include "kernels/cuda/gemm_plain.cuh"
+
+namespace norch::kernels::cuda {
+
+namespace {
+
+using norch::cuda::cublaslt;
+using norch::cuda::cublaslt_handle;
+
+/// All that a plan depends on. Compared and hashed as bytes: every byte is set.
+struct Key {
+  int64_t m, n, k, batch, lda, ldb, ldc, batch_a, batch_b, batch_c;
+  int32_t dtype, trans_a, trans_b, has_bias, has_beta, alignment, device, unused;
+};
+bool operator==(const Key& a, const Key& b) { return std::memcmp(&a, &b, sizeof(Key)) == 0; }
+
+struct KeyHash {
+  size_t operator()(const Key& key) const {
+    uint64_t words[sizeof(Key) / 8], h = 0x9E3779B97F4A7C15ull;
+    std::memcpy(words, &key, sizeof(Key));
+    for (uint64_t w : words) h = (h ^ w) * 0xD6E8FEB86659FD93ull, h ^= h >> 32;
+    return static_cast<size_t>(h);
+  }
+};
+
+struct Plan {
+  cublasLtMatmulDesc_t desc = nullptr;
+  cublasLtMatrixLayout_t a = nullptr, b = nullptr, c = nullptr;
+  cublasLtMatmulAlgo_t algo;
+  size_t workspace = 0;
+  bool found = false;
+
+  Plan() = default;
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  ~Plan() {
+    if (a) cublaslt().layout_destroy(a);
+    if (b) cublaslt().layout_destroy(b);
+    if (c) cublaslt().layout_destroy(c);
+    if (desc) cublaslt().desc_destroy(desc);
+  }
+};
+
+/// Plans are dropped all together when there are many: shapes that keep changing must not fill the memory.
+constexpr size_t kMostPlans = 2048;
+using Plans = std::unordered_map<Key, Plan, KeyHash>;
+
+Plans& plans() {
+  // Never freed: at exit the library may be gone before this thread's storage.
+  static thread_local Plans* all = new Plans;
+  if (all->size() >= kMostPlans) all->clear();
+  return *all;
+}
+
+cudaDataType_t data_type(DType t) {
+  switch (t) {
+    case DType::Float16: return CUDA_R_16F;
+    case DType::BFloat16: return CUDA_R_16BF;
+    case DType::Float32: return CUDA_R_32F;
+    default: return CUDA_R_64F;
+  }
+}
+
+int alignment_of(const void* p) {
+  const uintptr_t bits = reinterpret_cast<uintptr_t>(p) | 256;
+  return static_cast<int>(bits & (~bits + 1));
+}
+
+template <class V>
+void set(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t what, V value) {
+  norch::cuda::check(cublaslt().desc_set_attribute(desc, what, &value, sizeof value), "cublasLtMatmulDescSetAttribute");
+}
+
+cublasLtMatrixLayout_t layout(cudaDataType_t type, int64_t rows, int64_t cols, int64_t ld, int64_t batch,
+                              int64_t distance) {
+  cublasLtMatrixLayout_t made = nullptr;
+  norch::cuda::check(cublaslt().layout_create(&made, type, static_cast<uint64_t>(rows), static_cast<uint64_t>(cols), ld),
+                     "cublasLtMatrixLayoutCreate");
+  if (batch > 1) {
+    const int32_t count = static_cast<int32_t>(batch);
+    cublaslt().layout_set_attribute(made, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &count, sizeof count);
+    cublaslt().layout_set_attribute(made, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &distance, sizeof distance);
+  }
+  return made;
+}
+
+/// cuBLASLt counts by columns: a row-major product C = A B is its C^T = B^T A^T, so its A is our B.
+void make_plan(Plan& plan, const Key& key, const void* bias) {
+  const cudaDataType_t type = data_type(static_cast<DType>(key.dtype));
+  const bool wide = type == CUDA_R_64F;
+  const auto& lt = cublaslt();
+  norch::cuda::check(lt.desc_create(&plan.desc, wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, wide ? CUDA_R_64F : CUDA_R_32F),
+                     "cublasLtMatmulDescCreate");
+  set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSA, key.trans_b ? CUBLAS_OP_T : CUBLAS_OP_N);
+  set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSB, key.trans_a ? CUBLAS_OP_T : CUBLAS_OP_N);
+  if (key.has_bias) {
+    set(plan.desc, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS);
+    set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  }
+  plan.a = layout(type, key.trans_b ? key.k : key.n, key.trans_b ? key.n : key.k, key.ldb, key.batch, key.batch_b);
+  plan.b = layout(type, key.trans_a ? key.m : key.k, key.trans_a ? key.k : key.m, key.lda, key.batch, key.batch_a);
+  plan.c = layout(type, key.n, key.m, key.ldc, key.batch, key.batch_c);
+
+  cublasLtMatmulPreference_t preference = nullptr;
+  norch::cuda::check(lt.preference_create(&preference), "cublasLtMatmulPreferenceCreate");
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t what, auto value) {
+    lt.preference_set_attribute(preference, what, &value, sizeof value);
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, static_cast<uint64_t>(norch::cuda::kCublasWorkspaceBytes));
+  // Parts of a sum may be added from the workspace, by a second step; never in place, in the order of arrival.
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  for (auto what : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                    CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES})
+    prefer(what, static_cast<uint32_t>(key.alignment));
+  cublasLtMatmulHeuristicResult_t result{};
+  int found = 0;
+  const cublasStatus_t status = lt.algo_get_heuristic(cublaslt_handle(), plan.desc, plan.a, plan.b, plan.c, plan.c,
+                                                      preference, 1, &result, &found);
+  lt.preference_destroy(preference);
+  plan.found = status == CUBLAS_STATUS_SUCCESS && found > 0 && result.state == CUBLAS_STATUS_SUCCESS;
+  plan.algo = result.algo;
+  plan.workspace = result.workspaceSize;
+}
+
+/// Rows of C become the bias.
+template <class T>
+__global__ void __launch_bounds__(256) spread_bias(T* c, const T* bias, int64_t total, int64_t n, int64_t c_row) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+  if (i < total) c[i / n * c_row + i % n] = bias[i % n];
+}
+
+/// How cuBLASLt is told of a matrix: by its rows (0) or by its columns (1), and their distance; -1 if it can't be.
+struct Layout {
+  int32_t transposed = 0;
+  int64_t ld = -1;
+};
+Layout layout_of(const MatrixRef& x, int64_t rows, int64_t cols) {
+  if ((x.col == 1 || cols == 1) && (x.row >= cols || rows == 1)) return {0, rows == 1 ? cols : x.row};
+  if ((x.row == 1 || rows == 1) && (x.col >= rows || cols == 1)) return {1, cols == 1 ? rows : x.col};
+  return {};
+}
+
+/// False if cuBLASLt has no way for it; C is as it was then.
+template <class T>
+bool library_gemm(const Gemm& g, const void* bias, double beta) {
+  const Layout a = layout_of(g.a, g.m, g.k), b = layout_of(g.b, g.k, g.n);
+  if (a.ld < 0 || b.ld < 0 || g.batch > INT_MAX || g.m > INT_MAX || g.n > INT_MAX || g.k > INT_MAX) return false;
+  int alignment = std::min(std::min(alignment_of(g.a.data), alignment_of(g.b.data)), alignment_of(g.c));
+  if (bias) alignment = std::min(alignment, alignment_of(bias));
+  Key key{};
+  key.m = g.m, key.n = g.n, key.k = g.k, key.batch = g.batch;
+  key.lda = a.ld, key.ldb = b.ld, key.ldc = g.m == 1 ? g.n : g.c_row;
+  if (g.batch > 1) key.batch_a = g.a.batch, key.batch_b = g.b.batch, key.batch_c = g.c_batch;
+  key.dtype = static_cast<int32_t>(g.dtype);
+  key.trans_a = a.transposed, key.trans_b = b.transposed;
+  key.has_bias = bias != nullptr, key.has_beta = beta != 0;
+  key.alignment = alignment;
+  key.device = norch::cuda::current_device();
+  Plans& all = plans();
+  auto at = all.find(key);
+  if (at == all.end()) {
+    at = all.try_emplace(key).first;
+    make_plan(at->second, key, bias);
+  }
+  Plan& plan = at->second;
+  if (!plan.found) return false;
+  if (bias) set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+  const norch::cuda::Workspace workspace(plan.workspace);
+  const ComputeType<T> scale_a = g.alpha.to<ComputeType<T>>(), scale_c = static_cast<ComputeType<T>>(beta);
+  norch::cuda::check(cublaslt().matmul(cublaslt_handle(), plan.desc, &scale_a, g.b.data, plan.a, g.a.data, plan.b,
+                                       &scale_c, g.c, plan.c, g.c, plan.c, &plan.algo, workspace.data(), plan.workspace,
+                                       norch::cuda::current_stream()),
+                     "cublasLtMatmul");
+  return true;
+}
+
+template <class T>
+void float_gemm(const Gemm& g) {
+  const bool small = g.m * g.n <= 4096 && g.k <= 64 && g.batch <= 64;
+  if (small || g.k == 0) return plain_gemm<T>(g);
+  const double beta = g.beta.to_double();
+  // The fused bias wants 16-byte alignment and is not there for float64.
+  if (g.bias && !std::is_same_v<T, double> && alignment_of(g.bias) >= 16 && library_gemm<T>(g, g.bias, 0)) return;
+  if (g.bias && g.batch == 1) {
+    const T* bias = static_cast<const T*>(g.bias);
+    launch(spread_bias<T>, blocks_for(g.m * g.n, 256), 256, 0, static_cast<T*>(g.c), bias, g.m * g.n, g.n, g.c_row);
+    Gemm rest = g;
+    rest.bias = nullptr;
+    if (library_gemm<T>(rest, nullptr, 1)) return;
+  } else if (!g.bias && library_gemm<T>(g, nullptr, beta)) {
+    return;
+  }
+  plain_gemm<T>(g);
+}
+
+}  // namespace
+
+void gemm(const Gemm& g) {
+  if (g.batch == 0 || g.m == 0 || g.n == 0) return;
+  visit_all(g.dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    if constexpr (std::is_same_v<T, bool>)
+      NORCH_RAISE(NotImplementedError, "matmul: not implemented for bool; convert to an integer dtype");
+    else if constexpr (std::is_integral_v<T>)
+      plain_gemm<T>(g);
+    else
+      float_gemm<T>(g);
+  });
+}
+
+}  // namespace norch::kernels::cuda

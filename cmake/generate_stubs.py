@@ -8,6 +8,8 @@ missing from the lists is typed as Any.
 import ast
 import builtins
 import inspect
+import keyword
+import re
 import sys
 import types
 from pathlib import Path
@@ -123,6 +125,8 @@ class Qualify(ast.NodeTransformer):
 
     def function(self, text: str) -> str:
         """`def name(...) -> ...` with its annotations qualified."""
+        # PyTorch has arguments named `from`, which no stub can spell.
+        text = re.sub(rf"([(,] ?)({'|'.join(keyword.kwlist)})(?=[:=,)])", r"\1\2_", text)
         definition = ast.parse(text + ": ...").body[0]
         assert isinstance(definition, ast.FunctionDef)
         arguments = definition.args
@@ -132,7 +136,9 @@ class Qualify(ast.NodeTransformer):
                 argument.annotation = self.visit(argument.annotation)
             elif not (position == 0 and argument.arg in ("self", "cls")):
                 argument.annotation = ast.parse("typing.Any", mode="eval").body
-        definition.returns = self.visit(definition.returns or ast.parse("typing.Any", mode="eval").body)
+        # A binding that returns nb::object returns one of several types: Any, so that programs needn't cast.
+        several = definition.returns is None or ast.unparse(definition.returns) in ("object", "object | None")
+        definition.returns = ast.parse("typing.Any", mode="eval").body if several else self.visit(definition.returns)
         return ast.unparse(definition).replace(":\n    ...", ": ...")
 
 

@@ -8,8 +8,8 @@
 
 namespace norch::kernels {
 
-#define NORCH_ACTIVATIONS(X)                                                                                     \
-  X(Relu) X(LeakyRelu) X(Elu) X(Gelu) X(GeluTanh) X(Silu) X(Mish) X(Softplus) X(Hardtanh) X(Hardsigmoid)          \
+#define NORCH_ACTIVATIONS(X)                                                                                       \
+  X(Relu) X(LeakyRelu) X(Elu) X(Gelu) X(GeluTanh) X(Silu) X(Mish) X(Softplus) X(Hardtanh) X(Hardsigmoid)           \
   X(Hardswish) X(Threshold) X(Logsigmoid) X(Softsign) X(Tanhshrink) X(Hardshrink) X(Softshrink) X(SigmoidOfResult) \
   X(TanhOfResult)
 

@@ -272,12 +272,12 @@ struct RightShift : Exact {
   }
 };
 
-#define NORCH_COMPARISON(name, expression)  \
-  struct name : Exact {                     \
-    template <class T>                      \
+#define NORCH_COMPARISON(name, expression)     \
+  struct name : Exact {                        \
+    template <class T>                         \
     NORCH_HD bool operator()(T a, T b) const { \
-      return expression;                    \
-    }                                       \
+      return expression;                       \
+    }                                          \
   };
 NORCH_COMPARISON(Eq, a == b)
 NORCH_COMPARISON(Ne, a != b)

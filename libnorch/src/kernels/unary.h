@@ -9,9 +9,9 @@
 namespace norch::kernels {
 
 // The ops, by the dtypes they are compiled for.
-#define NORCH_UNARY_FLOAT(X)                                                                                     \
-  X(Acos) X(Acosh) X(Asin) X(Asinh) X(Atan) X(Atanh) X(Cos) X(Cosh) X(Digamma) X(Erf) X(Erfc) X(Erfinv) X(Exp)   \
-  X(Exp2) X(Expm1) X(Lgamma) X(Log) X(Log10) X(Log1p) X(Log2) X(Reciprocal) X(Rsqrt) X(Sigmoid) X(Sin) X(Sinc)   \
+#define NORCH_UNARY_FLOAT(X)                                                                                   \
+  X(Acos) X(Acosh) X(Asin) X(Asinh) X(Atan) X(Atanh) X(Cos) X(Cosh) X(Digamma) X(Erf) X(Erfc) X(Erfinv) X(Exp) \
+  X(Exp2) X(Expm1) X(Lgamma) X(Log) X(Log10) X(Log1p) X(Log2) X(Reciprocal) X(Rsqrt) X(Sigmoid) X(Sin) X(Sinc) \
   X(Sinh) X(Sqrt) X(Tan) X(Tanh) X(Ceil) X(Cube) X(Floor) X(Frac) X(Round) X(Trunc)                  // floats
 #define NORCH_UNARY_FLOAT_PARAMETERS(X) X(Logit) X(NanToNum) X(Polygamma) X(RoundDecimals)   // floats; use Parameters
 #define NORCH_UNARY_NUMBER(X) X(Abs) X(Neg) X(Sign)                                          // all but bool

@@ -147,7 +147,7 @@ Tensor limited(const char* name, const Tensor& x, const Scalar& low, const Scala
 
 // name(x, ...) and name_(self, ...) from name_op(op_name, x, ..., out); the second form for ops with parameters.
 #define NORCH_TWO_FORMS(name)                                                 \
-  Tensor name(const Tensor& x) { return name##_op(#name, x, {}); }             \
+  Tensor name(const Tensor& x) { return name##_op(#name, x, {}); }            \
   Tensor name##_(const Tensor& self) {                                        \
     InPlace write(#name "_", self);                                           \
     return write.finish(name##_op(#name "_", write.input(), write.output())); \
@@ -221,9 +221,9 @@ Tensor gelu_(const Tensor& self, std::string_view approximate) {
   return write.finish(gelu_op("gelu_", write.input(), approximate, write.output()));
 }
 
-#define NORCH_PLAIN_OP(name, Op)                                                                   \
-  static Tensor name##_op(const char* op_name, const Tensor& x, const Tensor& out) {                \
-    return apply(op_name, #Op "Backward0", Activation::Op, x, {}, out, name##_slope);              \
+#define NORCH_PLAIN_OP(name, Op)                                                      \
+  static Tensor name##_op(const char* op_name, const Tensor& x, const Tensor& out) {  \
+    return apply(op_name, #Op "Backward0", Activation::Op, x, {}, out, name##_slope); \
   }
 NORCH_PLAIN_OP(silu, Silu)
 NORCH_TWO_FORMS(silu)

@@ -160,7 +160,7 @@ Tensor function(const char* name, const char* node, BinaryOp op, const Tensor& a
   return result;
 }
 
-#define NORCH_GRADIENTS \
+#define NORCH_GRADIENTS                                                                                   \
   [](Backward & ctx, const Tensor& g, [[maybe_unused]] const Tensor& a, [[maybe_unused]] const Tensor& b, \
      [[maybe_unused]] const Tensor& y)
 
@@ -248,11 +248,11 @@ Tensor bits(const char* name, BinaryOp op, const Tensor& a, const Tensor& b, con
 }  // namespace
 
 // name(a, b) and name_(self, b) from name_op(op_name, a, b, out).
-#define NORCH_TWO_FORMS(name)                                                           \
-  Tensor name(const Tensor& a, const Tensor& b) { return name##_op(#name, a, b, {}); }  \
-  Tensor name##_(const Tensor& self, const Tensor& b) {                                 \
-    InPlace write(#name "_", self);                                                     \
-    return write.finish(name##_op(#name "_", write.input(), b, write.output()));        \
+#define NORCH_TWO_FORMS(name)                                                          \
+  Tensor name(const Tensor& a, const Tensor& b) { return name##_op(#name, a, b, {}); } \
+  Tensor name##_(const Tensor& self, const Tensor& b) {                                \
+    InPlace write(#name "_", self);                                                    \
+    return write.finish(name##_op(#name "_", write.input(), b, write.output()));       \
   }
 
 Tensor add(const Tensor& a, const Tensor& b, const Scalar& alpha) { return add_op("add", a, b, alpha, {}); }
@@ -307,11 +307,11 @@ Tensor logaddexp2(const Tensor& a, const Tensor& b) {
                   });
 }
 
-#define NORCH_COMPARISON_OP(name, Op, Node)                                                              \
+#define NORCH_COMPARISON_OP(name, Op, Node)                                                                       \
   Tensor name(const Tensor& a, const Tensor& b) { return run(#name, BinaryOp::Op, a, b, result_type(a, b), {}); } \
-  Tensor name##_(const Tensor& self, const Tensor& b) {                                                  \
-    InPlace write(#name "_", self);                                                                      \
-    return overwrite(write, Node, name(write.input(), b));                                               \
+  Tensor name##_(const Tensor& self, const Tensor& b) {                                                           \
+    InPlace write(#name "_", self);                                                                               \
+    return overwrite(write, Node, name(write.input(), b));                                                        \
   }
 NORCH_COMPARISON_OP(eq, Eq, "EqBackward0")
 NORCH_COMPARISON_OP(ne, Ne, "NeBackward0")
@@ -323,10 +323,10 @@ NORCH_COMPARISON_OP(logical_and, LogicalAnd, "LogicalAndBackward0")
 NORCH_COMPARISON_OP(logical_or, LogicalOr, "LogicalOrBackward0")
 NORCH_COMPARISON_OP(logical_xor, LogicalXor, "LogicalXorBackward0")
 
-#define NORCH_BITS_OP(name, Op)                                                                   \
+#define NORCH_BITS_OP(name, Op)                                                                       \
   static Tensor name##_op(const char* op_name, const Tensor& a, const Tensor& b, const Tensor& out) { \
-    return bits(op_name, BinaryOp::Op, a, b, out);                                                \
-  }                                                                                               \
+    return bits(op_name, BinaryOp::Op, a, b, out);                                                    \
+  }                                                                                                   \
   NORCH_TWO_FORMS(name)
 NORCH_BITS_OP(bitwise_and, BitwiseAnd)
 NORCH_BITS_OP(bitwise_or, BitwiseOr)

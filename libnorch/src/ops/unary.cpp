@@ -86,19 +86,19 @@ Tensor sinc_gradient(const Tensor& g, const Tensor& x) {
 }  // namespace
 
 // name(x) and name_(self) from name_op(op_name, x, out).
-#define NORCH_TWO_FORMS(name)                                     \
-  Tensor name(const Tensor& x) { return name##_op(#name, x, {}); } \
-  Tensor name##_(const Tensor& self) {                            \
-    InPlace write(#name "_", self);                               \
+#define NORCH_TWO_FORMS(name)                                                 \
+  Tensor name(const Tensor& x) { return name##_op(#name, x, {}); }            \
+  Tensor name##_(const Tensor& self) {                                        \
+    InPlace write(#name "_", self);                                           \
     return write.finish(name##_op(#name "_", write.input(), write.output())); \
   }
 
 // An op of the default float dtype for integers. `kind` says what the gradient is made of; its expression may use g
 // and x (from_input), g and y (from_result) or g (from_gradient).
-#define NORCH_FLOAT_OP(name, Op, kind, lambda)                                                                   \
-  static Tensor name##_op(const char* op_name, const Tensor& x, const Tensor& out) {                              \
-    return kind(op_name, #Op "Backward0", UnaryOp::Op, x, float_type(x.dtype()), out, Parameters(), lambda);     \
-  }                                                                                                               \
+#define NORCH_FLOAT_OP(name, Op, kind, lambda)                                                               \
+  static Tensor name##_op(const char* op_name, const Tensor& x, const Tensor& out) {                         \
+    return kind(op_name, #Op "Backward0", UnaryOp::Op, x, float_type(x.dtype()), out, Parameters(), lambda); \
+  }                                                                                                          \
   NORCH_TWO_FORMS(name)
 #define NORCH_OF_INPUT(...) [](const Tensor& g, const Tensor& x) { return __VA_ARGS__; }
 #define NORCH_OF_RESULT(...) [](const Tensor& g, const Tensor& y) { return __VA_ARGS__; }

@@ -10,9 +10,9 @@ namespace norch::kernels::cpu::NORCH_ISA {
 void activation(Activation f, const Plan& plan, const Parameters& p) {
   const bool wide = plan.dtype[0] == DType::Float64;
   switch (f) {
-#define NORCH_CASE(name)                                                                    \
-  case Activation::name: {                                                                  \
-    using F = ValueOf<name>;                                                                \
+#define NORCH_CASE(name)                                                                             \
+  case Activation::name: {                                                                           \
+    using F = ValueOf<name>;                                                                         \
     return run_blocks(plan, wide ? block1<F, double, double> : block1<F, float, float>, F{name(p)}); \
   }
     NORCH_ACTIVATIONS(NORCH_CASE)
@@ -23,9 +23,9 @@ void activation(Activation f, const Plan& plan, const Parameters& p) {
 void activation_backward(Activation f, const Plan& plan, const Parameters& p) {
   const bool wide = plan.dtype[0] == DType::Float64;
   switch (f) {
-#define NORCH_CASE(name)                                                                    \
-  case Activation::name: {                                                                  \
-    using F = GradientOf<name>;                                                             \
+#define NORCH_CASE(name)                                                                             \
+  case Activation::name: {                                                                           \
+    using F = GradientOf<name>;                                                                      \
     return run_blocks(plan, wide ? block2<F, double, double> : block2<F, float, float>, F{name(p)}); \
   }
     NORCH_ACTIVATIONS(NORCH_CASE)

@@ -132,9 +132,9 @@ void binary(BinaryOp op, const Plan& plan, const Scalar& alpha) {
     return visit_float(#name, plan.dtype[0], [&](auto tag) { arithmetic<typename decltype(tag)::type>(plan, name{}); });
     NORCH_BINARY_FLOAT(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name)                                        \
-  case BinaryOp::name:                                          \
-    return visit_integral(#name, plan.dtype[0],                 \
+#define NORCH_CASE(name)                        \
+  case BinaryOp::name:                          \
+    return visit_integral(#name, plan.dtype[0], \
                           [&](auto tag) { arithmetic<typename decltype(tag)::type>(plan, name{}); });
     NORCH_BINARY_BITS(NORCH_CASE)
 #undef NORCH_CASE

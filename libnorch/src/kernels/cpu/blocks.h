@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/half.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/cpu/parallel.h"
 
@@ -51,8 +52,12 @@ void move(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
   if (to_stride == kTo && from_stride == kFrom) {
     To* out = reinterpret_cast<To*>(to);
     const From* in = reinterpret_cast<const From*>(from);
+    if constexpr (!std::is_same_v<To, From> && (std::is_same_v<To, Half> || std::is_same_v<From, Half>)) {
+      convert_run(out, in, n);
+    } else {
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) out[i] = converted<To>(in[i]);
+      for (int64_t i = 0; i < n; ++i) out[i] = converted<To>(in[i]);
+    }
   } else if (to_stride == kTo && from_stride == 0) {
     To* out = reinterpret_cast<To*>(to);
     const To v = converted<To>(*reinterpret_cast<const From*>(from));

@@ -1,8 +1,11 @@
 #include "kernels/copy.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "kernels/cpu/half.h"
 #include "kernels/cpu/loops.h"
+#include "kernels/cpu/parallel.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
@@ -24,8 +27,13 @@ void cast_loop(char* const* data, const int64_t* strides, int64_t n, const void*
   if (strides[0] == sizeof(To) && strides[1] == sizeof(From)) {
     To* out = reinterpret_cast<To*>(data[0]);
     const From* in = reinterpret_cast<const From*>(data[1]);
+    if constexpr ((std::is_same_v<To, Half> && std::is_same_v<From, float>) ||
+                  (std::is_same_v<To, float> && std::is_same_v<From, Half>)) {
+      convert_run(out, in, n);
+    } else {
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) out[i] = convert<To>(in[i]);
+      for (int64_t i = 0; i < n; ++i) out[i] = convert<To>(in[i]);
+    }
     return;
   }
   for (int64_t i = 0; i < n; ++i)
@@ -43,6 +51,33 @@ void move_loop(char* const* data, const int64_t* strides, int64_t n, const void*
     *reinterpret_cast<U*>(data[0] + i * strides[0]) = *reinterpret_cast<const U*>(data[1] + i * strides[1]);
 }
 
+/// Whether a plan of two dims transposes: the destination is adjacent along dim 0, the source along dim 1.
+bool is_transpose(const Plan& p) {
+  const int64_t size = p.itemsize(0);
+  return p.ndim == 2 && p.strides[0][0] == size && p.strides[1][1] == size && p.strides[1][0] != size &&
+         p.shape[0] >= 8 && p.shape[1] >= 8;
+}
+
+/// Transposes tile by tile: each tile's rows and columns stay in the nearest cache.
+template <class U>
+void transpose(const Plan& p) {
+  constexpr int64_t kTile = 32;
+  const int64_t rows = p.shape[1], cols = p.shape[0];
+  parallel_for((rows + kTile - 1) / kTile, std::max<int64_t>(1, kGrain / (cols * kTile)), [&](int64_t begin, int64_t end) {
+    for (int64_t r0 = begin * kTile; r0 < std::min(end * kTile, rows); r0 += kTile) {
+      const int64_t r1 = std::min(r0 + kTile, rows);
+      for (int64_t c0 = 0; c0 < cols; c0 += kTile) {
+        const int64_t c1 = std::min(c0 + kTile, cols);
+        for (int64_t r = r0; r < r1; ++r) {
+          U* out = reinterpret_cast<U*>(p.data[0] + r * p.strides[0][1]);
+          const char* in = p.data[1] + r * static_cast<int64_t>(sizeof(U));
+          for (int64_t c = c0; c < c1; ++c) out[c] = *reinterpret_cast<const U*>(in + c * p.strides[1][0]);
+        }
+      }
+    }
+  });
+}
+
 template <class U>
 void fill_loop(char* const* data, const int64_t* strides, int64_t n, const void* context) {
   const U v = *static_cast<const U*>(context);
@@ -58,7 +93,11 @@ void fill_loop(char* const* data, const int64_t* strides, int64_t n, const void*
 
 void copy(const Plan& plan) {
   if (plan.dtype[0] == plan.dtype[1]) {
-    visit_width(plan.dtype[0], [&](auto tag) { for_each(plan, move_loop<typename decltype(tag)::type>, nullptr); });
+    visit_width(plan.dtype[0], [&](auto tag) {
+      using U = typename decltype(tag)::type;
+      if (plan.numel > 0 && is_transpose(plan)) return transpose<U>(plan);
+      for_each(plan, move_loop<U>, nullptr);
+    });
     return;
   }
   visit_all(plan.dtype[0], [&](auto to) {

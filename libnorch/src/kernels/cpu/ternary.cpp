@@ -20,19 +20,19 @@ void select_block(char* const* data, int64_t n, const void*) {
 
 void ternary(TernaryOp op, const Plan& plan, const Scalar& value) {
   switch (op) {
-#define NORCH_CASE(name)                                        \
-  case TernaryOp::name:                                         \
-    return visit_numbers(#name, plan.dtype[0], [&](auto tag) {  \
-      using C = ComputeType<typename decltype(tag)::type>;      \
-      run_blocks(plan, block3<name<C>, C, C>, name<C>(value));  \
+#define NORCH_CASE(name)                                       \
+  case TernaryOp::name:                                        \
+    return visit_numbers(#name, plan.dtype[0], [&](auto tag) { \
+      using C = ComputeType<typename decltype(tag)::type>;     \
+      run_blocks(plan, block3<name<C>, C, C>, name<C>(value)); \
     });
     NORCH_TERNARY_NUMBER(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name)                                        \
-  case TernaryOp::name:                                         \
-    return visit_float(#name, plan.dtype[0], [&](auto tag) {    \
-      using C = ComputeType<typename decltype(tag)::type>;      \
-      run_blocks(plan, block3<name<C>, C, C>, name<C>(value));  \
+#define NORCH_CASE(name)                                       \
+  case TernaryOp::name:                                        \
+    return visit_float(#name, plan.dtype[0], [&](auto tag) {   \
+      using C = ComputeType<typename decltype(tag)::type>;     \
+      run_blocks(plan, block3<name<C>, C, C>, name<C>(value)); \
     });
     NORCH_TERNARY_FLOAT(NORCH_CASE)
 #undef NORCH_CASE

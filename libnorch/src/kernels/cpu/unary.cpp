@@ -32,19 +32,19 @@ void unary(UnaryOp op, const Plan& plan, const Parameters& p) {
   case UnaryOp::name: return floats(plan, name(p));
     NORCH_UNARY_FLOAT_PARAMETERS(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name)                                         \
-  case UnaryOp::name:                                            \
-    return visit_numbers(#name, plan.dtype[0], [&](auto tag) {   \
-      using C = ComputeType<typename decltype(tag)::type>;       \
-      run_blocks(plan, block1<name, C, C>, name{});              \
+#define NORCH_CASE(name)                                       \
+  case UnaryOp::name:                                          \
+    return visit_numbers(#name, plan.dtype[0], [&](auto tag) { \
+      using C = ComputeType<typename decltype(tag)::type>;     \
+      run_blocks(plan, block1<name, C, C>, name{});            \
     });
     NORCH_UNARY_NUMBER(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name)                                         \
-  case UnaryOp::name:                                            \
-    return visit_integral(#name, plan.dtype[0], [&](auto tag) {  \
-      using T = typename decltype(tag)::type;                    \
-      run_blocks(plan, block1<name, T, T>, name{});              \
+#define NORCH_CASE(name)                                        \
+  case UnaryOp::name:                                           \
+    return visit_integral(#name, plan.dtype[0], [&](auto tag) { \
+      using T = typename decltype(tag)::type;                   \
+      run_blocks(plan, block1<name, T, T>, name{});             \
     });
     NORCH_UNARY_BITS(NORCH_CASE)
 #undef NORCH_CASE

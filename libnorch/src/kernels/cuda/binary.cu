@@ -23,11 +23,11 @@ void scaled(const Plan& plan, const F& f, const Scalar& alpha, bool negate) {
 
 void binary(BinaryOp op, const Plan& plan, const Scalar& alpha) {
   switch (op) {
-#define NORCH_CASE(name)                                 \
-  case BinaryOp::name:                                   \
-    return visit_all(plan.dtype[0], [&](auto tag) {      \
-      using T = typename decltype(tag)::type;            \
-      elementwise<T, T, T>(plan, name{});                \
+#define NORCH_CASE(name)                            \
+  case BinaryOp::name:                              \
+    return visit_all(plan.dtype[0], [&](auto tag) { \
+      using T = typename decltype(tag)::type;       \
+      elementwise<T, T, T>(plan, name{});           \
     });
     NORCH_BINARY_ANY(NORCH_CASE)
 #undef NORCH_CASE

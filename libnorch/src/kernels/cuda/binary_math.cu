@@ -5,19 +5,19 @@ namespace norch::kernels::cuda {
 
 void binary_math(BinaryOp op, const Plan& plan) {
   switch (op) {
-#define NORCH_CASE(name)                                        \
-  case BinaryOp::name:                                          \
-    return visit_numbers(#name, plan.dtype[0], [&](auto tag) {  \
-      using T = typename decltype(tag)::type;                   \
-      apply<T, T, T>(plan, name{});                       \
+#define NORCH_CASE(name)                                       \
+  case BinaryOp::name:                                         \
+    return visit_numbers(#name, plan.dtype[0], [&](auto tag) { \
+      using T = typename decltype(tag)::type;                  \
+      apply<T, T, T>(plan, name{});                            \
     });
     NORCH_BINARY_NUMBER(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name)                                        \
-  case BinaryOp::name:                                          \
-    return visit_float(#name, plan.dtype[0], [&](auto tag) {    \
-      using T = typename decltype(tag)::type;                   \
-      apply<T, T, T>(plan, name{});                       \
+#define NORCH_CASE(name)                                     \
+  case BinaryOp::name:                                       \
+    return visit_float(#name, plan.dtype[0], [&](auto tag) { \
+      using T = typename decltype(tag)::type;                \
+      apply<T, T, T>(plan, name{});                          \
     });
     NORCH_BINARY_FLOAT(NORCH_CASE)
 #undef NORCH_CASE
@@ -25,7 +25,7 @@ void binary_math(BinaryOp op, const Plan& plan) {
   case BinaryOp::name:                                          \
     return visit_integral(#name, plan.dtype[0], [&](auto tag) { \
       using T = typename decltype(tag)::type;                   \
-      apply<T, T, T>(plan, name{});                       \
+      apply<T, T, T>(plan, name{});                             \
     });
     NORCH_BINARY_BITS(NORCH_CASE)
 #undef NORCH_CASE

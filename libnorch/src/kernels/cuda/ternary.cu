@@ -18,18 +18,18 @@ struct Select {
 
 void ternary(TernaryOp op, const Plan& plan, const Scalar& value) {
   switch (op) {
-#define NORCH_CASE(name)                                        \
-  case TernaryOp::name:                                         \
-    return visit_numbers(#name, plan.dtype[0], [&](auto tag) {  \
-      using T = typename decltype(tag)::type;                   \
+#define NORCH_CASE(name)                                          \
+  case TernaryOp::name:                                           \
+    return visit_numbers(#name, plan.dtype[0], [&](auto tag) {    \
+      using T = typename decltype(tag)::type;                     \
       elementwise<T, T, T, T>(plan, name<ComputeType<T>>(value)); \
     });
     NORCH_TERNARY_NUMBER(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name)                                        \
-  case TernaryOp::name:                                         \
-    return visit_float(#name, plan.dtype[0], [&](auto tag) {    \
-      using T = typename decltype(tag)::type;                   \
+#define NORCH_CASE(name)                                          \
+  case TernaryOp::name:                                           \
+    return visit_float(#name, plan.dtype[0], [&](auto tag) {      \
+      using T = typename decltype(tag)::type;                     \
       elementwise<T, T, T, T>(plan, name<ComputeType<T>>(value)); \
     });
     NORCH_TERNARY_FLOAT(NORCH_CASE)

@@ -1,6 +1,6 @@
-#include "kernels/unary.h"
-
+// The tests are in unary_tests.cu, so that each file compiles in bearable time.
 #include "kernels/cuda/functors.cuh"
+#include "kernels/cuda/unary.h"
 
 namespace norch::kernels::cuda {
 
@@ -12,11 +12,6 @@ void floats(const Plan& plan, const F& f) {
     using T = typename decltype(tag)::type;
     apply<T, T>(plan, f);
   });
-}
-
-template <class F>
-void tests(const Plan& plan, const F& f) {
-  visit_all(plan.dtype[1], [&](auto tag) { apply<bool, typename decltype(tag)::type>(plan, f); });
 }
 
 }  // namespace
@@ -31,26 +26,23 @@ void unary(UnaryOp op, const Plan& plan, const Parameters& p) {
   case UnaryOp::name: return floats(plan, name(p));
     NORCH_UNARY_FLOAT_PARAMETERS(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name)                                         \
-  case UnaryOp::name:                                            \
-    return visit_numbers(#name, plan.dtype[0], [&](auto tag) {   \
-      using T = typename decltype(tag)::type;                    \
-      apply<T, T>(plan, name{});                           \
+#define NORCH_CASE(name)                                       \
+  case UnaryOp::name:                                          \
+    return visit_numbers(#name, plan.dtype[0], [&](auto tag) { \
+      using T = typename decltype(tag)::type;                  \
+      apply<T, T>(plan, name{});                               \
     });
     NORCH_UNARY_NUMBER(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name)                                         \
-  case UnaryOp::name:                                            \
-    return visit_integral(#name, plan.dtype[0], [&](auto tag) {  \
-      using T = typename decltype(tag)::type;                    \
-      apply<T, T>(plan, name{});                           \
+#define NORCH_CASE(name)                                        \
+  case UnaryOp::name:                                           \
+    return visit_integral(#name, plan.dtype[0], [&](auto tag) { \
+      using T = typename decltype(tag)::type;                   \
+      apply<T, T>(plan, name{});                                \
     });
     NORCH_UNARY_BITS(NORCH_CASE)
 #undef NORCH_CASE
-#define NORCH_CASE(name) \
-  case UnaryOp::name: return tests(plan, name{});
-    NORCH_UNARY_TEST(NORCH_CASE)
-#undef NORCH_CASE
+    default: return unary_tests(op, plan);
   }
 }
 

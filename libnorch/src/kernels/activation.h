@@ -294,6 +294,7 @@ struct TanhOfResult : Plain {
 template <class A>
 struct ValueOf {
   static constexpr bool exact = A::exact;
+  static constexpr bool heavy = false;
   A f;
   template <class T>
   NORCH_HD T operator()(T x) const {
@@ -303,6 +304,7 @@ struct ValueOf {
 template <class A>
 struct GradientOf {
   static constexpr bool exact = A::exact;
+  static constexpr bool heavy = false;
   A f;
   template <class T>
   NORCH_HD T operator()(T g, T x) const {

@@ -10,13 +10,13 @@ namespace {
 template <class T, class F>
 void arithmetic(const Plan& plan, const F& f) {
   using C = ComputeType<T>;
-  run_blocks(plan, block2<F, C, C>, f);
+  run_blocks(plan, block2<F, C, C>, f, takes_repeats<F>);
 }
 
 template <class F>
 void comparison(const Plan& plan, const F& f) {
   visit_all(plan.dtype[1], [&](auto tag) {
-    run_blocks(plan, block2<F, bool, ComputeType<typename decltype(tag)::type>>, f);
+    run_blocks(plan, block2<F, bool, ComputeType<typename decltype(tag)::type>>, f, takes_repeats<F>);
   });
 }
 
@@ -66,7 +66,7 @@ inline double quick_fmod(double a, double b, double& bad) {
 
 /// The float ops made from fmod: quick where every element of a small group allows it, one by one otherwise.
 template <class F, class T>
-void mod_block(char* const* data, int64_t n, const void*) {
+void mod_block(char* const* data, int64_t n, uint32_t, const void*) {
   T* out = reinterpret_cast<T*>(data[0]);
   const T* a = reinterpret_cast<const T*>(data[1]);
   const T* b = reinterpret_cast<const T*>(data[2]);

@@ -19,15 +19,17 @@
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
-/// Computes n elements; data points to the operands, outputs first.
-using Block = void (*)(char* const* data, int64_t n, const void* context);
+/// Computes n elements; data points to the operands, outputs first. Bit k of `repeated` says that operand k is a single
+/// element; that happens only where the loop allows it.
+using Block = void (*)(char* const* data, int64_t n, uint32_t repeated, const void* context);
 
 struct BlockLoop {
   Block block;
   const void* context;
   bool exact;
   int64_t grain;
-  bool convert = true;  // the 16-bit floats to float; false for kernels that only move elements
+  bool convert = true;   // the 16-bit floats to float; false for kernels that only move elements
+  bool repeats = false;  // whether the block takes single elements
 };
 
 inline constexpr int64_t kLane = 16;
@@ -68,6 +70,18 @@ void move(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
   }
 }
 
+/// `rows` runs of n elements, for short n.
+using MoveRows = void (*)(char* to, int64_t to_stride, int64_t to_row, const char* from, int64_t from_stride,
+                          int64_t from_row, int64_t n, int64_t rows);
+
+template <class To, class From>
+void move_rows(char* to, int64_t to_stride, int64_t to_row, const char* from, int64_t from_stride, int64_t from_row,
+               int64_t n, int64_t rows) {
+  for (int64_t r = 0; r < rows; ++r, to += to_row, from += from_row)
+    for (int64_t i = 0; i < n; ++i)
+      *reinterpret_cast<To*>(to + i * to_stride) = converted<To>(*reinterpret_cast<const From*>(from + i * from_stride));
+}
+
 inline Move loader(DType stored, bool convert) {
   if (convert && stored == DType::Float16) return move<float, Half>;
   if (convert && stored == DType::BFloat16) return move<float, BFloat16>;
@@ -83,6 +97,21 @@ inline Move storer(DType stored, bool convert) {
   return loader(stored, false);
 }
 
+inline MoveRows loader_rows(DType stored, bool convert) {
+  if (convert && stored == DType::Float16) return move_rows<float, Half>;
+  if (convert && stored == DType::BFloat16) return move_rows<float, BFloat16>;
+  return visit_width(stored, [](auto tag) -> MoveRows {
+    using U = typename decltype(tag)::type;
+    return move_rows<U, U>;
+  });
+}
+
+inline MoveRows storer_rows(DType stored, bool convert) {
+  if (convert && stored == DType::Float16) return move_rows<Half, float>;
+  if (convert && stored == DType::BFloat16) return move_rows<BFloat16, float>;
+  return loader_rows(stored, false);
+}
+
 // ---- the engine
 
 class BlockRunner {
@@ -90,23 +119,23 @@ class BlockRunner {
   BlockRunner(const Plan& plan, const BlockLoop& loop) : p_(plan), loop_(loop) {
     for (int k = 0; k < p_.operands; ++k) {
       const DType t = p_.dtype[k];
-      as_is_[k] = !loop_.convert || (t != DType::Float16 && t != DType::BFloat16);
-      size_[k] = as_is_[k] ? p_.itemsize(k) : 4;
+      as_it_is_[k] = !loop_.convert || (t != DType::Float16 && t != DType::BFloat16);
+      size_[k] = as_it_is_[k] ? p_.itemsize(k) : 4;
+      direct_[k] = as_it_is_[k] && p_.strides[k][0] == size_[k];
+      if (loop_.repeats && k > 0 && as_it_is_[k] && p_.strides[k][0] == 0) {
+        direct_[k] = true;
+        repeated_ |= 1u << k;
+      }
+      all_direct_ &= direct_[k];
     }
   }
 
-  /// n elements whose operands advance by one stride each.
-  void row(char* const* data, const int64_t* strides, int64_t n) {
-    bool direct[Plan::kMaxOperands];
-    bool all_direct = true;
-    for (int k = 0; k < p_.operands; ++k) {
-      direct[k] = as_is_[k] && strides[k] == size_[k];
-      all_direct &= direct[k];
-    }
+  /// n elements along dim 0.
+  void row(char* const* data, int64_t n) {
     int64_t at = 0;
-    if (all_direct) {
+    if (all_direct_) {
       at = loop_.exact ? n : n & -kLane;
-      if (at) loop_.block(data, at, loop_.context);
+      if (at) loop_.block(data, at, repeated_, loop_.context);
       if (at == n) return;
     }
     bool filled = false;
@@ -115,20 +144,21 @@ class BlockRunner {
       const bool padded = !loop_.exact && count % kLane != 0;
       char* where[Plan::kMaxOperands];
       for (int k = 0; k < p_.operands; ++k) {
-        char* p = data[k] + at * strides[k];
-        where[k] = direct[k] && !padded ? p : buffer_[k];
+        const int64_t stride = p_.strides[k][0];
+        char* p = data[k] + at * stride;
+        where[k] = direct_[k] && !padded ? p : buffer_[k];
         if (where[k] == p || k == 0) continue;
-        if (strides[k] == 0) {
-          if (!filled) load(k, 0, p, 0, std::min(kChunk, round_up(n - at)));
+        if (stride == 0) {
+          if (!filled) load(k, p, 0, std::min(kChunk, round_up(n - at)));
           continue;
         }
-        load(k, 0, p, strides[k], count);
+        load(k, p, stride, count);
         if (padded) pad(k, count);
       }
       filled = true;
-      loop_.block(where, padded ? round_up(count) : count, loop_.context);
+      loop_.block(where, padded ? round_up(count) : count, padded ? 0 : repeated_, loop_.context);
       if (where[0] == buffer_[0])
-        storer(p_.dtype[0], loop_.convert)(data[0] + at * strides[0], strides[0], buffer_[0], size_[0], count);
+        storer(p_.dtype[0], loop_.convert)(data[0] + at * p_.strides[0][0], p_.strides[0][0], buffer_[0], size_[0], count);
       at += count;
     }
   }
@@ -136,14 +166,46 @@ class BlockRunner {
   /// Elements [begin, end) of the plan, in its order.
   void range(int64_t begin, int64_t end) {
     Cursor cursor(p_, begin);
-    if (p_.shape[0] < kShortRow && p_.ndim > 1) return short_rows(cursor, begin, end);
-    int64_t strides[Plan::kMaxOperands];
-    for (int k = 0; k < p_.operands; ++k) strides[k] = p_.strides[k][0];
     while (begin < end) {
       const int64_t n = std::min(p_.shape[0] - cursor.index[0], end - begin);
-      row(cursor.data, strides, n);
-      cursor.advance(p_, n);
+      row(cursor.data, n);
+      cursor.advance(p_, 0, n);
       begin += n;
+    }
+  }
+
+  /// Rows [begin, end) of a plan of short rows, as many at a time as fit the buffers.
+  void short_rows(int64_t begin, int64_t end) {
+    const int64_t length = p_.shape[0];
+    bool direct[Plan::kMaxOperands];
+    const char* loaded_from[Plan::kMaxOperands] = {};  // of operands that repeat the same row
+    int64_t loaded_rows[Plan::kMaxOperands] = {};
+    for (int k = 0; k < p_.operands; ++k)
+      direct[k] = as_it_is_[k] && p_.strides[k][0] == size_[k] && p_.strides[k][1] == length * size_[k];
+    Cursor cursor(p_, begin * length);
+    while (begin < end) {
+      const int64_t rows = std::min({kChunk / length, p_.shape[1] - cursor.index[1], end - begin});
+      const int64_t count = rows * length;
+      const bool padded = !loop_.exact && count % kLane != 0;
+      char* where[Plan::kMaxOperands];
+      for (int k = 0; k < p_.operands; ++k) {
+        where[k] = direct[k] && !padded ? cursor.data[k] : buffer_[k];
+        if (where[k] != buffer_[k] || k == 0) continue;
+        const char* from = cursor.data[k];
+        if (p_.strides[k][1] != 0 || loaded_from[k] != from || loaded_rows[k] < rows || padded) {
+          loader_rows(p_.dtype[k], loop_.convert)(buffer_[k], size_[k], length * size_[k], from, p_.strides[k][0],
+                                                  p_.strides[k][1], length, rows);
+          loaded_from[k] = from;
+          loaded_rows[k] = rows;
+          if (padded) pad(k, count);
+        }
+      }
+      loop_.block(where, padded ? round_up(count) : count, 0, loop_.context);
+      if (where[0] == buffer_[0])
+        storer_rows(p_.dtype[0], loop_.convert)(cursor.data[0], p_.strides[0][0], p_.strides[0][1], buffer_[0], size_[0],
+                                                length * size_[0], length, rows);
+      cursor.advance(p_, 1, rows);
+      begin += rows;
     }
   }
 
@@ -161,11 +223,11 @@ class BlockRunner {
         for (int k = 0; k < p.operands; ++k) data[k] += index[d] * p.strides[k][d];
       }
     }
-    /// Onwards by n elements, at most to the end of the row.
-    void advance(const Plan& p, int64_t n) {
-      for (int k = 0; k < p.operands; ++k) data[k] += n * p.strides[k][0];
-      index[0] += n;
-      for (int d = 0; index[d] == p.shape[d] && d + 1 < p.ndim; ++d) {
+    /// Onwards by n along dim d, at most to its end.
+    void advance(const Plan& p, int d, int64_t n) {
+      for (int k = 0; k < p.operands; ++k) data[k] += n * p.strides[k][d];
+      index[d] += n;
+      for (; index[d] == p.shape[d] && d + 1 < p.ndim; ++d) {
         for (int k = 0; k < p.operands; ++k) data[k] += p.strides[k][d + 1] - p.shape[d] * p.strides[k][d];
         index[d] = 0;
         ++index[d + 1];
@@ -175,8 +237,8 @@ class BlockRunner {
 
   static int64_t round_up(int64_t n) { return (n + kLane - 1) & -kLane; }
 
-  void load(int k, int64_t at, const char* from, int64_t stride, int64_t n) {
-    loader(p_.dtype[k], loop_.convert)(buffer_[k] + at * size_[k], size_[k], from, stride, n);
+  void load(int k, const char* from, int64_t stride, int64_t n) {
+    loader(p_.dtype[k], loop_.convert)(buffer_[k], size_[k], from, stride, n);
   }
   /// Repeats the last element up to the next multiple of kLane, so that the padding is as ordinary as the data.
   void pad(int k, int64_t count) {
@@ -185,68 +247,26 @@ class BlockRunner {
       std::memcpy(buffer_[k] + i * size, buffer_[k] + (count - 1) * size, static_cast<size_t>(size));
   }
 
-  /// Whether operand k lies in memory in the order of the whole walk, without gaps.
-  bool linear(int k) const {
-    int64_t step = size_[k];
-    for (int d = 0; d < p_.ndim; ++d) {
-      if (p_.strides[k][d] != step) return false;
-      step *= p_.shape[d];
-    }
-    return as_is_[k];
-  }
-
-  void short_rows(Cursor& cursor, int64_t begin, int64_t end) {
-    bool direct[Plan::kMaxOperands];
-    Move loads[Plan::kMaxOperands];
-    for (int k = 0; k < p_.operands; ++k) {
-      direct[k] = linear(k);
-      loads[k] = loader(p_.dtype[k], loop_.convert);
-    }
-    const Move store = storer(p_.dtype[0], loop_.convert);
-    while (begin < end) {
-      const int64_t count = std::min(kChunk, end - begin);
-      const bool padded = !loop_.exact && count % kLane != 0;
-      char* where[Plan::kMaxOperands];
-      for (int k = 0; k < p_.operands; ++k) where[k] = direct[k] && !padded ? cursor.data[k] : buffer_[k];
-      char* runs[kChunk];  // where the output's row parts start
-      int64_t rows = 0;
-      const int64_t first = std::min(p_.shape[0] - cursor.index[0], count);
-      for (int64_t done = 0; done < count;) {
-        const int64_t n = std::min(p_.shape[0] - cursor.index[0], count - done);
-        runs[rows++] = cursor.data[0];
-        for (int k = 1; k < p_.operands; ++k)
-          if (where[k] == buffer_[k])
-            loads[k](buffer_[k] + done * size_[k], size_[k], cursor.data[k], p_.strides[k][0], n);
-        cursor.advance(p_, n);
-        done += n;
-      }
-      if (padded)
-        for (int k = 1; k < p_.operands; ++k) pad(k, count);
-      loop_.block(where, padded ? round_up(count) : count, loop_.context);
-      if (where[0] == buffer_[0]) {
-        for (int64_t r = 0, done = 0; r < rows; ++r) {
-          const int64_t n = r == 0 ? first : std::min(p_.shape[0], count - done);
-          store(runs[r], p_.strides[0][0], buffer_[0] + done * size_[0], size_[0], n);
-          done += n;
-        }
-      }
-      begin += count;
-    }
-  }
-
   const Plan& p_;
   const BlockLoop& loop_;
-  int64_t size_[Plan::kMaxOperands];  // of an element in the type of computation
-  bool as_is_[Plan::kMaxOperands];    // stored in that type
+  int64_t size_[Plan::kMaxOperands];   // of an element in the type of computation
+  bool as_it_is_[Plan::kMaxOperands];  // stored in that type
+  bool direct_[Plan::kMaxOperands];    // and adjacent along dim 0 (or repeated, where the block takes that)
+  bool all_direct_ = true;
+  uint32_t repeated_ = 0;
   alignas(64) char buffer_[Plan::kMaxOperands][kChunk * 8];
 };
 
 inline void for_each_block(const Plan& plan, const BlockLoop& loop) {
   if (plan.numel == 0) return;
   if (plan.numel <= loop.grain && plan.ndim == 1) {
-    int64_t strides[Plan::kMaxOperands];
-    for (int k = 0; k < plan.operands; ++k) strides[k] = plan.strides[k][0];
-    BlockRunner(plan, loop).row(plan.data, strides, plan.numel);
+    BlockRunner(plan, loop).row(plan.data, plan.numel);
+    return;
+  }
+  if (plan.ndim > 1 && plan.shape[0] < kShortRow) {
+    const int64_t length = plan.shape[0];
+    parallel_for(plan.numel / length, loop.grain / length,
+                 [&](int64_t begin, int64_t end) { BlockRunner(plan, loop).short_rows(begin, end); });
     return;
   }
   parallel_for(plan.numel, loop.grain,
@@ -261,8 +281,13 @@ inline int64_t whole_lanes(int64_t n) {
   return F::exact ? n : n & -kLane;
 }
 
+/// Whether block2 of F has loops for a single element on either side: the short functors, in which filling a buffer
+/// with the element would cost as much as the work.
+template <class F>
+inline constexpr bool takes_repeats = F::exact && !F::heavy;
+
 template <class F, class Out, class T>
-void block1(char* const* data, int64_t n, const void* context) {
+void block1(char* const* data, int64_t n, uint32_t, const void* context) {
   const F f = *static_cast<const F*>(context);
   Out* out = reinterpret_cast<Out*>(data[0]);
   const T* a = reinterpret_cast<const T*>(data[1]);
@@ -272,18 +297,36 @@ void block1(char* const* data, int64_t n, const void* context) {
 }
 
 template <class F, class Out, class T>
-void block2(char* const* data, int64_t n, const void* context) {
+void block2(char* const* data, int64_t n, uint32_t repeated, const void* context) {
   const F f = *static_cast<const F*>(context);
   Out* out = reinterpret_cast<Out*>(data[0]);
   const T* a = reinterpret_cast<const T*>(data[1]);
   const T* b = reinterpret_cast<const T*>(data[2]);
   n = whole_lanes<F>(n);
+  if constexpr (takes_repeats<F>) {
+    if (repeated == 6) {
+      std::fill_n(out, n, static_cast<Out>(f(*a, *b)));
+      return;
+    }
+    if (repeated & 4) {
+      const T y = *b;
+#pragma omp simd
+      for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], y);
+      return;
+    }
+    if (repeated & 2) {
+      const T x = *a;
+#pragma omp simd
+      for (int64_t i = 0; i < n; ++i) out[i] = f(x, b[i]);
+      return;
+    }
+  }
 #pragma omp simd
   for (int64_t i = 0; i < n; ++i) out[i] = f(a[i], b[i]);
 }
 
 template <class F, class Out, class T>
-void block3(char* const* data, int64_t n, const void* context) {
+void block3(char* const* data, int64_t n, uint32_t, const void* context) {
   const F f = *static_cast<const F*>(context);
   Out* out = reinterpret_cast<Out*>(data[0]);
   const T* a = reinterpret_cast<const T*>(data[1]);
@@ -298,8 +341,8 @@ void block3(char* const* data, int64_t n, const void* context) {
 inline constexpr int64_t kMathGrain = 8192;
 
 template <class F>
-void run_blocks(const Plan& plan, Block block, const F& f) {
-  for_each_block(plan, BlockLoop{block, &f, F::exact, F::exact ? kGrain : kMathGrain});
+void run_blocks(const Plan& plan, Block block, const F& f, bool repeats = false) {
+  for_each_block(plan, BlockLoop{block, &f, F::exact, F::exact ? kGrain : kMathGrain, true, repeats});
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

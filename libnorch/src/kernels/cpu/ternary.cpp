@@ -7,7 +7,7 @@ namespace norch::kernels::cpu::NORCH_ISA {
 namespace {
 
 template <class T>
-void select_block(char* const* data, int64_t n, const void*) {
+void select_block(char* const* data, int64_t n, uint32_t, const void*) {
   T* out = reinterpret_cast<T*>(data[0]);
   const uint8_t* condition = reinterpret_cast<const uint8_t*>(data[1]);
   const T* a = reinterpret_cast<const T*>(data[2]);

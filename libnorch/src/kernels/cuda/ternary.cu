@@ -9,7 +9,7 @@ namespace {
 /// Elements are only moved, whatever their type.
 struct Select {
   template <class T>
-  __device__ T operator()(bool condition, T a, T b) const {
+  __device__ T operator()(uint8_t condition, T a, T b) const {
     return condition ? a : b;
   }
 };
@@ -40,7 +40,7 @@ void ternary(TernaryOp op, const Plan& plan, const Scalar& value) {
 void select(const Plan& plan) {
   visit_width(plan.dtype[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
-    elementwise<T, bool, T, T>(plan, Select{});
+    elementwise<T, uint8_t, T, T>(plan, Select{});
   });
 }
 

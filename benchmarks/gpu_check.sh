@@ -107,7 +107,7 @@ sanitizer() {
   return $rc
 }
 
-bench() { PYTHONPATH=$NORCH_PATH "$PYTHON" benchmarks/run.py --device cuda; }
+bench() { PYTHONPATH=$NORCH_PATH PYTHONUNBUFFERED=1 "$PYTHON" -X faulthandler benchmarks/run.py --device cuda; }
 
 export -f build smoke ctest_cuda ctest_cpu pytest_cuda sanitizer bench
 export OUT WHEELS PYTHON BUILD ARCH JOBS NVIDIA_LIBS NORCH_PATH

@@ -2,6 +2,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "core/blocking.h"
 #include "core/factory.h"
 #include "io/file.h"
 #include "io/json.h"
@@ -173,6 +174,7 @@ void check_text(const char* what, const std::string& text) {
 }  // namespace
 
 SafetensorsFile load_safetensors(const std::string& path) {
+  const BlockingScope blocking;
   const io::InputFile file(path);
   return named(path, [&] {
     return load(file.size(), [&](uint64_t offset, void* to, size_t n) { file.read(offset, to, n); });
@@ -241,6 +243,7 @@ void save_safetensors(const NamedTensors& tensors, const std::string& path, cons
   file.write(header.data(), header.size());
   for (const auto* each : order) {
     const Tensor t = each->second.detach().to(kCPU).contiguous();
+    const BlockingScope blocking;
     file.write(t.data_ptr(), static_cast<size_t>(t.numel()) * t.itemsize());
   }
   file.commit();

@@ -70,7 +70,7 @@ def entry(dtype="F32", shape=(2,), offsets=(0, 8)):
         (file_of(b""), "start with"),
         (file_of(b"[]"), "start with"),
         (file_of(b"{"), "byte 1"),
-        (file_of(b'{"a":1,}'), "name in quotes"),
+        (file_of(b'{"a":{"b":1,}}'), "name in quotes"),
         (file_of(b"{} {}"), "after the end"),
         (file_of(b'{"\xff": 1}'), "UTF-8"),
         (file_of(b'{"a":' + b"[" * 100000), "deeply"),

@@ -38,6 +38,13 @@ inline constexpr int64_t kNormChunk = 16384;
 
 inline namespace NORCH_ISA {
 
+// A step that is not inlined into its loop keeps the loop from being vectorised.
+#if defined(__CUDACC__)
+#define NORCH_STEP NORCH_HD
+#else
+#define NORCH_STEP __attribute__((always_inline)) inline
+#endif
+
 /// The state arrays of a step come as separate arguments s0, s1, s2; a step that has fewer leaves them out.
 /// C is the type that is computed in.
 template <class C>
@@ -51,7 +58,7 @@ struct PerTensor {
 
 /// a + w * (b - a), rounded as PyTorch's lerp.
 template <class C>
-NORCH_HD C lerp(C a, C b, C w) {
+NORCH_STEP C lerp(C a, C b, C w) {
   return w < C(0.5) ? a + w * (b - a) : b - (b - a) * (C(1) - w);
 }
 
@@ -67,12 +74,12 @@ struct SgdStep {
         weight_decay(static_cast<C>(o.weight_decay())),
         nesterov(o.nesterov()),
         maximize(o.maximize()) {}
-  NORCH_HD C gradient(C p, C g) const {
+  NORCH_STEP C gradient(C p, C g) const {
     g = maximize ? -g : g;
     return weight_decay != C(0) ? g + weight_decay * p : g;
   }
-  NORCH_HD void operator()(const PerTensor<C>&, C& p, C g) const { p = p - lr * gradient(p, g); }
-  NORCH_HD void operator()(const PerTensor<C>& t, C& p, C g, C& v) const {
+  NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g) const { p = p - lr * gradient(p, g); }
+  NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& v) const {
     g = gradient(p, g);
     v = t.first ? g : v * momentum + undamped * g;
     p = p - lr * (nesterov ? g + momentum * v : v);
@@ -82,33 +89,29 @@ struct SgdStep {
 template <class C, bool Amsgrad>
 struct AdamStep {
   static constexpr int states = Amsgrad ? 3 : 2;
-  C beta2, one_minus_beta1, one_minus_beta2, eps, weight_decay, keep;
-  bool maximize, decoupled;
+  C beta2, one_minus_beta1, one_minus_beta2, eps;
+  C weight_decay, keep;  // the coupled decay (or 0), and what the decoupled one leaves (or 1)
+  bool maximize;
   explicit AdamStep(const optim::AdamOptions& o)
       : beta2(static_cast<C>(o.beta2())),
         one_minus_beta1(static_cast<C>(1 - o.beta1())),
         one_minus_beta2(static_cast<C>(1 - o.beta2())),
         eps(static_cast<C>(o.eps())),
-        weight_decay(static_cast<C>(o.weight_decay())),
-        keep(static_cast<C>(1 - o.lr() * o.weight_decay())),
-        maximize(o.maximize()),
-        decoupled(o.decoupled()) {}
-  NORCH_HD void moments(C& p, C g, C& m, C& v) const {
+        weight_decay(static_cast<C>(o.decoupled() ? 0 : o.weight_decay())),
+        keep(static_cast<C>(o.decoupled() ? 1 - o.lr() * o.weight_decay() : 1)),
+        maximize(o.maximize()) {}
+  NORCH_STEP void moments(C& p, C g, C& m, C& v) const {
     g = maximize ? -g : g;
-    if (weight_decay != C(0)) {
-      if (decoupled)
-        p = p * keep;
-      else
-        g = g + weight_decay * p;
-    }
+    p = p * keep;
+    g = weight_decay != C(0) ? g + weight_decay * p : g;
     m = lerp(m, g, one_minus_beta1);
     v = v * beta2 + one_minus_beta2 * g * g;
   }
-  NORCH_HD void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
+  NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
     moments(p, g, m, v);
     p = p - t.step_size * m / (std::sqrt(v) / t.bias2_sqrt + eps);
   }
-  NORCH_HD void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v, C& greatest) const {
+  NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v, C& greatest) const {
     moments(p, g, m, v);
     greatest = v > greatest || v != v ? v : greatest;
     p = p - t.step_size * m / (std::sqrt(greatest) / t.bias2_sqrt + eps);
@@ -128,17 +131,17 @@ struct RmspropStep {
         weight_decay(static_cast<C>(o.weight_decay())),
         momentum(static_cast<C>(o.momentum())),
         maximize(o.maximize()) {}
-  NORCH_HD C gradient(C p, C g) const {
+  NORCH_STEP C gradient(C p, C g) const {
     g = maximize ? -g : g;
     return weight_decay != C(0) ? g + weight_decay * p : g;
   }
-  NORCH_HD void operator()(const PerTensor<C>&, C& p, C g, C& square) const {
+  NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g, C& square) const {
     g = gradient(p, g);
     square = square * alpha + one_minus_alpha * g * g;
     p = p - lr * g / (std::sqrt(square) + eps);
   }
   /// `other` is the mean gradient if centered, the momentum buffer otherwise.
-  NORCH_HD void operator()(const PerTensor<C>&, C& p, C g, C& square, C& other) const {
+  NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g, C& square, C& other) const {
     g = gradient(p, g);
     square = square * alpha + one_minus_alpha * g * g;
     if (Centered) {
@@ -149,7 +152,7 @@ struct RmspropStep {
       p = p - lr * other;
     }
   }
-  NORCH_HD void operator()(const PerTensor<C>&, C& p, C g, C& square, C& mean, C& buffer) const {
+  NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g, C& square, C& mean, C& buffer) const {
     g = gradient(p, g);
     square = square * alpha + one_minus_alpha * g * g;
     mean = lerp(mean, g, one_minus_alpha);
@@ -157,6 +160,8 @@ struct RmspropStep {
     p = p - lr * buffer;
   }
 };
+
+#undef NORCH_STEP
 
 /// Calls run(step, tag) with the step's functor for the options and dtype.
 template <class Run>

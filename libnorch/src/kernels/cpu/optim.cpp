@@ -20,7 +20,7 @@ void update(const OptimTensor& t, const F& f, int64_t begin, int64_t end) {
   T* __restrict s0 = static_cast<T*>(t.data[2]);
   T* __restrict s1 = static_cast<T*>(t.data[3]);
   T* __restrict s2 = static_cast<T*>(t.data[4]);
-#pragma omp simd
+  // Vectorised without being told: `omp simd` would give the references into memory here.
   for (int64_t i = begin; i < end; ++i) {
     C x = static_cast<C>(p[i]);
     if constexpr (F::states == 0) {

@@ -19,14 +19,14 @@ constexpr bool is_exact = std::is_same_v<F, MseLoss> || std::is_same_v<F, L1Loss
 
 template <class F, class C>
 struct Value {
-  static constexpr bool exact = is_exact<F>;
+  static constexpr bool exact = is_exact<F>, heavy = !exact;
   C parameter;
   C operator()(C x, C t) const { return F::value(x, t, parameter); }
 };
 
 template <class F, int Order, class C>
 struct Derivative {
-  static constexpr bool exact = is_exact<F>;
+  static constexpr bool exact = is_exact<F>, heavy = !exact;
   C parameter, scale;
   C operator()(C g, C x, C t) const {
     if constexpr (Order == 1)

@@ -9,6 +9,7 @@ set(NORCH_KERNEL_STEMS
   conv_weight
   copy
   factory
+  fold
   gather
   gemm
   loss

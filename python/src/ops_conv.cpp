@@ -5,6 +5,7 @@
 
 #include "bind.h"
 #include "norch/ops/conv.h"
+#include "norch/ops/fold.h"
 #include "norch/ops/pool.h"
 
 namespace norch::python {
@@ -110,6 +111,16 @@ void bind_adaptive_max_pool(Binder& b, const char* name, AdaptiveMax f) {
       doc.c_str(), "input"_a, "output_size"_a.none(), "return_indices"_a = false);
 }
 
+Tensor pad_row(const Tensor& input, const Shape& amounts, const std::string& mode, std::optional<Scalar> value) {
+  if (mode == "constant") return pad(input, amounts, PaddingMode::constant, value.value_or(Scalar(0)));
+  NORCH_CHECK_VALUE(mode == "reflect" || mode == "replicate" || mode == "circular", "Unrecognised padding mode ", mode);
+  NORCH_CHECK_VALUE(!value || value->to_double() == 0, "Padding mode \"", mode, "\" doesn't take in value argument");
+  return pad(input, amounts,
+             mode == "reflect"     ? PaddingMode::reflect
+             : mode == "replicate" ? PaddingMode::replicate
+                                   : PaddingMode::circular);
+}
+
 }  // namespace
 
 void bind_conv(Binder& b) {
@@ -147,6 +158,27 @@ void bind_conv(Binder& b) {
   bind_adaptive_avg_pool(b, "adaptive_avg_pool2d", &adaptive_avg_pool2d);
   bind_adaptive_max_pool(b, "adaptive_max_pool1d", &adaptive_max_pool1d_with_indices);
   bind_adaptive_max_pool(b, "adaptive_max_pool2d", &adaptive_max_pool2d_with_indices);
+
+  b.functional(
+      "unfold",
+      [](const Tensor& input, const Shape& kernel_size, const Shape& dilation, const Shape& padding,
+         const Shape& stride) { return im2col(input, kernel_size, dilation, padding, stride); },
+      "unfold(input, kernel_size, dilation=1, padding=0, stride=1) -> Tensor\n\nThe windows of an image as columns.",
+      "input"_a, "kernel_size"_a, "dilation"_a = one, "padding"_a = zero, "stride"_a = one);
+  b.functional(
+      "fold",
+      [](const Tensor& input, const Shape& output_size, const Shape& kernel_size, const Shape& dilation,
+         const Shape& padding, const Shape& stride) {
+        return col2im(input, output_size, kernel_size, dilation, padding, stride);
+      },
+      "fold(input, output_size, kernel_size, dilation=1, padding=0, stride=1) -> Tensor\n\nThe sum of columns at the "
+      "places in an image that they come from.",
+      "input"_a, "output_size"_a, "kernel_size"_a, "dilation"_a = one, "padding"_a = zero, "stride"_a = one);
+  b.functional("pad", &pad_row,
+               "pad(input, pad, mode='constant', value=None) -> Tensor\n\nPads the last dims: `pad` is (before, after) of "
+               "the last dim, then of the one before, and so on; negative amounts crop. mode: 'constant', 'reflect', "
+               "'replicate' or 'circular'.",
+               "input"_a, "pad"_a, "mode"_a = "constant", "value"_a = nb::none());
 }
 
 }  // namespace norch::python

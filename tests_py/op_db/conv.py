@@ -72,6 +72,46 @@ def f(*shape):
     return np.ones(shape, "float32")
 
 
+def unfold_ref(x, kernel_size, dilation=1, padding=0, stride=1):
+    if x.ndim == 3:
+        return unfold_ref(x[None], kernel_size, dilation, padding, stride)[0]
+    taps = int(np.prod(kernel_size))
+    each = np.eye(taps).reshape(taps, 1, *kernel_size)
+    return conv_ref(x.reshape(-1, 1, *x.shape[2:]), each, None, stride, padding, dilation).reshape(
+        x.shape[0], x.shape[1] * taps, -1)
+
+
+def fold_ref(columns, output_size, kernel_size, dilation=1, padding=0, stride=1):
+    """The transpose of unfold's matrix."""
+    n, pixels = columns.shape[0], int(np.prod(output_size))
+    matrix = unfold_ref(np.eye(pixels).reshape(pixels, 1, *output_size), kernel_size, dilation, padding, stride)
+    return (columns.reshape(-1, matrix[0].size) @ matrix.reshape(pixels, -1).T).reshape(n, -1, *output_size)
+
+
+PAD_MODES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+
+
+def pad_ref(x, pad, mode="constant", value=None):
+    pairs = [(0, 0)] * (x.ndim - len(pad) // 2) + [tuple(pad[i : i + 2]) for i in range(len(pad) - 2, -1, -2)]
+    more = {"constant_values": value or 0} if mode == "constant" else {}
+    return np.pad(x, pairs, PAD_MODES[mode], **more)
+
+
+def pad_cases(mode):
+    extra = {"value": 3} if mode == "constant" else {}
+    return lambda dtype: [Sample([random_array(s, dtype, -2, 2), p], {"mode": mode, **extra})
+                          for s, p in (((2, 3, 4), [2, 1]), ((1, 2, 3, 4), [2, 1, 0, 2]), ((2, 3), [1, 1]))]
+
+
+def pad_grads(mode):
+    return lambda: [Sample([np.random.randn(1, 2, 3, 4), [2, 1, 0, 2]], {"mode": mode})]
+
+
+UNFOLDED = ((((2, 3, 5, 6),), {}), (((3, 5, 6),), {"stride": (2, 1), "padding": 1, "dilation": (1, 2)}))
+FOLDED = (
+    (((2, 12, 12),), {"output_size": (4, 5), "kernel_size": (2, 3)}),
+    (((1, 4, 9),), {"output_size": (5, 5), "kernel_size": (2, 2), "stride": 2, "padding": 1, "dilation": 2}),
+)
 ONE = (
     (((2, 3, 9), (4, 3, 3), (4,)), {}),
     (((2, 4, 9), (6, 2, 2)), {"stride": 2, "padding": 1, "groups": 2}),
@@ -118,4 +158,15 @@ ROWS = [
         error(RuntimeError, "output padding must be smaller than either stride or dilation",
               [f(1, 2, 3, 3), f(2, 3, 2, 2)], {"output_padding": 1}),
     ]),
+    OpRow("nn.functional.unfold", cases(*((x, {**k, "kernel_size": (2, 3)}) for x, k in UNFOLDED)), unfold_ref, FLOATS,
+          grads(*((x, {**k, "kernel_size": (2, 3)}) for x, k in UNFOLDED)), method=None, errors=[
+              error(RuntimeError, "its components must be at least one", [f(1, 1, 2, 2)], {"kernel_size": 3}),
+          ]),
+    OpRow("nn.functional.fold", cases(*FOLDED), fold_ref, FLOATS, grads(*FOLDED), method=None, tolerances=TOLERANCES,
+          errors=[
+              error(RuntimeError, "to match the calculated number of sliding blocks 2 * 2 = 4, but got input.size(2)=5",
+                    [f(1, 4, 5)], {"output_size": 3, "kernel_size": 2}),
+          ]),
+    *(OpRow("nn.functional.pad", pad_cases(mode), pad_ref, FLOATS, pad_grads(mode), method=None, id=f"pad_{mode}")
+      for mode in PAD_MODES),
 ]

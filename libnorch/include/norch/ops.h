@@ -8,6 +8,7 @@
 #include "norch/ops/dropout.h"
 #include "norch/ops/embedding.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/fold.h"
 #include "norch/ops/gather.h"
 #include "norch/ops/indexing.h"
 #include "norch/ops/join.h"

@@ -109,7 +109,7 @@ def pad_grads(mode):
 
 UNFOLDED = ((((2, 3, 5, 6),), {}), (((3, 5, 6),), {"stride": (2, 1), "padding": 1, "dilation": (1, 2)}))
 FOLDED = (
-    (((2, 12, 12),), {"output_size": (4, 5), "kernel_size": (2, 3)}),
+    (((2, 12, 9),), {"output_size": (4, 5), "kernel_size": (2, 3)}),
     (((1, 4, 9),), {"output_size": (5, 5), "kernel_size": (2, 2), "stride": 2, "padding": 1, "dilation": 2}),
 )
 ONE = (

@@ -167,8 +167,9 @@ void forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor&
   Job<T, C> job;
   job.target = {g.size[2],  g.size[1], {conv.out[0], conv.out[1], conv.out[2]}, {conv.out[1] * conv.out[2], conv.out[2], 1},
                 0};
+  const std::vector<int64_t> offsets = tap_offsets(conv, g);
   for (int64_t c = 0; c < c_group; ++c)
-    for (int64_t offset : tap_offsets(conv, g)) job.offsets.push_back(c * g.channel + offset);
+    for (int64_t offset : offsets) job.offsets.push_back(c * g.channel + offset);
   job.weights = weights.data;
   job.group_weights = group_weights;
   job.groups = conv.groups;
@@ -306,38 +307,47 @@ void backward_input(const Conv& conv, const Tensor& gx, const Tensor& grad, cons
   }
 }
 
+/// Pointwise: out = w x, or w^T x, for each sample, added to what is there if `add`.
+void pointwise(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, bool transpose, bool add) {
+  const int64_t positions = conv.out_size(), from = transpose ? conv.c_out : conv.c_in,
+                to = transpose ? conv.c_in : conv.c_out;
+  Gemm g;
+  g.dtype = out.dtype();
+  g.batch = conv.n;
+  g.m = to;
+  g.n = positions;
+  g.k = from;
+  g.a = transpose ? MatrixRef{w.data_ptr(), 1, conv.c_in, 0} : MatrixRef{w.data_ptr(), conv.c_in, 1, 0};
+  g.b = {x.data_ptr(), positions, 1, from * positions};
+  g.c = out.data_ptr();
+  g.c_row = positions;
+  g.c_batch = to * positions;
+  g.beta = add ? 1 : 0;
+  kernels::gemm(kCPU, g);
+}
+
 }  // namespace
 
 void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
   visit_float("conv", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
+    // A 16-bit result of `bias + product` would be rounded twice.
     if (!is_pointwise(conv) || (bias.defined() && sizeof(T) == 2))
       return forward<T, ComputeType<T>>(conv, out, x, w, bias);
-    const int64_t p = conv.out_size();
     if (bias.defined()) {
+      const int64_t p = conv.out_size();
       T* y = static_cast<T*>(out.data_ptr());
       const T* b = static_cast<const T*>(bias.data_ptr());
       for (int64_t i = 0; i < conv.n * conv.c_out; ++i) std::fill(y + i * p, y + (i + 1) * p, b[i % conv.c_out]);
     }
-    Gemm g;
-    g.dtype = out.dtype();
-    g.batch = conv.n;
-    g.m = conv.c_out;
-    g.n = p;
-    g.k = conv.c_in;
-    g.a = {w.data_ptr(), conv.c_in, 1, 0};
-    g.b = {x.data_ptr(), p, 1, conv.c_in * p};
-    g.c = out.data_ptr();
-    g.c_row = p;
-    g.c_batch = conv.c_out * p;
-    g.beta = bias.defined() ? 1 : 0;
-    kernels::gemm(kCPU, g);
+    pointwise(conv, out, x, w, false, bias.defined());
   });
 }
 
 void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
   visit_float("conv", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
+    if (is_pointwise(conv)) return pointwise(conv, gx, g, w, true, false);
     backward_input<T, ComputeType<T>>(conv, gx, g, w);
   });
 }

@@ -20,6 +20,7 @@ from norch.autograd.grad_mode import set_grad_enabled as set_grad_enabled
 __version__ = _C.__version__
 
 if _TYPE_CHECKING:
+    from norch import linalg as linalg
     from norch import nn as nn
     from norch import optim as optim
     from norch import serialization as serialization
@@ -28,7 +29,7 @@ if _TYPE_CHECKING:
     from norch.serialization import save as save
 
 # Submodules are imported when first used, so that `import norch` takes no time.
-_LAZY = ("cuda", "nn", "optim", "random", "serialization", "utils")
+_LAZY = ("cuda", "linalg", "nn", "optim", "random", "serialization", "utils")
 
 
 def __getattr__(name: str) -> _Any:

@@ -7,7 +7,7 @@ out, as PyTorch's versions do.
 from __future__ import annotations
 
 import warnings
-from typing import Any, Sequence
+from typing import Any
 
 from norch import _C
 from norch._C import Tensor
@@ -100,65 +100,3 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     if weight.numel() != 1:
         weight = weight.view(-1, *(1,) * (input.ndim - 2))
     return _C.where(input >= 0, input, weight * input)
-
-
-def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Tensor:
-    """Pads the last dims: `pad` is (before, after) of the last dim, then of the one before, and so on.
-
-    mode: "constant" (with `value`, 0 by default; negative amounts crop), "reflect" (without repeating the
-    edge), "replicate" (the edge) or "circular". Raises ValueError for another mode, RuntimeError for
-    amounts that do not fit the input."""
-    amounts = [int(p) for p in pad]
-    if len(amounts) % 2:
-        raise RuntimeError("Padding length must be divisible by 2")
-    if len(amounts) > 2 * input.ndim:
-        raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding length "
-            f"{len(amounts)} and input of dimension {input.ndim}"
-        )
-    pairs = [(input.ndim - 1 - i, amounts[2 * i], amounts[2 * i + 1]) for i in range(len(amounts) // 2)]
-    if mode == "constant":
-        return _pad_constant(input, pairs, 0.0 if value is None else value)
-    if mode not in ("reflect", "replicate", "circular"):
-        raise ValueError(f"Unrecognised padding mode {mode}")
-    if value is not None and value != 0:
-        raise ValueError(f'Padding mode "{mode}" doesn\'t take in value argument')
-    for dim, before, after in pairs:
-        if before or after:
-            n = input.size(dim)
-            index = _pad_index(mode, n, before, after, input, dim)
-            input = input.index_select(dim, _C.tensor(index, dtype=_C.int64, device=input.device))
-    return input
-
-
-def _pad_constant(input: Tensor, pairs: list[tuple[int, int, int]], value: float) -> Tensor:
-    shape = list(input.shape)
-    for dim, before, after in pairs:
-        keep = input.size(dim) + min(before, 0) + min(after, 0)
-        shape[dim] += before + after
-        if keep < 0 or shape[dim] < 0:
-            raise RuntimeError(
-                f"pad: amounts ({before}, {after}) crop more than dim {dim} of size {input.size(dim)} has"
-            )
-        input = input.narrow(dim, max(-before, 0), keep)
-    out = inside = _C.full(shape, value, dtype=input.dtype, device=input.device)
-    for dim, before, _ in pairs:
-        inside = inside.narrow(dim, max(before, 0), input.size(dim))
-    inside.copy_(input)
-    return out
-
-
-def _pad_index(mode: str, n: int, before: int, after: int, input: Tensor, dim: int) -> list[int]:
-    """Which entry of a dim of size n each entry of the padded dim is."""
-    at = range(-before, n + after)
-    if mode == "replicate" and n > 0:
-        return [min(max(i, 0), n - 1) for i in at]
-    limit = n - 1 if mode == "reflect" else n
-    if max(before, after) > limit:
-        raise RuntimeError(
-            f"Padding size should be less than the corresponding input dimension, but got: padding ({before}, {after}) "
-            f"at dimension {dim} of input {list(input.shape)}"
-        )
-    if mode == "circular":
-        return [i % n for i in at]
-    return [-i if i < 0 else 2 * (n - 1) - i if i >= n else i for i in at]

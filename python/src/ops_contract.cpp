@@ -1,0 +1,68 @@
+// Contractions over several dims.
+#include "bind.h"
+#include "norch/ops/matmul.h"
+
+namespace norch::python {
+
+namespace {
+
+/// einsum(equation, *operands) or einsum(equation, operands).
+Tensor einsum_row(const std::string& equation, nb::args operands, std::optional<Shape> path) {
+  TensorList tensors;
+  if (operands.size() == 1 && !is_tensor(nb::handle(operands[0]).ptr())) {
+    tensors = nb::cast<TensorList>(operands[0]);
+  } else {
+    for (nb::handle t : operands) tensors.push_back(nb::cast<Tensor>(t));
+  }
+  return einsum(equation, tensors, path ? Ints(*path) : Ints());
+}
+
+/// tensordot(a, b, dims) with a number or a pair of lists.
+Tensor tensordot_row(const Tensor& a, const Tensor& b, nb::handle dims) {
+  int64_t n;
+  if (nb::try_cast<int64_t>(dims, n)) return tensordot(a, b, n);
+  std::pair<Shape, Shape> lists;
+  NORCH_CHECK_TYPE(nb::isinstance<nb::sequence>(dims) && nb::len(dims) == 2 &&
+                       nb::try_cast<Shape>(dims[0], lists.first) && nb::try_cast<Shape>(dims[1], lists.second),
+                   "tensordot expects dims to be an int or a pair of lists of ints");
+  return tensordot(a, b, lists.first, lists.second);
+}
+
+}  // namespace
+
+void bind_contract(Binder& b) {
+  b.op("inner", &inner, "inner(input, other) -> Tensor\n\nSums products over the last dim of both.", "input"_a,
+       "other"_a);
+  b.function("einsum", &einsum_row,
+             "einsum(equation, *operands) -> Tensor\n\nEinstein's summation, e.g. einsum('ij,jk->ik', a, b).",
+             "equation"_a, "operands"_a, "path"_a = nb::none());
+  b.function("tensordot", &tensordot_row,
+             "tensordot(a, b, dims=2) -> Tensor\n\nSums products over the last dims of a and the first of b, or over the "
+             "given pair of lists of dims.",
+             "a"_a, "b"_a, "dims"_a = 2);
+  b.op("kron", &kron, "kron(input, other) -> Tensor\n\nKronecker's product.", "input"_a, "other"_a);
+  b.op("trace", &trace, "trace(input) -> Tensor\n\nThe sum of a matrix's diagonal.", "input"_a);
+  b.op("cross", &cross, "cross(input, other, dim=None) -> Tensor\n\nThe cross product of 3-vectors along `dim`, by "
+       "default the first dim of size 3.",
+       "input"_a, "other"_a, "dim"_a = nb::none());
+  b.function(
+      "chain_matmul",
+      [](nb::args matrices) {
+        TensorList list;
+        for (nb::handle t : matrices) list.push_back(nb::cast<Tensor>(t));
+        return chain_matmul(list);
+      },
+      "chain_matmul(*matrices) -> Tensor\n\nThe product of matrices in the cheapest order.", "matrices"_a);
+  nb::module_ linalg = nb::hasattr(b.root, "_linalg") ? nb::cast<nb::module_>(b.root.attr("_linalg"))
+                                                      : b.root.def_submodule("_linalg", "Functions of norch.linalg.");
+  b.in(linalg, "multi_dot", &multi_dot,
+       "multi_dot(tensors) -> Tensor\n\nThe product of a chain of matrices in the cheapest order; the first and last may "
+       "be 1-d.",
+       "tensors"_a);
+  b.in(linalg, "cross", &linalg_cross,
+       "cross(input, other, *, dim=-1) -> Tensor\n\nThe cross product of 3-vectors along `dim`.", "input"_a, "other"_a,
+       nb::kw_only(), "dim"_a = -1);
+  b.in(linalg, "matmul", &matmul, "matmul(input, other) -> Tensor\n\nAs norch.matmul.", "input"_a, "other"_a);
+}
+
+}  // namespace norch::python

@@ -41,6 +41,12 @@ PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
   return binary<F>(a, b);
 }
 
+/// a @ b: numbers have no matrix product.
+PyObject* matrix_multiply(PyObject* a, PyObject* b) {
+  if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
+  return binary<matmul>(a, b);
+}
+
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   return guarded([&]() -> PyObject* {
     const Tensor x = operand_from_python(a), y = operand_from_python(b);
@@ -133,7 +139,7 @@ PyType_Slot number_slots[] = {
     {Py_nb_add, slot(binary<add_one>)},
     {Py_nb_subtract, slot(binary<sub_one>)},
     {Py_nb_multiply, slot(binary<mul>)},
-    {Py_nb_matrix_multiply, slot(binary<matmul>)},
+    {Py_nb_matrix_multiply, slot(matrix_multiply)},
     {Py_nb_true_divide, slot(binary<div_one>)},
     {Py_nb_inplace_add, slot(binary<add_in_place>)},
     {Py_nb_inplace_subtract, slot(binary<sub_in_place>)},

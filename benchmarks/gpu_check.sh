@@ -90,7 +90,7 @@ print(norch.cuda.why_unavailable()); assert (norch.tensor([1.0]) * 2).item() == 
 
 ctest_cuda() { LD_LIBRARY_PATH=$NVIDIA_LIBS ctest --test-dir "$BUILD" -L cuda -j 6 --timeout 60 --output-on-failure; }
 ctest_cpu() { LD_LIBRARY_PATH=$NVIDIA_LIBS ctest --test-dir "$BUILD" -LE cuda -j "$JOBS" --timeout 120 --output-on-failure; }
-pytest_cuda() { PYTHONPATH=$NORCH_PATH "$PYTHON" -m pytest -q -m cuda -n 12 -p no:cacheprovider --tb=short --maxfail=200; }
+pytest_cuda() { PYTHONPATH=$NORCH_PATH "$PYTHON" -m pytest -q -m cuda -n 12 -p no:cacheprovider -p no:benchmark --tb=short --maxfail=200; }
 
 sanitizer() {
   # One process, without what is slow or fails on purpose.

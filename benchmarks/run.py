@@ -20,12 +20,12 @@ import sys
 import time
 from typing import Any, Callable, NamedTuple
 
-import norch
-
 try:
     import torch
 except ImportError:
     torch = None
+
+import norch
 
 import cases
 

@@ -120,7 +120,12 @@ class Qualify(ast.NodeTransformer):
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         # norch._C.device and nanobind's names for its own types are known under norch.
         text = ast.unparse(node).replace("norch._C.", "norch.").replace("norch.nn.Parameter", "norch._C.Parameter")
-        self.modules.add(text.rpartition(".")[0] if not text.startswith("norch.") else "norch")
+        inner = text.split(".")
+        if len(inner) > 2 and inner[0] == "norch" and isinstance(vars(_C).get(inner[1]), types.ModuleType):
+            text = "norch._C." + ".".join(inner[1:])
+            self.modules.add(f"norch._C.{inner[1]}")
+        else:
+            self.modules.add("norch" if inner[0] == "norch" else text.rpartition(".")[0])
         return ast.parse(text + ("[..., typing.Any]" if text.endswith(".Callable") else ""), mode="eval").body
 
     def function(self, text: str) -> str:
@@ -181,7 +186,8 @@ class Stub:
             static = indent and type(value).__name__ == "nb_func"
             if static:
                 self.lines.append(f"{indent}@staticmethod")
-            self.signature(f"def {name}({tail}", indent, doc if number == 0 else None, comment)
+            later = "  # type: ignore[overload-cannot-match]" if number and not comment else comment
+            self.signature(f"def {name}({tail}", indent, doc if number == 0 else None, later)
 
     def python_function(self, name: str, value: types.FunctionType, indent: str) -> None:
         """A function written in Python and attached to a class."""
@@ -208,7 +214,7 @@ class Stub:
             self.signature(f"def __init__{CONSTRUCTORS[name]}", "    ")
         for member, attribute in vars(value).items():
             kind = type(attribute).__name__
-            comment = OVERRIDES if (name, member) in OVERRIDING else ""
+            comment = OVERRIDES if (name, member) in OVERRIDING or member in ("__eq__", "__ne__") else ""
             if member in SKIPPED:
                 continue
             if hasattr(attribute, "__nb_signature__"):

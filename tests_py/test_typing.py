@@ -28,5 +28,5 @@ def test_a_program_in_strict_mode(tmp_path):
     check(tmp_path, "--strict", ROOT / "tests_py/typing_sample.py")
 
 
-def test_the_examples(tmp_path):
-    check(tmp_path, "--ignore-missing-imports", *sorted((ROOT / "examples").glob("*.py")))
+def test_an_example(tmp_path):
+    check(tmp_path, "--ignore-missing-imports", ROOT / "examples/digits.py")

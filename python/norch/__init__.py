@@ -20,6 +20,7 @@ from norch.autograd.grad_mode import set_grad_enabled as set_grad_enabled
 __version__ = _C.__version__
 
 if _TYPE_CHECKING:
+    from norch import cuda as cuda
     from norch import linalg as linalg
     from norch import nn as nn
     from norch import optim as optim

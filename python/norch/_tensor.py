@@ -47,7 +47,7 @@ def _numpy(self: Tensor, *, force: bool = False):
     requires_grad."""
     import numpy
 
-    return numpy.asarray(memoryview(self.detach().cpu() if force else self))
+    return numpy.asarray(memoryview(self.detach().cpu() if force else self))  # type: ignore[arg-type]
 
 
 def _array(self: Tensor, dtype=None, copy=None):
@@ -95,7 +95,7 @@ def _deepcopy(self: Tensor, memo: dict) -> Tensor:
     if isinstance(self, _C.Parameter):
         result = type(self)(data, self.requires_grad)
     else:
-        result = data if type(self) is Tensor else _C._as_subclass(data, type(self))
+        result = data if type(self) is Tensor else _C._as_subclass(data, type(self))  # type: ignore[assignment]
         result.requires_grad_(self.requires_grad)
     memo[id(self)] = result
     if self.grad is not None:
@@ -110,7 +110,7 @@ def _copy(self: Tensor) -> Tensor:
     if isinstance(self, _C.Parameter):
         result = type(self)(self.detach(), self.requires_grad)
     else:
-        result = self.detach() if type(self) is Tensor else _C._as_subclass(self.detach(), type(self))
+        result = self.detach() if type(self) is Tensor else _C._as_subclass(self.detach(), type(self))  # type: ignore[assignment]
         result.requires_grad_(self.requires_grad)
     result.__dict__.update(self.__dict__)
     return result
@@ -154,7 +154,7 @@ class _HookHandle:
     def remove(self) -> None:
         if self._tensor is not None:
             self._tensor._remove_hook(self._id)
-            self._tensor = None
+            self._tensor = None  # type: ignore[assignment]
 
     def __enter__(self) -> "_HookHandle":
         return self
@@ -230,5 +230,5 @@ for _name, _function in {
 }.items():
     setattr(Tensor, _name, _function)
 # NumPy's operators leave the work to ours: array + tensor is a tensor.
-Tensor.__array_priority__ = 1000
-_C.Parameter.__repr__ = _C.Parameter.__str__ = _parameter_repr
+Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]
+_C.Parameter.__repr__ = _C.Parameter.__str__ = _parameter_repr  # type: ignore[method-assign]

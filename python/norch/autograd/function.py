@@ -50,7 +50,7 @@ class FunctionCtx:
         """Called by the graph: runs cls.backward with the saved tensors unpacked."""
         self._unpacked = saved
         try:
-            backward = cls.backward if cls.backward is not Function.backward else cls.vjp
+            backward = cls.backward if cls.backward is not Function.backward else cls.vjp  # type: ignore[attr-defined]
             return backward(self, *grads)
         finally:
             self._unpacked = None

@@ -53,7 +53,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     return _C.log_softmax(input, dim, dtype)
 
 
-def embedding(
+def embedding(  # type: ignore[no-redef]
     input: Tensor,
     weight: Tensor,
     padding_idx: int | None = None,

@@ -17,8 +17,8 @@ import norch
 UNARY = """abs acos acosh asin asinh atan atanh ceil cos cosh digamma erf erfc erfinv exp exp2 expm1 floor frac isfinite
 isnan lgamma log log10 log1p log2 logical_not neg reciprocal round rsqrt sigmoid sign sin sinh sqrt square tan tanh
 trunc""".split()
-BINARY = """add sub mul div floor_divide remainder fmod pow atan2 hypot copysign maximum minimum fmax logaddexp xlogy eq lt
-logical_and""".split()
+BINARY = """add sub mul div floor_divide remainder fmod pow atan2 hypot copysign maximum minimum fmax logaddexp xlogy
+eq lt logical_and""".split()
 FUNCTIONAL = """relu relu6 leaky_relu elu selu celu gelu silu mish softplus hardtanh hardsigmoid hardswish logsigmoid
 softsign tanhshrink hardshrink softshrink""".split()
 

@@ -12,7 +12,9 @@ def same(t, expected):
 
 @pytest.mark.parametrize("f,value", [(norch.zeros, 0), (norch.ones, 1)])
 def test_filled(f, value, device):
-    for t in (f(2, 3, device=device), f((2, 3), device=device), f([2, 3], device=device), f(size=(2, 3), device=device)):
+    for shape in ((2, 3), ((2, 3),), ([2, 3],)):
+        same(f(*shape, device=device), np.full((2, 3), value))
+    for t in (f(2, 3, device=device), f(size=(2, 3), device=device)):
         assert t.shape == (2, 3) and t.dtype == norch.float32 and t.device.type == device
         same(t, np.full((2, 3), value))
     assert f((), device=device).shape == ()

@@ -6,7 +6,9 @@ import scipy.special as sp
 from .row import FLOATS, INTS, Error, OpRow, unary_grad, unary_samples
 
 
-def activation(name, ref, clear_of=(), dtypes=FLOATS, in_place=None, method=None, special=True, id="", errors=None, **kwargs):
+def activation(
+    name, ref, clear_of=(), dtypes=FLOATS, in_place=None, method=None, special=True, id="", errors=None, **kwargs
+):
     if errors is None:
         errors = [Error(NotImplementedError, "int64", [np.array([1, 2])], kwargs)]
     return OpRow(
@@ -28,7 +30,8 @@ def positive(x):
 
 
 def elu(x, alpha=1.0, scale=1.0, input_scale=1.0):
-    return np.where(x > 0, scale * x, scale * alpha * np.expm1(np.minimum(x, 0) * input_scale)) + np.where(np.isnan(x), x, 0)
+    below = scale * alpha * np.expm1(np.minimum(x, 0) * input_scale)
+    return np.where(x > 0, scale * x, below)
 
 
 def gelu(x, approximate="none"):
@@ -49,7 +52,9 @@ ROWS = [
     activation("relu", positive, (0,), FLOATS + INTS, "relu_", "relu",
                errors=[Error(RuntimeError, "Boolean inputs not supported", [np.array([True])])]),
     activation("relu6", lambda x: limit(x, 0, 6), (0, 6), FLOATS + INTS, errors=()),
-    activation("leaky_relu", lambda x, negative_slope: np.where(x > 0, x, x * negative_slope), (0,), negative_slope=0.2),
+    activation(
+        "leaky_relu", lambda x, negative_slope: np.where(x > 0, x, x * negative_slope), (0,), negative_slope=0.2
+    ),
     activation("elu", elu, (0,), alpha=1.3),
     activation("selu", lambda x: elu(x, 1.6732632423543772, 1.0507009873554805), (0,)),
     activation("celu", lambda x, alpha: elu(x, alpha, 1, 1 / alpha), (0,), alpha=1.4,
@@ -72,6 +77,6 @@ ROWS = [
     activation("hardshrink", lambda x, lambd: np.where(np.abs(x) <= lambd, 0, x), (-0.5, 0.5), lambd=0.5),
     activation("softshrink", lambda x, lambd: np.sign(x) * np.maximum(np.abs(x) - lambd, 0), (-0.5, 0.5), lambd=0.5,
                errors=[Error(RuntimeError, "lambda must be", [np.ones(2)], {"lambd": -1.0})]),
-    activation("threshold", lambda x, threshold, value: np.where(x > threshold, x, np.where(np.isnan(x), x, value)), (0.5,),
+    activation("threshold", lambda x, threshold, value: np.where(x <= threshold, value, x), (0.5,),
                threshold=0.5, value=-1.0, errors=()),
 ]

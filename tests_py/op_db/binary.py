@@ -73,7 +73,8 @@ def pow_ref(a, b):
     a, b = np.broadcast_arrays(a, b)
     if a.dtype.kind in "iu" and b.dtype.kind in "iu":
         # A negative power of an integer is 1, -1 or (truncated) 0; others wrap around.
-        whole = [int(x) ** int(y) if y >= 0 else int(int(x) in (1, -1) and int(x) ** -int(y)) for x, y in zip(a.flat, b.flat)]
+        pairs = [(int(x), int(y)) for x, y in zip(a.flat, b.flat)]
+        whole = [x**y if y >= 0 else int(x in (1, -1) and x**-y) for x, y in pairs]
         wrapped = [v % 2 ** (8 * a.dtype.itemsize) for v in whole]
         return np.array(wrapped, np.uint64).astype(f"u{a.dtype.itemsize}").view(a.dtype).reshape(a.shape)
     return np.power(a.astype(np.float64), b)

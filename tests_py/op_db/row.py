@@ -126,7 +126,16 @@ def unary_grad(low: float = -4, high: float = 4, clear_of: Sequence[float] = (),
     return samples
 
 
-PAIRS = (((), ()), ((5,), (5,)), ((0,), (0,)), ((37,), (1,)), ((2, 3), (3,)), ((2, 1, 4), (3, 1)), ((4, 5), ()), ((3,), (2, 3)))
+PAIRS = (
+    ((), ()),
+    ((5,), (5,)),
+    ((0,), (0,)),
+    ((37,), (1,)),
+    ((2, 3), (3,)),
+    ((2, 1, 4), (3, 1)),
+    ((4, 5), ()),
+    ((3,), (2, 3)),
+)
 
 
 def binary_samples(a=(-4, 4), b=(-4, 4), special: bool = True, nonzero: bool = False, numbers: Sequence[Any] = ()):

@@ -48,7 +48,19 @@ def where_grad():
 
 def masked_fill_samples(dtype):
     value = True if dtype == "bool" else 3
-    return [Sample([random_array(x, dtype), mask(y), value]) for x, y in (((5,), (5,)), ((2, 3), (3,)), ((), ()), ((0,), (0,)))]
+    shapes = (((5,), (5,)), ((2, 3), (3,)), ((), ()), ((0,), (0,)))
+    return [Sample([random_array(x, dtype), mask(y), value]) for x, y in shapes]
+
+
+def masked_fill_grad():
+    return [
+        Sample([np.random.randn(2, 3), mask((3,)), 2.0]),
+        Sample([np.random.randn(3), mask(3), np.array(2.0)]),
+    ]
+
+
+def addcmul_ref(x, a, b, value):
+    return x + a * b * np.asarray(value, np.asarray(x).dtype)
 
 
 def clamp_grad():
@@ -79,11 +91,11 @@ ROWS = [
         masked_fill_samples,
         lambda x, m, v: np.where(m, np.asarray(v, np.asarray(x).dtype), x),
         ALL,
-        lambda: [Sample([np.random.randn(2, 3), mask((3,)), 2.0]), Sample([np.random.randn(3), mask(3), np.array(2.0)])],
+        masked_fill_grad,
         in_place="masked_fill_",
         errors=[
             Error(RuntimeError, "only supports boolean masks", [np.ones(2), np.array([0, 1]), 1.0]),
-            Error(RuntimeError, "only supports a 0-dimensional value", [np.ones(2), np.array([True, False]), np.ones(1)]),
+            Error(RuntimeError, "only supports a 0-dimensional value", [np.ones(2), mask(2), np.ones(1)]),
         ],
     ),
     OpRow("clamp", triples(), clamp_ref, NUMBERS, clamp_grad, in_place="clamp_",
@@ -94,7 +106,7 @@ ROWS = [
           lambda: [Sample([np.random.uniform(-4, 4, 5), 0.5])], in_place="clamp_max_"),
     OpRow("lerp", triples(c=(0, 1)), lambda a, b, w: a + w * (b - a), FLOATS, grad_triples(c=(0, 1)), in_place="lerp_",
           tolerances=LOOSE),
-    OpRow("addcmul", triples(value=2), lambda x, a, b, value: x + a * b * np.asarray(value, np.asarray(x).dtype), NUMBERS,
+    OpRow("addcmul", triples(value=2), addcmul_ref, NUMBERS,
           grad_triples(value=2.5), in_place="addcmul_", tolerances=LOOSE),
     OpRow("addcdiv", triples(1, 4, value=0.5), lambda x, a, b, value: x + value * a / b, FLOATS,
           grad_triples(1, 4, value=0.5), in_place="addcdiv_", tolerances=LOOSE,

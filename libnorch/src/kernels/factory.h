@@ -30,7 +30,9 @@ struct LinspaceAt {
   LinspaceAt(double first, double last, int64_t count)
       : start(first), end(last), step(count > 1 ? (last - first) / static_cast<double>(count - 1) : 0), n(count) {}
   NORCH_HD T operator()(int64_t i) const {
-    const double v = i < n / 2 || n == 1 ? start + step * static_cast<double>(i) : end - step * static_cast<double>(n - 1 - i);
+    const bool near_start = i < n / 2 || n == 1;
+    const double v =
+        near_start ? start + step * static_cast<double>(i) : end - step * static_cast<double>(n - 1 - i);
     return static_cast<T>(static_cast<ComputeType<T>>(v));
   }
 };

@@ -38,8 +38,8 @@ Tensor forward(const char* name, Activation f, const Tensor& x, const Parameters
   return e.finish();
 }
 
-/// g * f'(x) in one kernel, or in differentiable ops when the backward is recorded itself (create_graph). The derivative
-/// as ops, `slope(x, p)`, is what makes derivatives of any order right.
+/// g * f'(x) in one kernel, or in differentiable ops when the backward is recorded itself (create_graph). The
+/// derivative as ops, `slope(x, p)`, is what makes derivatives of any order right.
 template <class Slope>
 Tensor backward(Activation f, const Tensor& g, const Tensor& x, const Parameters& p, Slope slope) {
   if (recording(g, x)) return g * slope(x, p);
@@ -155,7 +155,8 @@ Tensor limited(const char* name, const Tensor& x, const Scalar& low, const Scala
 
 static Tensor relu_op(const char* name, const Tensor& x, const Tensor& out) {
   NORCH_CHECK(x.dtype() != DType::Bool, name, ": Boolean inputs not supported for relu");
-  if (x.is_floating_point()) return apply_of_result(name, "ReluBackward0", Activation::Relu, x, {}, out, positive_slope);
+  if (x.is_floating_point())
+    return apply_of_result(name, "ReluBackward0", Activation::Relu, x, {}, out, positive_slope);
   Elementwise e(name, {x, number(0)}, x.dtype(), x.dtype(), out);
   kernels::binary(e.device, kernels::BinaryOp::Maximum, e.plan, 1);
   return e.finish();

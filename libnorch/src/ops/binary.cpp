@@ -60,8 +60,8 @@ Tensor sub_op(const char* name, const Tensor& a, const Tensor& b, const Scalar& 
   NORCH_CHECK(a.dtype() != DType::Bool || b.dtype() != DType::Bool, name, ": Subtraction, the `-` operator, with two "
               "bool tensors is not supported. Use the `^` or `logical_xor()` operator instead.");
   NORCH_CHECK(a.dtype() != DType::Bool && b.dtype() != DType::Bool, name, ": Subtraction, the `-` operator, with a ",
-              "bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` operator "
-              "instead.");
+              "bool tensor is not supported. If you are trying to invert a mask, use the `~` or `logical_not()` "
+              "operator instead.");
   const DType type = result_type(a, b);
   check_alpha(name, type, alpha);
   Tensor result = run(name, BinaryOp::Sub, a, b, type, out, alpha);
@@ -289,8 +289,12 @@ Tensor maximum(const Tensor& a, const Tensor& b) {
 Tensor minimum(const Tensor& a, const Tensor& b) {
   return extreme("minimum", "MinimumBackward0", BinaryOp::Minimum, a, b, gt);
 }
-Tensor fmax(const Tensor& a, const Tensor& b) { return number_extreme("fmax", "FmaxBackward0", BinaryOp::Fmax, a, b, ge); }
-Tensor fmin(const Tensor& a, const Tensor& b) { return number_extreme("fmin", "FminBackward0", BinaryOp::Fmin, a, b, le); }
+Tensor fmax(const Tensor& a, const Tensor& b) {
+  return number_extreme("fmax", "FmaxBackward0", BinaryOp::Fmax, a, b, ge);
+}
+Tensor fmin(const Tensor& a, const Tensor& b) {
+  return number_extreme("fmin", "FminBackward0", BinaryOp::Fmin, a, b, le);
+}
 
 Tensor logaddexp(const Tensor& a, const Tensor& b) {
   return function("logaddexp", "LogaddexpBackward0", BinaryOp::Logaddexp, a, b, result_type(a, b), {}, false,

@@ -175,9 +175,10 @@ static Tensor abs_op(const char* name, const Tensor& x, const Tensor& out) {
 NORCH_TWO_FORMS(abs)
 
 static Tensor neg_op(const char* name, const Tensor& x, const Tensor& out) {
-  NORCH_CHECK(x.dtype() != DType::Bool, name, ": Negation, the `-` operator, on a bool tensor is not supported. If you ",
-              "are trying to invert a mask, use the `~` or `logical_not()` operator instead.");
-  return from_gradient(name, "NegBackward0", UnaryOp::Neg, x, x.dtype(), out, {}, [](const Tensor& g) { return neg(g); });
+  NORCH_CHECK(x.dtype() != DType::Bool, name, ": Negation, the `-` operator, on a bool tensor is not supported. If ",
+              "you are trying to invert a mask, use the `~` or `logical_not()` operator instead.");
+  return from_gradient(name, "NegBackward0", UnaryOp::Neg, x, x.dtype(), out, {},
+                       [](const Tensor& g) { return neg(g); });
 }
 NORCH_TWO_FORMS(neg)
 

@@ -85,7 +85,8 @@ void mod_block(char* const* data, int64_t n, uint32_t, const void*) {
 }
 
 template <class F>
-inline constexpr bool is_modulo = std::is_same_v<F, DivFloor> || std::is_same_v<F, Remainder> || std::is_same_v<F, Fmod>;
+inline constexpr bool is_modulo =
+    std::is_same_v<F, DivFloor> || std::is_same_v<F, Remainder> || std::is_same_v<F, Fmod>;
 
 template <class F>
 void number(const Plan& plan, const F& f) {

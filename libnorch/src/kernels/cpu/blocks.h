@@ -49,6 +49,11 @@ inline To converted(From v) {
 }
 
 template <class To, class From>
+inline void move_one(char* to, const char* from) {
+  *reinterpret_cast<To*>(to) = converted<To>(*reinterpret_cast<const From*>(from));
+}
+
+template <class To, class From>
 void move(char* to, int64_t to_stride, const char* from, int64_t from_stride, int64_t n) {
   constexpr int64_t kTo = sizeof(To), kFrom = sizeof(From);
   if (to_stride == kTo && from_stride == kFrom) {
@@ -65,8 +70,7 @@ void move(char* to, int64_t to_stride, const char* from, int64_t from_stride, in
     const To v = converted<To>(*reinterpret_cast<const From*>(from));
     for (int64_t i = 0; i < n; ++i) out[i] = v;
   } else {
-    for (int64_t i = 0; i < n; ++i)
-      *reinterpret_cast<To*>(to + i * to_stride) = converted<To>(*reinterpret_cast<const From*>(from + i * from_stride));
+    for (int64_t i = 0; i < n; ++i) move_one<To, From>(to + i * to_stride, from + i * from_stride);
   }
 }
 
@@ -78,8 +82,7 @@ template <class To, class From>
 void move_rows(char* to, int64_t to_stride, int64_t to_row, const char* from, int64_t from_stride, int64_t from_row,
                int64_t n, int64_t rows) {
   for (int64_t r = 0; r < rows; ++r, to += to_row, from += from_row)
-    for (int64_t i = 0; i < n; ++i)
-      *reinterpret_cast<To*>(to + i * to_stride) = converted<To>(*reinterpret_cast<const From*>(from + i * from_stride));
+    for (int64_t i = 0; i < n; ++i) move_one<To, From>(to + i * to_stride, from + i * from_stride);
 }
 
 inline Move loader(DType stored, bool convert) {
@@ -157,8 +160,10 @@ class BlockRunner {
       }
       filled = true;
       loop_.block(where, padded ? round_up(count) : count, padded ? 0 : repeated_, loop_.context);
-      if (where[0] == buffer_[0])
-        storer(p_.dtype[0], loop_.convert)(data[0] + at * p_.strides[0][0], p_.strides[0][0], buffer_[0], size_[0], count);
+      if (where[0] == buffer_[0]) {
+        const int64_t stride = p_.strides[0][0];
+        storer(p_.dtype[0], loop_.convert)(data[0] + at * stride, stride, buffer_[0], size_[0], count);
+      }
       at += count;
     }
   }
@@ -202,8 +207,8 @@ class BlockRunner {
       }
       loop_.block(where, padded ? round_up(count) : count, 0, loop_.context);
       if (where[0] == buffer_[0])
-        storer_rows(p_.dtype[0], loop_.convert)(cursor.data[0], p_.strides[0][0], p_.strides[0][1], buffer_[0], size_[0],
-                                                length * size_[0], length, rows);
+        storer_rows(p_.dtype[0], loop_.convert)(cursor.data[0], p_.strides[0][0], p_.strides[0][1], buffer_[0],
+                                                size_[0], length * size_[0], length, rows);
       cursor.advance(p_, 1, rows);
       begin += rows;
     }

@@ -63,7 +63,8 @@ template <class U>
 void transpose(const Plan& p) {
   constexpr int64_t kTile = 32;
   const int64_t rows = p.shape[1], cols = p.shape[0];
-  parallel_for((rows + kTile - 1) / kTile, std::max<int64_t>(1, kGrain / (cols * kTile)), [&](int64_t begin, int64_t end) {
+  const int64_t grain = std::max<int64_t>(1, kGrain / (cols * kTile));
+  parallel_for((rows + kTile - 1) / kTile, grain, [&](int64_t begin, int64_t end) {
     for (int64_t r0 = begin * kTile; r0 < std::min(end * kTile, rows); r0 += kTile) {
       const int64_t r1 = std::min(r0 + kTile, rows);
       for (int64_t c0 = 0; c0 < cols; c0 += kTile) {

@@ -39,7 +39,8 @@ inline void convert_run(Half* out, const float* in, int64_t n) {
   float rest[8] = {};
   Half narrow[8];
   std::memcpy(rest, in + i, static_cast<size_t>(n - i) * sizeof(float));
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(narrow), _mm256_cvtps_ph(_mm256_loadu_ps(rest), _MM_FROUND_TO_NEAREST_INT));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(narrow),
+                   _mm256_cvtps_ph(_mm256_loadu_ps(rest), _MM_FROUND_TO_NEAREST_INT));
   std::memcpy(static_cast<void*>(out + i), narrow, static_cast<size_t>(n - i) * sizeof(Half));
 #else
 #pragma omp simd

@@ -201,7 +201,7 @@ def test_saved_operand_of_an_in_place_op_is_the_old_value(device):
         lambda x, w: x.atan2_(w),
         lambda x, w: x.mul_(x),
         lambda x, w: x.addcmul_(x, w),
-        lambda x, w: x.exp_().mul_(w).sqrt_(),
+        lambda x, w: x.mul_(w).sqrt_(),
     ):
         assert norch.autograd.gradcheck(lambda x, w: f(x.clone(), w), (start, w))
 

@@ -42,6 +42,7 @@ def rounding(name, ref):
         NUMBERS,
         unary_grad(clear_of=np.arange(-5, 5.5, 0.5)),
         in_place=name + "_",
+        double_backward=False,
     )
 
 
@@ -145,6 +146,7 @@ ROWS = [
         NUMBERS,
         unary_grad(clear_of=(0,)),
         in_place="sign_",
+        double_backward=False,
     ),
     OpRow("square", unary_samples(), lambda x: x * x, NUMBERS, unary_grad(), in_place="square_"),
     OpRow("positive", unary_samples(), lambda x: x, NUMBERS, unary_grad()),

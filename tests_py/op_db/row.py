@@ -36,6 +36,7 @@ class Error:
     text: str
     args: Sequence[Any]
     kwargs: dict[str, Any] = field(default_factory=dict)
+    cpu_only: bool = False  # a GPU kernel does not look at the values, as in PyTorch
 
 
 @dataclass

@@ -154,7 +154,9 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
                 self._replace_value(name, value)
         elif name in attributes.get("_modules", ()):
             if value is not None:
-                raise TypeError(f"cannot assign '{typename(value)}' as child module '{name}' (norch.nn.Module or None expected)")
+                raise TypeError(
+                    f"cannot assign '{typename(value)}' as child module '{name}' (norch.nn.Module or None expected)"
+                )
             attributes["_modules"][name] = None
         elif name in attributes.get("_buffers", ()):
             if value is not None and not isinstance(value, Tensor):

@@ -82,7 +82,10 @@ class ParameterDict(Module):
 
     def _check_key(self, key: Any) -> str:
         if not isinstance(key, str):
-            raise TypeError(f"Index given to ParameterDict cannot be used as a key as it is not a string (type is '{typename(key)}').")
+            raise TypeError(
+                "Index given to ParameterDict cannot be used as a key as it is not a string "
+                f"(type is '{typename(key)}')."
+            )
         return key
 
     def __getitem__(self, key: str) -> Any:

@@ -13,8 +13,12 @@ __all__ = ["OneCycleLR"]
 
 def _per_group(name: str, optimizer: Optimizer, value: Any) -> list:
     if isinstance(value, (list, tuple)):
-        if len(value) != len(optimizer.param_groups):
-            raise ValueError(f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, param_groups has {len(optimizer.param_groups)}.")
+        n = len(optimizer.param_groups)
+        if len(value) != n:
+            raise ValueError(
+                f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
+                f"param_groups has {n}."
+            )
         return list(value)
     return [value] * len(optimizer.param_groups)
 
@@ -45,7 +49,10 @@ class OneCycleLR(LRScheduler):
             raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
         if total_steps is None and (epochs is None or steps_per_epoch is None):
             raise ValueError("You must define either total_steps OR (epochs AND steps_per_epoch)")
-        counts = {"total_steps": total_steps} if total_steps is not None else {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+        if total_steps is not None:
+            counts = {"total_steps": total_steps}
+        else:
+            counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch}  # type: ignore[dict-item]
         for name, count in counts.items():
             if not isinstance(count, int) or count <= 0:
                 raise ValueError(f"Expected positive integer {name}, but got {count}")

@@ -55,7 +55,7 @@ NORCH_API void reset_peak_memory_stats(int device = -1);
 /// Gives all unused blocks of every device back to the driver; waits for the devices. Does nothing where CUDA has not
 /// been used.
 NORCH_API void empty_cache();
-/// Lets norch hold at most this part (0 to 1) of the device's memory; beyond it allocations raise OutOfMemoryError.
+/// Lets norch use at most this part (0 to 1) of the device's memory; beyond it allocations raise OutOfMemoryError.
 NORCH_API void set_per_process_memory_fraction(double fraction, int device = -1);
 struct MemoryInfo {
   size_t free = 0, total = 0;  // bytes on the device, all processes counted

@@ -196,9 +196,16 @@ class Memory {
     return p;
   }
 
-  /// Whether the limit allows so many more bytes. (What the pool holds unused is counted as used, until it is trimmed.)
+  /// Whether the limit allows so many more bytes. What the pool holds beyond blocks given out does not count, but is
+  /// trimmed near the limit.
   bool fits(size_t nbytes) {
-    return nbytes <= total() && (fraction_ == 1 || held(false) + nbytes <= limit());
+    if (fraction_ == 1 || nbytes > total()) return nbytes <= total();
+    size_t used = own_;
+#if CUDART_VERSION >= 11020
+    if (pool_) check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &used), "cudaMemPoolGetAttribute");
+    if (pool_ && held(false) + nbytes > limit()) check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
+#endif
+    return used + nbytes <= limit();
   }
   size_t limit() { return static_cast<size_t>(fraction_ * static_cast<double>(total())); }
 

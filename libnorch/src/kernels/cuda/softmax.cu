@@ -132,7 +132,9 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(T* out, const T* in, int
 #pragma unroll
     for (int k = 0; k < kKept; ++k) {
       const int64_t i = (static_cast<int64_t>(k / V) * group + me) * V;
-      if (i < n) sum += exp_of(kept[k] - all.high);
+      const C e = exp_of(kept[k] - all.high);
+      if (i < n) sum += e;
+      if constexpr (!kLog) kept[k] = e;  // the exponential costs more than the memory traffic: only once
     }
     all.sum = join_group(Total<C>{sum}, group).sum;
     const C finish = kLog ? log(all.sum) : C(1) / all.sum;
@@ -142,7 +144,8 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(T* out, const T* in, int
       if (!live || i >= n) continue;
       alignas(16) T part[V];
 #pragma unroll
-      for (int j = 0; j < V; ++j) part[j] = static_cast<T>(result<kLog>(kept[k + j], all, finish));
+      for (int j = 0; j < V; ++j)
+        part[j] = static_cast<T>(kLog ? (kept[k + j] - all.high) - finish : kept[k + j] * finish);
       store_vector<V>(y + i, part);
     }
   } else {

@@ -58,6 +58,7 @@ class OpRow:
     in_place: str | None = None  # name of the in-place method
     tolerances: dict[str, tuple[float, float]] = field(default_factory=dict)
     double_backward: bool = True
+    same_bits: bool = True  # the result does not depend on strides at all; sums may differ in the last bits
     errors: Sequence[Error] = ()
     id: str = ""
 

@@ -47,6 +47,13 @@ A fold_lanes(const Op& op, const T* x, int64_t n) {
   A acc[L];
   for (int l = 0; l < L; ++l) acc[l] = op.identity();
   int64_t i = 0;
+  for (; i + 4 * L <= n; i += 4 * L) {
+#pragma omp simd
+    for (int l = 0; l < L; ++l) {
+      const A two = op.step(op.step(acc[l], static_cast<C>(x[i + l])), static_cast<C>(x[i + l + L]));
+      acc[l] = op.step(op.step(two, static_cast<C>(x[i + l + 2 * L])), static_cast<C>(x[i + l + 3 * L]));
+    }
+  }
   for (; i + L <= n; i += L) {
 #pragma omp simd
     for (int l = 0; l < L; ++l) acc[l] = op.step(acc[l], static_cast<C>(x[i + l]));

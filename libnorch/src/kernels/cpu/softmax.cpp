@@ -10,13 +10,13 @@ namespace {
 
 constexpr int64_t kStrip = 128;  // neighbouring columns worked on together
 
-/// Sums f(i) for i < n: 64 accumulators over runs of kRun, runs in double. f may store as it goes.
+/// Sums f(i) for i < n: 32 accumulators over runs of kRun, runs in double. f may store as it goes.
 template <class C, class F>
 double sum_over(int64_t n, const F& f) {
   double total = 0;
   for (int64_t from = 0; from < n; from += kRun) {
     const int64_t to = std::min(from + kRun, n);
-    constexpr int L = 64;
+    constexpr int L = 32;
     C acc[L] = {};
     int64_t i = from;
     for (; i + L <= to; i += L) {

@@ -10,6 +10,8 @@ namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
+constexpr int64_t kBlock = 64;
+
 /// A key and where it was: for keys of up to 32 bits in one number, so that comparing is one instruction.
 template <class U, bool kSmall = sizeof(U) <= 4>
 struct Item {
@@ -17,18 +19,20 @@ struct Item {
   Item() = default;
   Item(U key, int64_t index) : both((static_cast<uint64_t>(key) << 32) | static_cast<uint64_t>(index)) {}
   int64_t index() const { return static_cast<int64_t>(both & 0xFFFFFFFFu); }
+  U key() const { return static_cast<U>(both >> 32); }
   uint64_t digit(int shift) const { return (both >> (32 + shift)); }
   bool operator<(const Item& o) const { return both < o.both; }
 };
 template <class U>
 struct Item<U, false> {
-  uint64_t key;
+  uint64_t bits;
   int64_t at;
   Item() = default;
-  Item(U k, int64_t index) : key(k), at(index) {}
+  Item(U k, int64_t index) : bits(k), at(index) {}
   int64_t index() const { return at; }
-  uint64_t digit(int shift) const { return key >> shift; }
-  bool operator<(const Item& o) const { return key != o.key ? key < o.key : at < o.at; }
+  U key() const { return bits; }
+  uint64_t digit(int shift) const { return bits >> shift; }
+  bool operator<(const Item& o) const { return bits != o.bits ? bits < o.bits : at < o.at; }
 };
 
 /// Sorts by key, least significant digit first; `other` is room for n items. Returns where the result lies.
@@ -117,12 +121,24 @@ void topk(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values
         // A heap of the best k so far, the worst of them on top.
         for (int64_t j = 0; j < k; ++j) items[j] = I(sort_key(r.x[row * n + j], largest), j);
         std::make_heap(items, items + k);
-        for (int64_t j = k; j < n; ++j) {
-          const I item(sort_key(r.x[row * n + j], largest), j);
-          if (!(item < items[0])) continue;
-          std::pop_heap(items, items + k);
-          items[k - 1] = item;
-          std::push_heap(items, items + k);
+        for (int64_t from = k; from < n; from += kBlock) {
+          // Most blocks hold nothing better: finding that out is a loop without branches.
+          typename R::U keys[kBlock];
+          const int64_t count = std::min(kBlock, n - from);
+          const typename R::U worst = items[0].key();
+          int better = 0;
+          for (int64_t j = 0; j < count; ++j) {
+            keys[j] = sort_key(r.x[row * n + from + j], largest);
+            better |= keys[j] < worst;
+          }
+          if (!better) continue;
+          for (int64_t j = 0; j < count; ++j) {
+            const I item(keys[j], from + j);
+            if (!(item < items[0])) continue;
+            std::pop_heap(items, items + k);
+            items[k - 1] = item;
+            std::push_heap(items, items + k);
+          }
         }
         std::sort_heap(items, items + k);
       } else {

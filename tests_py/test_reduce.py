@@ -1,0 +1,138 @@
+"""What op_db's rows of reductions and normalisation can't say."""
+
+import numpy as np
+import pytest
+
+import norch
+import norch.nn.functional as F
+
+
+def tensor(x, device, dtype=None):
+    return norch.tensor(x, dtype=dtype, device=device)
+
+
+def test_named_results(device):
+    x = tensor([[1.0, 3.0, 2.0]], device)
+    r = x.max(1)
+    assert type(r).__name__ == "max" and r.values.tolist() == [3.0] and r.indices.tolist() == [1]
+    assert x.sort(descending=True).indices.tolist() == [[1, 2, 0]]
+    assert norch.aminmax(x).min.item() == 1.0
+    values, indices = norch.topk(x, 2)
+    assert values.tolist() == [[3.0, 2.0]] and indices.tolist() == [[1, 2]]
+
+
+def test_max_of_two_tensors(device):
+    assert norch.max(tensor([1, 5], device), tensor([3, 2], device)).tolist() == [3, 5]
+
+
+def test_numpy_names(device):
+    x = tensor([[1.0, 2.0], [3.0, 4.0]], device)
+    assert x.sum(axis=0, keepdims=True).tolist() == [[4.0, 6.0]]
+    assert norch.mean(x, axis=-1).tolist() == [1.5, 3.5]
+
+
+def test_dtype_argument(device):
+    x = tensor([200, 100], device, norch.uint8)
+    assert x.sum().dtype == norch.int64 and x.sum().item() == 300
+    assert x.sum(dtype=norch.uint8).item() == 44
+    assert x.sum(dtype=norch.bool).item() is True
+    assert x.mean(dtype=norch.float64).item() == 150.0
+    h = norch.full((70000,), 1.0, dtype=norch.float16, device=device)
+    assert h.sum(dtype=norch.float32).item() == 70000.0
+    assert h.cumsum(0, dtype=norch.float32)[-1].item() == 70000.0
+
+
+def test_var_in_all_forms(device):
+    x = tensor([[1.0, 2.0], [3.0, 5.0]], device)
+    assert x.var(False).item() == pytest.approx(2.1875)
+    assert x.var(0, False).tolist() == [1.0, 2.25]
+    assert x.var(0, unbiased=False).tolist() == [1.0, 2.25]
+    assert x.var(0, correction=0).tolist() == [1.0, 2.25]
+    assert x.var(0, keepdim=True).shape == (1, 2)
+    deviation, mean = norch.std_mean(x, 0, correction=0)
+    assert deviation.tolist() == [1.0, 1.5] and mean.tolist() == [2.0, 3.5]
+    assert np.isnan(tensor([1.0], device).var().item())
+
+
+def test_gradient_of_products_with_zeros(device):
+    x = tensor([[2.0, 0.0, 3.0], [0.0, 0.0, 4.0]], device, norch.float64).requires_grad_()
+    x.prod(1).sum().backward()
+    assert x.grad.tolist() == [[0.0, 6.0, 0.0], [0.0, 0.0, 0.0]]
+
+
+def test_extremes_share_the_gradient(device):
+    x = tensor([2.0, 5.0, 5.0, 1.0], device).requires_grad_()
+    x.amax().backward()
+    assert x.grad.tolist() == [0.0, 0.5, 0.5, 0.0]
+    x.grad = None
+    x.max(0).values.backward()
+    assert x.grad.tolist() == [0.0, 1.0, 0.0, 0.0]
+
+
+def test_nan_order(device):
+    x = tensor([2.0, float("nan"), 1.0], device)
+    assert norch.sort(x).indices.tolist() == [2, 0, 1]
+    assert norch.sort(x, descending=True).indices.tolist() == [1, 0, 2]
+    assert np.isnan(x.median().item()) and x.nanmedian().item() == 1.0
+    assert x.argmax().item() == 1 and x.argmin().item() == 1
+
+
+def test_negative_zero_keeps_its_place(device):
+    x = tensor([0.0, -0.0, 0.0], device)
+    assert norch.argsort(x).tolist() == [0, 1, 2]
+    assert norch.argsort(x, descending=True).tolist() == [0, 1, 2]
+
+
+def test_infinite_logsumexp(device):
+    inf = float("inf")
+    assert norch.logsumexp(tensor([-inf, -inf], device), 0).item() == -inf
+    assert norch.logsumexp(tensor([inf, 1.0], device), 0).item() == inf
+
+
+def test_unique_consecutive(device):
+    values, index, counts = norch.unique_consecutive(tensor([1, 1, 2, 2, 1], device), True, True)
+    assert values.tolist() == [1, 2, 1] and index.tolist() == [0, 0, 1, 1, 2] and counts.tolist() == [2, 2, 1]
+
+
+def test_histc_and_weighted_bincount(device):
+    assert norch.histc(tensor([1.0, 2.0, 1.0, 4.0, 9.0], device), 4, 0, 4).tolist() == [0.0, 2.0, 1.0, 1.0]
+    weighted = norch.bincount(tensor([0, 2, 2], device), tensor([1.0, 0.5, 2.0], device))
+    assert weighted.tolist() == [1.0, 0.0, 2.5]
+
+
+def test_quantile_of_a_list(device):
+    x = tensor([[0.0, 1.0, 2.0, 3.0]], device)
+    assert norch.quantile(x, tensor([0.0, 0.5, 1.0], device), dim=1).tolist() == [[0.0], [1.5], [3.0]]
+    with pytest.raises(RuntimeError, match="range"):
+        norch.quantile(x, 1.5)
+
+
+def test_running_statistics(device):
+    x = np.random.randn(5, 3, 4).astype(np.float32)
+    mean, var = norch.zeros(3, device=device), norch.ones(3, device=device)
+    version = mean._version
+    F.batch_norm(norch.from_numpy(x).to(device), mean, var, training=True, momentum=0.25)
+    assert mean._version > version
+    np.testing.assert_allclose(mean.cpu().numpy(), 0.25 * x.mean((0, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(var.cpu().numpy(), 0.75 + 0.25 * x.var((0, 2), ddof=1), rtol=1e-5)
+    with pytest.raises(RuntimeError, match="running_mean"):
+        F.batch_norm(norch.from_numpy(x).to(device), None, None)
+
+
+@pytest.mark.parametrize("shape", [(3, 40), (2, 3000), (1, 20000)])
+def test_fused_backward_equals_the_differentiable_one(shape, device):
+    """The gradient without create_graph comes from a kernel, with it from ordinary ops."""
+    n = shape[1]
+    x, w, b = (norch.from_numpy(np.random.randn(*s)).to(device).requires_grad_() for s in (shape, (n,), (n,)))
+    g = norch.from_numpy(np.random.randn(*shape)).to(device)
+    for f in (
+        lambda: F.layer_norm(x, (n,), w, b),
+        lambda: F.rms_norm(x, (n,), w) + b,
+        lambda: F.group_norm(x, 2, w, b),
+        lambda: F.batch_norm(x, None, None, w, b, True) if shape[0] > 1 else F.layer_norm(x, (n,), w, b),
+        lambda: norch.log_softmax(x * w + b, 1),
+    ):
+        fused = norch.autograd.grad([f()], [x, w, b], [g])
+        plain = norch.autograd.grad([f()], [x, w, b], [g], create_graph=True)
+        for a, c in zip(fused, plain):
+            np.testing.assert_allclose(a.cpu().numpy(), c.detach().cpu().numpy(), rtol=1e-9, atol=1e-9)

@@ -9,6 +9,7 @@ EXACT = {d: (0, 0) for d in FLOATS}
 DIM = Error(IndexError, "Dimension out of range", [X], {"dim": 2})
 LONG = (((3000,), 0), ((3, 2000), 1), ((2000, 2), 0))
 CASES = ONE_DIM + LONG
+NOT_EMPTY = tuple((s, d) for s, d in ONE_DIM if 0 not in s)
 NO_BOOL = NUMBERS
 
 
@@ -86,9 +87,9 @@ ROWS = [
                   Error(IndexError, "non-zero size", [np.zeros((2, 0))], {"k": 1})]),
     OpRow("median", samples(CASES), nth(lambda n: (n - 1) // 2), NO_BOOL, grads(ONE_DIM), tolerances=EXACT),
     OpRow("nanmedian", samples(CASES), nth(lambda n: (n - 1) // 2), NO_BOOL, grads(ONE_DIM), tolerances=EXACT),
-    OpRow("mode", samples(ONE_DIM, low=0), mode_ref, INTS, tolerances=EXACT),
-    OpRow("quantile", samples(ONE_DIM, q=0.3), lambda x, q, dim, keepdim: np.quantile(x, q, axis=dim, keepdims=keepdim),
-          ("float32", "float64"), grads(ONE_DIM, q=0.3), tolerances={"float32": (1e-5, 1e-5), "float64": (1e-12, 1e-12)}),
+    OpRow("mode", samples(NOT_EMPTY, low=0), mode_ref, INTS, tolerances=EXACT),
+    OpRow("quantile", samples(NOT_EMPTY, q=0.3), lambda x, q, dim, keepdim: np.quantile(x, q, axis=dim, keepdims=keepdim),
+          ("float32", "float64"), grads(NOT_EMPTY, q=0.3), tolerances={"float32": (1e-5, 1e-5), "float64": (1e-12, 1e-12)}),
     OpRow("unique", flat, unique_ref, ALL, tolerances=EXACT),
     OpRow("bincount", counts, lambda x, minlength: np.bincount(x.astype(np.int64), minlength=minlength), INTS, None,
           lambda d: "int64", errors=[Error(RuntimeError, "non-negative", [np.array([-1])])]),

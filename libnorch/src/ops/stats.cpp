@@ -154,16 +154,18 @@ Tensor logsumexp(const Tensor& t, Ints dims, bool keepdim) {
   {
     autograd::NoGrad off;
     const Shape list = dim_list(d, t.dim());
+    const Tensor x = t.dtype() == kFloat64 ? t : t.to(kFloat32);
     if (t.dim() == 0) {
       out = t.clone();
     } else if (t.numel() == 0) {
-      out = log(sum(exp(t), list, keepdim));
+      out = log(sum(exp(x), list, keepdim));
     } else {
-      const Tensor high = amax(t, list, true);
+      const Tensor high = amax(x, list, true);
       // An infinite maximum is not subtracted: inf - inf has no value.
       const Tensor shift = masked_fill(high, eq(abs(high), Tensor::wrap(HUGE_VAL)), Tensor::wrap(0));
-      out = add(log(sum(exp(sub(t, shift)), list, keepdim)), keepdim ? shift : reshape(shift, d.out));
+      out = add(log(sum(exp(sub(x, shift)), list, keepdim)), keepdim ? shift : reshape(shift, d.out));
     }
+    out = out.to(t.dtype());
   }
   if (recording(t)) {
     record("LogsumexpBackward0", {t}, {out}, [d, t = save(t), y = save_output(out)](Backward& ctx) {

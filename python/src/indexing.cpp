@@ -1,6 +1,7 @@
 // Tensor.__getitem__ and __setitem__: from Python's brackets to C++ index items.
 #include "norch/index.h"
 
+#include <cstring>
 #include <vector>
 
 #include "bind.h"
@@ -53,10 +54,10 @@ TensorIndex parse_item(PyObject* o) {
   // An array has a length; a NumPy number has none, but an __index__.
   if (PyObject_HasAttrString(o, "__len__")) return parse_sequence(o);
   if (PyIndex_Check(o)) return parse_int(o);
-  Scalar s;
-  if (scalar_from_python(o, s) && s.is_bool()) return s.to_bool();
+  const char* type = Py_TYPE(o)->tp_name;
+  if (std::strcmp(type, "numpy.bool") == 0 || std::strcmp(type, "numpy.bool_") == 0) return PyObject_IsTrue(o) == 1;
   NORCH_RAISE(IndexError, "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
-              "indices (got ", Py_TYPE(o)->tp_name, ")");
+              "indices (got ", type, ")");
 }
 
 /// Calls f with the items between the brackets.

@@ -7,6 +7,7 @@
 #include "norch/dtype.h"
 #include "norch/error.h"
 #include "norch/generator.h"
+#include "norch/index.h"
 #include "norch/io.h"
 #include "norch/ops.h"
 #include "norch/optim.h"

@@ -9,6 +9,7 @@
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/slice.h"
+#include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
 #include "ops/index_ops.h"
 
@@ -173,6 +174,22 @@ std::vector<Pending> apply_basic(const Tensor& t, IndexItems items, BasicView& v
   return pending;
 }
 
+void check_mask_shape(const Tensor& t, const Pending& p) {
+  for (int64_t d = 0; d < p.index.dim(); ++d)
+    NORCH_CHECK_INDEX(p.index.sizes()[d] == t.sizes()[p.dim + d], "The shape of the mask ", p.index.sizes(),
+                      " at index ", d, " does not match the shape of the indexed tensor ", t.sizes(), " at index ",
+                      p.dim + d);
+}
+
+/// One value by one mask needs no list of places, so nothing waits for the device.
+void fill_by_mask(const Tensor& target, const Pending& p, const Tensor& value) {
+  check_mask_shape(target, p);
+  Shape over(p.index.sizes());
+  while (static_cast<int64_t>(over.size()) < target.dim() - p.dim) over.push_back(1);
+  const Tensor mask = p.index.dtype() == DType::Bool ? p.index : ne(p.index, Tensor::wrap(0));
+  masked_fill_(target, reshape(mask.to(target.device()), over), value);
+}
+
 IndexSpec make_spec(const Tensor& t, const std::vector<Pending>& pending, const char* op) {
   IndexSpec spec;
   spec.op = op;
@@ -182,10 +199,7 @@ IndexSpec make_spec(const Tensor& t, const std::vector<Pending>& pending, const 
       spec.entries.push_back({p.index.to(t.device(), DType::Int64), p.dim, 1});
       continue;
     }
-    for (int64_t d = 0; d < p.index.dim(); ++d)
-      NORCH_CHECK_INDEX(p.index.sizes()[d] == t.sizes()[p.dim + d], "The shape of the mask ", p.index.sizes(),
-                        " at index ", d, " does not match the shape of the indexed tensor ", t.sizes(), " at index ",
-                        p.dim + d);
+    check_mask_shape(t, p);
     spec.entries.push_back(mask_entry(p.index.to(t.device()), p.dim));
   }
   return spec;
@@ -212,7 +226,11 @@ int64_t result_dims(const Tensor& t, const IndexSpec& spec) {
   return rest + own;
 }
 
-void write_basic(const Tensor& target, const Tensor& value_, bool accumulate) {
+void write_basic(const Tensor& target, const Tensor& value_, const Scalar* number, bool accumulate) {
+  if (number && !accumulate) {
+    fill_(target, *number);
+    return;
+  }
   const Tensor value = strip(value_, target.dim());
   bool fits = value.dim() <= target.dim();
   for (int64_t d = 0; fits && d < value.dim(); ++d) {
@@ -250,33 +268,47 @@ Tensor index(const Tensor& t, IndexItems items) {
   return index_get("IndexBackward0", part, make_spec(part, pending, "index"));
 }
 
-Tensor index_put_(const Tensor& self, IndexItems items, const Tensor& value_, bool accumulate) {
-  NORCH_CHECK(self.defined() && value_.defined(), "index_put_: a tensor is undefined");
+namespace {
+
+/// self[items] = value, or the number if there is one.
+Tensor put_items(const Tensor& self, IndexItems items, const Tensor& value_, const Scalar* number, bool accumulate) {
   if (is_first_of_scalar(self, items)) {
-    write_basic(self, value_, accumulate);
+    write_basic(self, value_, number, accumulate);
     return self;
   }
   BasicView basic(self);
   const std::vector<Pending> pending = apply_basic(self, items, basic);
   const Tensor part = basic.get(self);
   if (pending.empty()) {
-    write_basic(part, value_, accumulate);
+    write_basic(part, value_, number, accumulate);
     return self;
   }
   check_value(self, value_);
-  const IndexSpec spec = make_spec(part, pending, "index_put_");
-  const Tensor value = strip(value_, result_dims(part, spec)).to(self.device());
   // A whole tensor keeps its own history; a part of it is written to as the view that it is.
   const bool whole = part.sizes() == self.sizes() && part.strides() == self.strides() && items.size() == pending.size();
-  InPlace write("index_put_", whole ? self : part);
+  const Tensor& target = whole ? self : part;
+  if (pending.size() == 1 && is_mask(pending[0].index) && value_.dim() == 0 && !accumulate) {
+    fill_by_mask(target, pending[0], value_);
+    return self;
+  }
+  const IndexSpec spec = make_spec(part, pending, "index_put_");
+  const Tensor value = strip(value_, result_dims(part, spec)).to(self.device());
+  InPlace write("index_put_", target);
   write.finish(index_set("IndexPutBackward0", write.input(), spec, value,
                          accumulate ? ScatterOp::Add : ScatterOp::Assign, write.output()));
   return self;
 }
 
+}  // namespace
+
+Tensor index_put_(const Tensor& self, IndexItems items, const Tensor& value, bool accumulate) {
+  NORCH_CHECK(self.defined() && value.defined(), "index_put_: a tensor is undefined");
+  return put_items(self, items, value, nullptr, accumulate);
+}
+
 Tensor index_put_(const Tensor& self, IndexItems items, const Scalar& value, bool accumulate) {
   NORCH_CHECK(self.defined(), "index_put_: the tensor is undefined");
-  return index_put_(self, items, full({}, value, self.options()), accumulate);
+  return put_items(self, items, full({}, value, TensorOptions(self.dtype())), &value, accumulate);
 }
 
 Tensor index_put(const Tensor& t, IndexItems items, const Tensor& value, bool accumulate) {

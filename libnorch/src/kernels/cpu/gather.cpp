@@ -31,15 +31,36 @@ inline int64_t index_at(const char* p, const Along& a) {
   return i;
 }
 
-/// offsets[i] = byte offset that index i leads to, plus i * step. Indices are checked before any offset is used.
-void block_offsets(const Along& a, const char* index, int64_t index_stride, int64_t step, int64_t n, int64_t* offsets) {
-  bool good = true;
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t v = *reinterpret_cast<const int64_t*>(index + i * index_stride);
-    good &= resolve(a, v);
-    offsets[i] = v * a.stride + i * step;
+/// Calls f(i, index i counted from the start) for all; returns whether all are valid. No branch and no memory that f
+/// might change: the loop vectorises. The sign bit of the sum of evidence says whether an index was out of range.
+template <class F>
+inline bool resolve_all(const Along& a, const char* index, int64_t index_stride, int64_t n, F f) {
+  const int64_t wrap = a.negative ? a.size : 0;
+  const uint64_t last = static_cast<uint64_t>(a.size) - 1;
+  uint64_t bad = 0;
+  auto step = [&](int64_t i, int64_t v) {
+    v += v < 0 ? wrap : 0;
+    bad |= static_cast<uint64_t>(v) | (last - static_cast<uint64_t>(v));
+    f(i, v);
+  };
+  if (index_stride == sizeof(int64_t)) {
+    const int64_t* p = reinterpret_cast<const int64_t*>(index);
+    for (int64_t i = 0; i < n; ++i) step(i, p[i]);
+  } else {
+    for (int64_t i = 0; i < n; ++i) step(i, *reinterpret_cast<const int64_t*>(index + i * index_stride));
   }
-  if (good) return;
+  return (bad >> 63) == 0;
+}
+
+/// offsets[i] = byte offset that index i leads to, plus i * step. Indices are checked before any offset is used.
+void block_offsets(const Along& a, const char* index, int64_t index_stride, int64_t step, int64_t n,
+                   int64_t* __restrict__ offsets) {
+  const uint64_t stride = static_cast<uint64_t>(a.stride), along = static_cast<uint64_t>(step);
+  if (resolve_all(a, index, index_stride, n, [=](int64_t i, int64_t v) {
+        // Unsigned, since a bad index may overflow.
+        offsets[i] = static_cast<int64_t>(static_cast<uint64_t>(v) * stride + static_cast<uint64_t>(i) * along);
+      }))
+    return;
   for (int64_t i = 0; i < n; ++i) index_at(index + i * index_stride, a);
 }
 
@@ -126,6 +147,8 @@ void scatter_loop(char* const* data, const int64_t* strides, int64_t n, const vo
   if (strides[2] == 0) {
     char* out = data[0] + index_at(data[2], a) * a.stride;
     if (strides[0] == sizeof(T) && strides[1] == sizeof(T)) {
+      // The source never shares dst's memory.
+#pragma omp simd
       for (int64_t i = 0; i < n; ++i) put(out + i * sizeof(T), data[1] + i * sizeof(T));
     } else {
       for (int64_t i = 0; i < n; ++i) put(out + i * strides[0], data[1] + i * strides[1]);
@@ -155,7 +178,9 @@ void run_scatter(const Plan& plan, Loop loop, const Along& along) {
     return;
   }
   const int64_t cost = plan.numel / plan.shape[widest];
-  parallel_for(plan.shape[widest], std::max<int64_t>(1, kGrain / cost), [&](int64_t begin, int64_t end) {
+  // Every part goes through the whole index, and rows are cut along dim 0, so parts should not be narrow.
+  const int64_t narrowest = widest == 0 ? 32 : 1;
+  parallel_for(plan.shape[widest], std::max(narrowest, kGrain / cost), [&](int64_t begin, int64_t end) {
     Plan part = plan;
     part.shape[widest] = end - begin;
     part.numel = cost * (end - begin);
@@ -167,12 +192,7 @@ void run_scatter(const Plan& plan, Loop loop, const Along& along) {
 /// \throws IndexError before scatter writes anything.
 void check_loop(char* const* data, const int64_t* strides, int64_t n, const void* context) {
   const Along& a = *static_cast<const Along*>(context);
-  bool good = true;
-  for (int64_t i = 0; i < n; ++i) {
-    int64_t v = *reinterpret_cast<const int64_t*>(data[0] + i * strides[0]);
-    good &= resolve(a, v);
-  }
-  if (good) return;
+  if (resolve_all(a, data[0], strides[0], n, [](int64_t, int64_t) {})) return;
   for (int64_t i = 0; i < n; ++i) index_at(data[0] + i * strides[0], a);
 }
 

@@ -47,6 +47,9 @@ TEST(Random, BelowIsTheHighProduct) {
       EXPECT_EQ(kernels::below(r, range),
                 static_cast<uint64_t>((static_cast<Wide>(r) * range) >> 64));
   EXPECT_EQ(kernels::below(7, 0), 7u);
+  for (uint64_t r : {uint64_t{1}, uint64_t{0x123456789ABCDEF0}, ~uint64_t{0}})
+    for (uint32_t range : {1u, 10u, 0xFFFFFFFFu})
+      EXPECT_EQ((kernels::ShortIntegerSampler{-3, range}.one(r)), (kernels::IntegerSampler{-3, range}.one(r)));
 }
 
 TEST(Random, SinCosOfTurns) {

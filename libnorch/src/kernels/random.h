@@ -224,6 +224,17 @@ struct IntegerSampler {
   NORCH_HD int64_t one(uint64_t r) const { return static_cast<int64_t>(static_cast<uint64_t>(low) + below(r, range)); }
 };
 
+/// The same numbers for a range below 2^32, in half the multiplications.
+struct ShortIntegerSampler {
+  static constexpr bool pairs = false;
+  int64_t low;
+  uint32_t range;
+  NORCH_HD int64_t one(uint64_t r) const {
+    const uint64_t carry = (static_cast<uint64_t>(static_cast<uint32_t>(r)) * range) >> 32;
+    return low + static_cast<int64_t>((static_cast<uint64_t>(static_cast<uint32_t>(r >> 32)) * range + carry) >> 32);
+  }
+};
+
 struct GeometricSampler {
   static constexpr bool pairs = false;
   double scale;

@@ -117,7 +117,10 @@ void random_fill(Distribution d, const Tensor& out, PhiloxState state, double a,
 void random_integers(const Tensor& out, PhiloxState state, int64_t low, uint64_t range) {
   visit_all(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    fill<T, int64_t, 2>(out, state, IntegerSampler{low, range});
+    if (range != 0 && range < (uint64_t{1} << 32))
+      fill<T, int64_t, 2>(out, state, ShortIntegerSampler{low, static_cast<uint32_t>(range)});
+    else
+      fill<T, int64_t, 2>(out, state, IntegerSampler{low, range});
   });
 }
 

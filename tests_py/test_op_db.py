@@ -235,3 +235,5 @@ def test_errors(row, device):
         args, _ = arguments(Sample(error.args), device)
         with pytest.raises(error.kind, match=error.text):
             row.function(*args, **error.kwargs)
+            if device != "cpu":
+                norch.cuda.synchronize()  # an index error of a kernel shows at the next wait

@@ -41,9 +41,10 @@ __device__ __forceinline__ void sum_group(C& a, C& b, int group) {
     }
     __syncthreads();
     a = b = C(0);
+    const int first = threadIdx.x / group * (group / 32);  // a block of several groups: the group's own warps
     for (int i = 0; i < group / 32; ++i) {
-      a += warps[0][i];
-      b += warps[1][i];
+      a += warps[0][first + i];
+      b += warps[1][first + i];
     }
     __syncthreads();
   }

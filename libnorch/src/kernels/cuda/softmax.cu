@@ -67,8 +67,9 @@ __device__ __forceinline__ A join_group(A a, int group) {
     __shared__ A warps[kThreads / 32];
     if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = a;
     __syncthreads();
-    a = warps[0];
-    for (int i = 1; i < group / 32; ++i) a = a.join(warps[i]);
+    const int first = threadIdx.x / group * (group / 32);  // a block of several groups: the group's own warps
+    a = warps[first];
+    for (int i = 1; i < group / 32; ++i) a = a.join(warps[first + i]);
     __syncthreads();
   }
   return a;

@@ -164,8 +164,8 @@ __device__ __forceinline__ typename P::Acc join_group(const P& p, typename P::Ac
     __shared__ typename P::Acc warps[kThreads / 32];
     if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = acc;
     __syncthreads();
-    if (threadIdx.x == 0)
-      for (int i = 1; i < group / 32; ++i) acc = p.join(acc, warps[i]);
+    if (threadIdx.x % group == 0)
+      for (int i = 1; i < group / 32; ++i) acc = p.join(acc, warps[threadIdx.x / 32 + i]);
   }
   return acc;
 }

@@ -13,6 +13,8 @@ constexpr int kKept = 32;  // elements of a row that a thread keeps in registers
 
 __device__ __forceinline__ float exp_of(float x) { return expf(x); }
 __device__ __forceinline__ double exp_of(double x) { return exp(x); }
+__device__ __forceinline__ float larger(float a, float b) { return fmaxf(a, b); }
+__device__ __forceinline__ double larger(double a, double b) { return fmax(a, b); }
 
 /// Largest element so far, and the sum of exp(x - largest).
 template <class C>
@@ -121,13 +123,14 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(T* out, const T* in, int
       for (int j = 0; j < V; ++j)
         kept[k + j] = live && i < n ? static_cast<C>(part[j]) : -std::numeric_limits<C>::infinity();
     }
+    // A NaN may get lost here: the sum of exponentials carries it to the whole row.
     struct High {
       C v;
-      __device__ High join(const High& o) const { return {v > o.v || v != v ? v : o.v}; }
+      __device__ High join(const High& o) const { return {larger(v, o.v)}; }
     };
     C high = kept[0];
 #pragma unroll
-    for (int k = 1; k < kKept; ++k) high = kept[k] > high || kept[k] != kept[k] ? kept[k] : high;
+    for (int k = 1; k < kKept; ++k) high = larger(kept[k], high);
     all.high = join_group(High{high}, group).v;
     C sum = 0;
 #pragma unroll

@@ -7,7 +7,6 @@ from .row import ALL, FLOATS, INTS, NUMBERS, Error, OpRow, binary_grad, binary_s
 
 A, B = np.ones((2, 3), np.float32), np.ones((4,), np.float32)
 MISMATCH = Error(RuntimeError, r"shapes \[2, 3\] and \[4\] do not broadcast", [A, B])
-INT_ZERO = Error(RuntimeError, "ZeroDivisionError", [np.array([1, 2]), np.array([1, 0])], cpu_only=True)
 
 
 def wrapping(f):

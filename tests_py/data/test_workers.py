@@ -245,7 +245,10 @@ def test_leaving_early_ends_the_workers_at_once():
 PROGRAM = """
 import sys, time
 from norch.utils.data import DataLoader, Dataset
-import multiprocessing
+import multiprocessing, signal
+
+# A shell's background jobs ignore Ctrl-C, and their children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Slow(Dataset):
     def __len__(self):

@@ -1,11 +1,17 @@
 """norch: a deep-learning framework with PyTorch's API."""
 
 import importlib as _importlib
+from math import e as e
+from math import inf as inf
+from math import nan as nan
+from math import pi as pi
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from typing import Any as _Any
 
 from norch import _C
 from norch._C import *  # noqa: F403
+from norch._dtype_info import finfo as finfo
+from norch._dtype_info import iinfo as iinfo
 from norch._tensor import as_tensor as as_tensor
 from norch._tensor import is_tensor as is_tensor
 from norch._tensor import set_printoptions as set_printoptions
@@ -18,6 +24,7 @@ from norch.autograd.grad_mode import no_grad as no_grad
 from norch.autograd.grad_mode import set_grad_enabled as set_grad_enabled
 
 __version__ = _C.__version__
+newaxis = None
 
 if _TYPE_CHECKING:
     from norch import cuda as cuda

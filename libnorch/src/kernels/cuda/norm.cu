@@ -3,14 +3,13 @@
 #include <algorithm>
 
 #include "core/factory.h"
-#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/group.cuh"
 
 namespace norch::kernels::cuda {
 
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kKept = 32;  // elements of a row that a thread keeps in registers
 
 template <class T>
 const T* pointer(const Tensor& t) {
@@ -21,34 +20,12 @@ T* output(const Tensor& t) {
   return t.defined() ? static_cast<T*>(t.data_ptr()) : nullptr;
 }
 
-template <int V, class T>
-struct alignas(sizeof(T) * V) Vector {
-  T v[V];
-};
-
-/// Sums a and b over `group` neighbouring threads, up to a block; every thread gets the same bits.
+/// Two sums made in one pass.
 template <class C>
-__device__ __forceinline__ void sum_group(C& a, C& b, int group) {
-  for (int mask = 1; mask < min(group, 32); mask *= 2) {
-    a += __shfl_xor_sync(0xFFFFFFFFu, a, mask);
-    b += __shfl_xor_sync(0xFFFFFFFFu, b, mask);
-  }
-  if (group > 32) {
-    __shared__ C warps[2][kThreads / 32];
-    if (threadIdx.x % 32 == 0) {
-      warps[0][threadIdx.x / 32] = a;
-      warps[1][threadIdx.x / 32] = b;
-    }
-    __syncthreads();
-    a = b = C(0);
-    const int first = threadIdx.x / group * (group / 32);  // a block of several groups: the group's own warps
-    for (int i = 0; i < group / 32; ++i) {
-      a += warps[0][first + i];
-      b += warps[1][first + i];
-    }
-    __syncthreads();
-  }
-}
+struct Sums {
+  C a, b;
+  __device__ __forceinline__ Sums operator+(const Sums& o) const { return {a + o.a, b + o.b}; }
+};
 
 template <class T, class C = ComputeType<T>>
 struct RowsIn {
@@ -58,123 +35,205 @@ struct RowsIn {
   int64_t rows, n;
 };
 
-template <class C>
-__device__ __forceinline__ C affine(C x, const C* weight, const C* bias, int64_t i) {
-  if (weight) x *= weight[i];
-  if (bias) x += bias[i];
-  return x;
+/// Elements [i, i + V) of an optional parameter.
+template <int V, class C>
+__device__ __forceinline__ Vector<V, C> parameter(const C* p, int64_t i, C otherwise) {
+  if (p) return *reinterpret_cast<const Vector<V, C>*>(p + i);
+  Vector<V, C> all;
+#pragma unroll
+  for (C& v : all.v) v = otherwise;
+  return all;
 }
 
-/// A group of threads per row. Rows of up to kKept elements a thread are read once, longer ones again from the cache.
-template <bool kCenter, bool kRegisters, int V, class T, class C = ComputeType<T>>
-__global__ void __launch_bounds__(kThreads) forward_kernel(T* out, C* means, C* rstds, RowsIn<T> in, double eps,
-                                                           int group) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / group) + threadIdx.x / group;
-  const int me = threadIdx.x % group;
-  const int64_t n = row < in.rows ? in.n : 0;
-  const T* x = in.x + row * in.n;
-  T* y = out + row * in.n;
-  const C share = C(1) / static_cast<C>(in.n);
-  constexpr int kParts = kKept / V;
-  Vector<V, T> kept[kRegisters ? kParts : 1];
-  // Calls f(vector, offset) for this thread's part of the row.
-  auto each = [&](auto&& f) {
-    if constexpr (kRegisters) {
-#pragma unroll
-      for (int k = 0; k < kParts; ++k) {
-        const int64_t i = (static_cast<int64_t>(k) * group + me) * V;
-        if (i < n) f(kept[k], i);
-      }
-    } else {
-#pragma unroll 4
-      for (int64_t i = static_cast<int64_t>(me) * V; i < n; i += static_cast<int64_t>(group) * V)
-        f(*reinterpret_cast<const Vector<V, T>*>(x + i), i);
+/// A group of threads per row. The variance is taken around the mean in a second pass over what is in registers, or
+/// over memory for rows that do not fit, and corrected by what rounding left of the mean.
+template <class Walk, class T, class C = ComputeType<T>>
+__global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) forward_kernel(T* out, C* means, C* rstds,
+                                                                                RowsIn<T> in, double eps, int size) {
+  using Part = typename Walk::Part;
+  constexpr int V = Walk::kWidth, kCount = Walk::kCount;
+  const Group group(Walk::kSize ? Walk::kSize : size);
+  const int64_t own = group.row(), row = min(own, in.rows - 1), n = in.n;
+  const int64_t step = Walk::kWhole ? n : static_cast<int64_t>(group.size) * kCount;
+  const T* x = in.x + row * n;
+  T* y = out + row * n;
+  const C share = C(1) / static_cast<C>(n);
+  C kept[kCount];
+  if constexpr (Walk::kWhole) Part::load(kept, group, x, 0, n, C(0));
+  // Calls f for the vectors of the row, up to `end`, as Part::each.
+  auto each = [&](int64_t end, auto&& f) {
+    for (int64_t begin = 0; begin < n; begin += step) {
+      if constexpr (!Walk::kWhole) Part::load(kept, group, x, begin, n, C(0));
+      Part::each(group, begin, end, f);
+      if constexpr (Walk::kWhole) break;
     }
   };
-  if constexpr (kRegisters) {
+  C mean = 0;
+  if (means) {
+    C sum = 0;
+    each(n, [&](int k, int64_t) {
 #pragma unroll
-    for (int k = 0; k < kParts; ++k) {
-      const int64_t i = (static_cast<int64_t>(k) * group + me) * V;
-      if (i < n) kept[k] = *reinterpret_cast<const Vector<V, T>*>(x + i);
-    }
-  }
-  C sum = 0, squares = 0, mean = 0;
-  if constexpr (kCenter) {
-    each([&](const Vector<V, T>& a, int64_t) {
-#pragma unroll
-      for (int j = 0; j < V; ++j) sum += static_cast<C>(a.v[j]);
+      for (int j = 0; j < V; ++j) sum += kept[k + j];
     });
-    sum_group(sum, squares, group);
-    mean = sum * share;
+    mean = group.sum(sum) * share;
   }
-  sum = squares = 0;
-  each([&](const Vector<V, T>& a, int64_t) {
+  Sums<C> off{0, 0};  // of the distances from the mean, and of their squares
+  each(n, [&](int k, int64_t) {
 #pragma unroll
     for (int j = 0; j < V; ++j) {
-      const C d = static_cast<C>(a.v[j]) - mean;
-      sum += d;
-      squares += d * d;
+      const C d = kept[k + j] - mean;
+      off.a += d;
+      off.b += d * d;
     }
   });
-  sum_group(sum, squares, group);
-  C var = squares * share;
-  if constexpr (kCenter) {
-    const C shift = sum * share;
+  off = group.sum(off);
+  C var = off.b * share;
+  if (means) {
+    const C shift = off.a * share;
     mean += shift;
     var -= shift * shift;
     var = var < C(0) ? C(0) : var;
   }
   const C rstd = C(1) / sqrt(var + static_cast<C>(eps));
-  if (me == 0 && row < in.rows) {
-    if (kCenter) means[row] = mean;
+  if (own >= in.rows) return;
+  if (group.rank == 0) {
+    if (means) means[row] = mean;
     rstds[row] = rstd;
   }
-  each([&](const Vector<V, T>& a, int64_t i) {
+  each(n, [&](int k, int64_t i) {
+    const Vector<V, C> w = parameter<V>(in.weight, i, C(1)), b = parameter<V>(in.bias, i, C(0));
     Vector<V, T> o;
 #pragma unroll
-    for (int j = 0; j < V; ++j)
-      o.v[j] = static_cast<T>(affine((static_cast<C>(a.v[j]) - mean) * rstd, in.weight, in.bias, i + j));
+    for (int j = 0; j < V; ++j) o.v[j] = static_cast<T>((kept[k + j] - mean) * rstd * w.v[j] + b.v[j]);
     *reinterpret_cast<Vector<V, T>*>(y + i) = o;
   });
 }
 
-template <int V, class T, class C = ComputeType<T>>
-__global__ void __launch_bounds__(kThreads) input_gradient_kernel(T* dx, const T* grad, RowsIn<T> in, const C* means,
-                                                                  const C* rstds, int group) {
-  const int64_t row = static_cast<int64_t>(blockIdx.x) * (kThreads / group) + threadIdx.x / group;
-  const int me = threadIdx.x % group;
-  const int64_t n = row < in.rows ? in.n : 0;
-  const C mean = n && means ? means[row] : C(0), rstd = n ? rstds[row] : C(0);
-  auto each = [&](auto&& f) {
-#pragma unroll 4
-    for (int64_t i = static_cast<int64_t>(me) * V; i < n; i += static_cast<int64_t>(group) * V) {
-      const Vector<V, T> g = *reinterpret_cast<const Vector<V, T>*>(grad + row * in.n + i);
-      const Vector<V, T> x = *reinterpret_cast<const Vector<V, T>*>(in.x + row * in.n + i);
-      C weighted[V], normal[V];
-#pragma unroll
-      for (int j = 0; j < V; ++j) {
-        weighted[j] = static_cast<C>(g.v[j]) * (in.weight ? in.weight[i + j] : C(1));
-        normal[j] = (static_cast<C>(x.v[j]) - mean) * rstd;
-      }
-      f(weighted, normal, i);
-    }
+/// One row's part of the backward: dx = rstd (w g - mean(w g) - xn mean(w g xn)) with xn = (x - mean) rstd.
+template <class C>
+struct RowStats {
+  C mean, rstd;
+  __device__ __forceinline__ RowStats(const C* means, const C* rstds, int64_t row)
+      : mean(means ? means[row] : C(0)), rstd(rstds[row]) {}
+  __device__ __forceinline__ C normal(C x) const { return (x - mean) * rstd; }
+  __device__ __forceinline__ C gradient(C weighted, C normal, const Sums<C>& means) const {
+    return rstd * (weighted - means.a - normal * means.b);
+  }
+};
+
+/// All three gradients in one pass over g and x. Blocks walk over rows; a thread has V columns of them, whose sums over
+/// its rows stay in registers: partial[block][2][n]. The next row is on its way while the present one is summed.
+template <class T, class C = ComputeType<T>>
+__global__ void __launch_bounds__(kMostThreads) backward_kernel(T* dx, C* partial, const T* grad, RowsIn<T> in,
+                                                                const C* means, const C* rstds, int size) {
+  constexpr int V = 16 / sizeof(T);
+  const Group group(size);
+  const int64_t n = in.n, i = static_cast<int64_t>(group.rank) * V;
+  const int together = blockDim.x / size;
+  const bool inside = i < n;
+  const Vector<V, C> w = parameter<V>(inside ? in.weight : nullptr, i, C(1));
+  C dw[V] = {}, db[V] = {};
+  Vector<V, T> g{}, x{};
+  auto load = [&](int64_t row) {
+    if (!inside || row >= in.rows) return;
+    g = *reinterpret_cast<const Vector<V, T>*>(grad + row * n + i);
+    x = *reinterpret_cast<const Vector<V, T>*>(in.x + row * n + i);
   };
-  C by_g = 0, by_gx = 0;
-  each([&](const C(&w)[V], const C(&x)[V], int64_t) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * together;
+  int64_t first = static_cast<int64_t>(blockIdx.x) * together;
+  load(first + threadIdx.x / size);
+  for (; first < in.rows; first += stride) {  // for all threads of the block alike
+    const int64_t row = first + threadIdx.x / size;
+    const bool live = inside && row < in.rows;
+    const RowStats<C> stats(means, rstds, min(row, in.rows - 1));
+    C weighted[V], normal[V];
+    Sums<C> all{0, 0};
 #pragma unroll
     for (int j = 0; j < V; ++j) {
-      by_g += w[j];
-      by_gx += w[j] * x[j];
+      const C of_g = live ? static_cast<C>(g.v[j]) : C(0);
+      normal[j] = live ? stats.normal(static_cast<C>(x.v[j])) : C(0);
+      weighted[j] = of_g * w.v[j];
+      all.a += weighted[j];
+      all.b += weighted[j] * normal[j];
+      dw[j] += of_g * normal[j];
+      db[j] += of_g;
     }
-  });
-  sum_group(by_g, by_gx, group);
-  by_g = means ? by_g / static_cast<C>(in.n) : C(0);
-  by_gx /= static_cast<C>(in.n);
-  each([&](const C(&w)[V], const C(&x)[V], int64_t i) {
+    load(row + stride);
+    if (!dx) continue;
+    all = group.sum(all);
+    all = {means ? all.a / static_cast<C>(n) : C(0), all.b / static_cast<C>(n)};
+    if (!live) continue;
     Vector<V, T> o;
 #pragma unroll
-    for (int j = 0; j < V; ++j) o.v[j] = static_cast<T>(rstd * (w[j] - by_g - x[j] * by_gx));
-    *reinterpret_cast<Vector<V, T>*>(dx + row * in.n + i) = o;
+    for (int j = 0; j < V; ++j) o.v[j] = static_cast<T>(stats.gradient(weighted[j], normal[j], all));
+    *reinterpret_cast<Vector<V, T>*>(dx + row * n + i) = o;
+  }
+  if (!partial) return;
+  // Groups of one block add theirs up, in order.
+  __shared__ C room[V][kThreads];
+  for (int which = 0; which < 2; ++which) {
+    C(&mine)[V] = which ? db : dw;
+    if (together > 1) {
+      __syncthreads();
+#pragma unroll
+      for (int j = 0; j < V; ++j) room[j][threadIdx.x] = mine[j];
+      __syncthreads();
+    }
+    if (!inside || threadIdx.x >= size) continue;
+#pragma unroll
+    for (int j = 0; j < V; ++j)
+      for (int other = 1; other < together; ++other) mine[j] += room[j][other * size + threadIdx.x];
+    Vector<V, C> o;
+#pragma unroll
+    for (int j = 0; j < V; ++j) o.v[j] = mine[j];
+    *reinterpret_cast<Vector<V, C>*>(partial + (static_cast<int64_t>(blockIdx.x) * 2 + which) * n + i) = o;
+  }
+}
+
+/// dx alone, for rows that a block cannot hold or that cannot be read by 16 bytes.
+template <class Walk, class T, class C = ComputeType<T>>
+__global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks)
+    input_gradient_kernel(T* dx, const T* grad, RowsIn<T> in, const C* means, const C* rstds, int size) {
+  using Part = typename Walk::Part;
+  constexpr int V = Walk::kWidth, kCount = Walk::kCount;
+  const Group group(Walk::kSize ? Walk::kSize : size);
+  const int64_t own = group.row(), row = min(own, in.rows - 1), n = in.n;
+  const int64_t step = static_cast<int64_t>(group.size) * kCount;
+  const RowStats<C> stats(means, rstds, row);
+  C g[kCount], x[kCount];
+  // Calls f(weighted, normal, i) with vectors of the row.
+  auto each = [&](auto&& f) {
+    for (int64_t begin = 0; begin < n; begin += step) {
+      Part::load(g, group, grad + row * n, begin, n, C(0));
+      Part::load(x, group, in.x + row * n, begin, n, C(0));
+      Part::each(group, begin, n, [&](int k, int64_t i) {
+        const Vector<V, C> w = parameter<V>(in.weight, i, C(1));
+        C weighted[V], normal[V];
+#pragma unroll
+        for (int j = 0; j < V; ++j) {
+          weighted[j] = g[k + j] * w.v[j];
+          normal[j] = stats.normal(x[k + j]);
+        }
+        f(weighted, normal, i);
+      });
+    }
+  };
+  Sums<C> all{0, 0};
+  each([&](const C(&w)[V], const C(&xn)[V], int64_t) {
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      all.a += w[j];
+      all.b += w[j] * xn[j];
+    }
+  });
+  all = group.sum(all);
+  all = {means ? all.a / static_cast<C>(n) : C(0), all.b / static_cast<C>(n)};
+  if (own >= in.rows) return;
+  each([&](const C(&w)[V], const C(&xn)[V], int64_t i) {
+    Vector<V, T> o;
+#pragma unroll
+    for (int j = 0; j < V; ++j) o.v[j] = static_cast<T>(stats.gradient(w[j], xn[j], all));
+    *reinterpret_cast<Vector<V, T>*>(dx + row * n + i) = o;
   });
 }
 
@@ -237,25 +296,29 @@ __global__ void __launch_bounds__(kThreads) channel_rows_kernel(C* partial, cons
 #pragma unroll 4
     for (int64_t i = lane; i < s.inner; i += lanes) add(base + i);
   }
-  sum_group(a, b, kThreads);
+  const Sums<C> all = Group(kThreads).sum(Sums<C>{a, b});
   if (threadIdx.x != 0) return;
-  partial[blockIdx.y * 2 * s.channels + k] = a;
-  partial[(blockIdx.y * 2 + 1) * s.channels + k] = b;
+  partial[blockIdx.y * 2 * s.channels + k] = all.a;
+  partial[(blockIdx.y * 2 + 1) * s.channels + k] = all.b;
 }
 
-/// Adds the parts in order. Either result may be null.
+/// Adds the parts: 32 columns and 32 runs of parts a block; grid.y picks which of the two sums. Either result may be
+/// null.
 template <class C>
-__global__ void __launch_bounds__(kThreads) join_parts_kernel(C* first, C* second, const C* partial, int64_t columns,
-                                                              int64_t parts) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= columns) return;
-  C a = 0, b = 0;
-  for (int64_t part = 0; part < parts; ++part) {
-    a += partial[part * 2 * columns + i];
-    b += partial[(part * 2 + 1) * columns + i];
-  }
-  if (first) first[i] = a;
-  if (second) second[i] = b;
+__global__ void __launch_bounds__(1024) join_parts_kernel(C* first, C* second, const C* partial, int64_t columns,
+                                                          int64_t parts) {
+  __shared__ C runs[32][32];
+  C* const out = blockIdx.y ? second : first;
+  const int64_t column = static_cast<int64_t>(blockIdx.x) * 32 + threadIdx.x;
+  C sum = 0;
+  if (out && column < columns)
+#pragma unroll 4
+    for (int64_t part = threadIdx.y; part < parts; part += 32) sum += partial[(part * 2 + blockIdx.y) * columns + column];
+  runs[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  if (threadIdx.y != 0 || !out || column >= columns) return;
+  for (int run = 1; run < 32; ++run) sum += runs[run][threadIdx.x];
+  out[column] = sum;
 }
 
 /// out = a x + b y + c by channel; V neighbouring elements a thread, Index wide enough for all.
@@ -282,11 +345,6 @@ __global__ void __launch_bounds__(kThreads) affine_kernel(T* out, const T* x, co
   reinterpret_cast<Vector<V, T>*>(out)[v] = o;
 }
 
-int group_for(int64_t n, int per_thread) {
-  int group = 1;
-  while (group < kThreads && static_cast<int64_t>(group) * per_thread < n) group *= 2;
-  return group;
-}
 bool aligned(std::initializer_list<const void*> pointers) {
   for (const void* p : pointers)
     if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return false;
@@ -304,8 +362,14 @@ struct Parts {
 };
 
 template <class C>
-Tensor room_for(const Parts& p, int64_t columns, Device device) {
-  return new_tensor({p.parts, 2, columns}, dtype_of<C>, device);
+Tensor room_for(int64_t parts, int64_t columns, Device device) {
+  return new_tensor({parts, 2, columns}, dtype_of<C>, device);
+}
+
+template <class C>
+void join_parts(const Tensor& first, const Tensor& second, const Tensor& partial, int64_t columns, int64_t parts) {
+  launch(join_parts_kernel<C>, dim3(blocks_for(columns, 32), 2), dim3(32, 32), 0, output<C>(first), output<C>(second),
+         static_cast<const C*>(partial.data<C>()), columns, parts);
 }
 
 }  // namespace
@@ -315,23 +379,14 @@ void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& mean, 
   visit_float("layer_norm", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
-    constexpr int V = 16 / sizeof(T);
     const RowsIn<T> in{x.data<T>(), pointer<C>(weight), pointer<C>(bias), rows, n};
-    const bool registers = n <= kThreads * kKept;
-    const bool vectors = n % V == 0 && aligned({x.data_ptr(), out.data_ptr()});
-    const int group = registers ? group_for(n, n <= 1024 ? kKept : kKept / 2) : kThreads;
-    auto go = [&](auto kernel) {
-      launch(kernel, blocks_for(rows, kThreads / group), kThreads, 0, out.data<T>(), output<C>(mean), output<C>(rstd),
-             in, eps, group);
-    };
-    auto pick = [&](auto center) {
-      constexpr bool kCenter = decltype(center)::value;
-      if (registers)
-        vectors ? go(forward_kernel<kCenter, true, V, T>) : go(forward_kernel<kCenter, true, 1, T>);
-      else
-        vectors ? go(forward_kernel<kCenter, false, V, T>) : go(forward_kernel<kCenter, false, 1, T>);
-    };
-    mean.defined() ? pick(std::true_type{}) : pick(std::false_type{});
+    constexpr int kKept = 128 / sizeof(C);
+    const bool vectors = rows_have_vectors<T>(n, {in.x, out.data_ptr(), in.weight, in.bias});
+    visit_row_walk<T, kKept, kKept / 2>(n, vectors, [&](auto walk, int group) {
+      const int threads = block_of_groups(group);
+      launch(forward_kernel<decltype(walk), T>, blocks_for(rows, threads / group), threads, 0, out.data<T>(),
+             output<C>(mean), output<C>(rstd), in, eps, group);
+    });
   });
 }
 
@@ -344,23 +399,34 @@ void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, const Tensor
     constexpr int V = 16 / sizeof(T);
     const RowsIn<T> in{x.data<T>(), pointer<C>(weight), nullptr, rows, n};
     const C *means = pointer<C>(mean), *rstds = pointer<C>(rstd);
-    if (dx.defined()) {
-      const int group = group_for(n, 16);
-      auto go = [&](auto kernel) {
-        launch(kernel, blocks_for(rows, kThreads / group), kThreads, 0, dx.data<T>(), g.data<T>(), in, means, rstds,
-               group);
-      };
-      const bool vectors = n % V == 0 && aligned({x.data_ptr(), g.data_ptr(), dx.data_ptr()});
-      vectors ? go(input_gradient_kernel<V, T>) : go(input_gradient_kernel<1, T>);
+    const T* grad = g.data<T>();
+    const bool columns = dweight.defined() || dbias.defined();
+    const bool vectors = rows_have_vectors<T>(n, {in.x, grad, dx.defined() ? dx.data_ptr() : nullptr, in.weight});
+    if (columns && vectors && n <= kMostThreads * V) {
+      const int group = group_for(n, V, kMostThreads), threads = std::max(group, kThreads);
+      // As many blocks as an H100 runs at once: a constant, so that sums do not depend on the card.
+      const int64_t parts = std::min<int64_t>(blocks_for(rows, threads / group), 132 * 1024 / threads);
+      const Tensor partial = room_for<C>(parts, n, x.device());
+      launch(backward_kernel<T>, static_cast<unsigned>(parts), threads, 0, output<T>(dx), partial.data<C>(), grad, in,
+             means, rstds, group);
+      join_parts<C>(dweight, dbias, partial, n, parts);
+      return;
     }
-    if (!dweight.defined() && !dbias.defined()) return;
+    if (dx.defined()) {
+      constexpr int kKept = 64 / sizeof(C);  // of each of two rows
+      visit_row_walk<T, kKept, kKept>(n, vectors, [&](auto walk, int group) {
+        const int block = block_of_groups(group);
+        launch(input_gradient_kernel<decltype(walk), T>, blocks_for(rows, block / group), block, 0, dx.data<T>(), grad,
+               in, means, rstds, group);
+      });
+    }
+    if (!columns) return;
     const unsigned strips = blocks_for(n, 32);
     const Parts p(rows, strips, 32);
-    const Tensor partial = room_for<C>(p, n, x.device());
+    const Tensor partial = room_for<C>(p.parts, n, x.device());
     launch(weight_gradient_kernel<T>, dim3(strips, static_cast<unsigned>(p.parts)), dim3(32, kThreads / 32), 0,
-           partial.data<C>(), g.data<T>(), in, means, rstds, p.per_part);
-    launch(join_parts_kernel<C>, blocks_for(n, kThreads), kThreads, 0, output<C>(dweight), output<C>(dbias),
-           partial.data<C>(), n, p.parts);
+           partial.data<C>(), grad, in, means, rstds, p.per_part);
+    join_parts<C>(dweight, dbias, partial, n, p.parts);
   });
 }
 
@@ -395,7 +461,7 @@ void channel_sums(const ChannelShape& s, const Tensor& sum_g, const Tensor& sum_
     const bool columns = s.inner == 1;
     const unsigned blocks = columns ? blocks_for(s.channels, 32) : static_cast<unsigned>(s.channels);
     const Parts p(s.outer, blocks, columns ? 32 : std::max<int64_t>(1, 4096 / s.inner));
-    const Tensor partial = room_for<C>(p, s.channels, x.device());
+    const Tensor partial = room_for<C>(p.parts, s.channels, x.device());
     const dim3 grid(blocks, static_cast<unsigned>(p.parts));
     if (columns)
       launch(channel_columns_kernel<T>, grid, dim3(32, kThreads / 32), 0, partial.data<C>(), g.data<T>(), x.data<T>(),
@@ -403,8 +469,7 @@ void channel_sums(const ChannelShape& s, const Tensor& sum_g, const Tensor& sum_
     else
       launch(channel_rows_kernel<T>, grid, kThreads, 0, partial.data<C>(), g.data<T>(), x.data<T>(), mean.data<C>(), s,
              p.per_part);
-    launch(join_parts_kernel<C>, blocks_for(s.channels, kThreads), kThreads, 0, sum_g.data<C>(), sum_gx.data<C>(),
-           partial.data<C>(), s.channels, p.parts);
+    join_parts<C>(sum_g, sum_gx, partial, s.channels, p.parts);
   });
 }
 

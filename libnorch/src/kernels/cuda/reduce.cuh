@@ -16,7 +16,7 @@
 #include <algorithm>
 
 #include "core/factory.h"
-#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/group.cuh"
 #include "kernels/reduce.h"
 
 namespace norch::kernels::cuda::reduction {
@@ -82,22 +82,6 @@ __device__ __forceinline__ int64_t element_offset(const Walk& w, int64_t i) {
   return in + i * w.reduce_in[w.reduced - 1];
 }
 
-template <class Acc>
-__device__ __forceinline__ Acc shuffle_down(const Acc& a, int by) {
-  static_assert(sizeof(Acc) % 4 == 0 || sizeof(Acc) < 4, "");
-  if constexpr (sizeof(Acc) < 4) {
-    return static_cast<Acc>(__shfl_down_sync(0xFFFFFFFFu, static_cast<int>(a), by));
-  } else {
-    Acc out;
-    int words[sizeof(Acc) / 4];
-    memcpy(words, &a, sizeof(Acc));
-#pragma unroll
-    for (int& word : words) word = __shfl_down_sync(0xFFFFFFFFu, word, by);
-    memcpy(&out, words, sizeof(Acc));
-    return out;
-  }
-}
-
 /// Folds n adjacent elements, number `first` on, by `threads` threads of which this is number `me`.
 template <class P>
 __device__ __forceinline__ typename P::Acc fold_run(const P& p, typename P::Acc acc, const typename P::Element* x,
@@ -156,33 +140,19 @@ __device__ __forceinline__ typename P::Acc fold_range(const P& p, const Walk& w,
   return acc;
 }
 
-/// Joins the accumulators of `group` neighbouring threads (a power of two up to a block); thread 0 of each has it all.
 template <class P>
-__device__ __forceinline__ typename P::Acc join_group(const P& p, typename P::Acc acc, int group) {
-  for (int by = min(group, 32) / 2; by > 0; by /= 2) acc = p.join(acc, shuffle_down(acc, by));
-  if (group > 32) {
-    __shared__ typename P::Acc warps[kThreads / 32];
-    if (threadIdx.x % 32 == 0) warps[threadIdx.x / 32] = acc;
-    __syncthreads();
-    if (threadIdx.x % group == 0)
-      for (int i = 1; i < group / 32; ++i) acc = p.join(acc, warps[threadIdx.x / 32 + i]);
-  }
-  return acc;
-}
-
-template <class P>
-__global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_constant__ Walk w, int group) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * (kThreads / group) + threadIdx.x / group;
-  const int me = threadIdx.x % group;
+__global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_constant__ Walk w, int threads) {
+  const Group group(threads);
+  const int64_t i = group.row();
   typename P::Acc acc = p.identity();
   int64_t in = 0, out = 0;
   if (i < w.outputs) {
     locate(w, i, in, out);
     const int64_t begin = blockIdx.y * w.part;
-    acc = fold_range(p, w, w.x + in, begin, min(begin + w.part, w.n), me, group);
+    acc = fold_range(p, w, w.x + in, begin, min(begin + w.part, w.n), group.rank, threads);
   }
-  acc = join_group(p, acc, group);
-  if (me != 0 || i >= w.outputs) return;
+  acc = group.join(acc, [&](const auto& a, const auto& b) { return p.join(a, b); });
+  if (group.rank != 0 || i >= w.outputs) return;
   if (w.parts == 1)
     p.store(acc, out);
   else
@@ -267,14 +237,15 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __gr
 /// Joins the parts of each result, one warp per result.
 template <class P>
 __global__ void __launch_bounds__(kThreads) parts_kernel(const P p, const __grid_constant__ Walk w) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32;
+  const Group warp(32);
+  const int64_t i = warp.row();
   typename P::Acc acc = p.identity();
   if (i < w.outputs) {
     const typename P::Acc* parts = static_cast<const typename P::Acc*>(w.partial) + i * w.parts;
-    for (int64_t k = threadIdx.x % 32; k < w.parts; k += 32) acc = p.join(acc, parts[k]);
+    for (int64_t k = warp.rank; k < w.parts; k += 32) acc = p.join(acc, parts[k]);
   }
-  acc = join_group(p, acc, 32);
-  if (threadIdx.x % 32 != 0 || i >= w.outputs) return;
+  acc = warp.join(acc, [&](const auto& a, const auto& b) { return p.join(a, b); });
+  if (warp.rank != 0 || i >= w.outputs) return;
   int64_t in, out;
   locate(w, i, in, out);
   p.store(acc, out);

@@ -6,9 +6,10 @@
     python benchmarks/run.py --markdown           # a table to commit
 
 Each row is one piece of work, written once and run with both frameworks. Blocks of it alternate between the two, so
-that what else the machine does hits both; the figures are medians over the blocks. `ratio` is norch's time over
-PyTorch's: below 1 norch is faster. On the GPU a block ends with a synchronisation, and rows that mainly move memory
-also show their share of the copy bandwidth measured in the same run. Without PyTorch only norch is timed."""
+that what else the machine does hits both; the figures are medians over the blocks, each after a short rest and a
+warm-up. `ratio` is norch's time over PyTorch's: below 1 norch is faster. On the GPU a block ends with a
+synchronisation, and rows that mainly move memory also show their share of the copy bandwidth measured in the same run.
+Without PyTorch only norch is timed."""
 
 from __future__ import annotations
 
@@ -28,6 +29,8 @@ except ImportError:
 import norch
 
 import cases
+
+SETTLE = 0.01  # seconds
 
 
 class Result(NamedTuple):
@@ -65,6 +68,9 @@ def measure(name: str, make: Callable, size: int | None, device: str, seconds: f
     deadline = time.perf_counter() + seconds * len(sides)
     while len(times[0]) < 5 or time.perf_counter() < deadline:
         for i, (framework, work) in enumerate(sides):
+            # Idle threads of the other framework spin for some milliseconds, and would take part of the cores.
+            time.sleep(SETTLE)
+            block_time(work, 1 + repeats[i] // 10, framework, device)
             times[i].append(block_time(work, repeats[i], framework, device))
     medians = [statistics.median(t) for t in times]
     return Result(name, medians[0], medians[1] if len(medians) > 1 else None, size)

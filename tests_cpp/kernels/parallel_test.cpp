@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -26,6 +27,21 @@ TEST(ParallelFor, CoversEveryItemOnce) {
       for (auto& s : seen) EXPECT_EQ(s.load(), 1);
     }
   }
+}
+
+TEST(ParallelFor, RunsWhetherWorkersSpinSleepOrWakeUp) {
+  set_num_threads(4);
+  std::vector<int> seen(1000);
+  for (int k = 0; k < 2000; ++k) {
+    // Long enough for the workers to fall asleep, now and then about as long.
+    if (k % 10 == 0) std::this_thread::sleep_for(std::chrono::microseconds(k));
+    const int64_t n = 11 + k % 7 * 100;
+    parallel_for(n, 10, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) ++seen[static_cast<size_t>(i)];
+    });
+    for (int64_t i = 0; i < n; ++i) --seen[static_cast<size_t>(i)];
+  }
+  EXPECT_EQ(seen, std::vector<int>(1000));
 }
 
 TEST(ParallelFor, RethrowsAndWorksAfterwards) {

@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <exception>
+#include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -21,6 +24,10 @@ namespace norch::kernels::cpu {
 namespace {
 
 thread_local bool t_in_region = false;
+
+/// Grains of work that pay for waking a thread: it costs the caller some ten microseconds, and as long again passes
+/// before the thread takes part. Fewer grains are left to workers that are awake.
+constexpr int64_t kWorthWaking = 8;
 
 inline void pause_briefly() {
 #if defined(__x86_64__)
@@ -40,90 +47,173 @@ int default_threads() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
-/// One parallel_for in flight: workers and the caller take parts off a shared counter.
+/// One parallel_for in flight. The range is cut into a share for each thread, always the same one, so that a thread
+/// finds what it worked on last time in its own cache; and a share into parts, so that who is done with his own helps
+/// with the others'.
 struct Job {
+  struct alignas(64) Share {
+    std::atomic<int64_t> next;
+    int64_t end;
+  };
+
   detail::RangeFunction f;
   const void* context;
   int64_t n, part;
-  std::atomic<int64_t> next{0};
+  int count;  // of shares
+  Share* shares = nullptr;
   std::atomic<bool> failed{false};
   std::exception_ptr error;
   std::mutex error_mutex;
 
-  void work() {
-    const bool outer = t_in_region;
+  void work(int self) {
     t_in_region = true;
-    for (;;) {
-      const int64_t begin = next.fetch_add(part, std::memory_order_relaxed);
-      if (begin >= n || failed.load(std::memory_order_relaxed)) break;
-      try {
-        f(context, begin, std::min(begin + part, n));
-      } catch (...) {
-        std::lock_guard<std::mutex> lock(error_mutex);
-        if (!failed.exchange(true)) error = std::current_exception();
+    for (int i = 0; i < count; ++i) {
+      Share& share = shares[(self + i) % count];
+      // Looked at before it is taken: the shares of others are mostly used up by now.
+      while (share.next.load(std::memory_order_relaxed) < share.end) {
+        const int64_t begin = share.next.fetch_add(part, std::memory_order_relaxed);
+        if (begin >= share.end) break;
+        if (!failed.load(std::memory_order_relaxed)) call(begin, std::min(begin + part, share.end));
       }
     }
-    t_in_region = outer;
-  }
-};
-
-/// A pool of sleeping workers. Between jobs a worker spins for some microseconds before it sleeps, because kernels
-/// come in quick succession.
-class Pool {
- public:
-  explicit Pool(int workers) {
-    for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
-  }
-  ~Pool() {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      stop_ = true;
-      generation_.fetch_add(1);
-    }
-    wake_.notify_all();
-    for (auto& t : threads_) t.join();
-  }
-  int workers() const { return static_cast<int>(threads_.size()); }
-
-  void run(Job& job) {
-    {
-      std::lock_guard<std::mutex> lock(mutex_);
-      job_ = &job;
-      pending_.store(workers(), std::memory_order_relaxed);
-      generation_.fetch_add(1, std::memory_order_release);
-    }
-    wake_.notify_all();
-    job.work();
-    // The caller waits by spinning: the others are about to finish too, unless the machine is overcommitted.
-    for (int i = 0; pending_.load(std::memory_order_acquire) != 0; ++i)
-      if (i > 1000) std::this_thread::yield();
+    t_in_region = false;
   }
 
  private:
-  void loop() {
-    uint64_t seen = 0;
-    for (;;) {
-      for (int i = 0; i < 4000 && generation_.load(std::memory_order_acquire) == seen; ++i) pause_briefly();
-      Job* job;
-      {
-        std::unique_lock<std::mutex> lock(mutex_);
-        wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
-        if (stop_) return;
-        seen = generation_.load(std::memory_order_relaxed);
-        job = job_;
+  void call(int64_t begin, int64_t end) {
+    try {
+      f(context, begin, end);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(error_mutex);
+      if (!failed.exchange(true)) error = std::current_exception();
+    }
+  }
+};
+
+/// Worker threads. One without work spins for a while, since kernels come in quick succession, and then sleeps.
+///
+/// A worker enters a job before it touches it. The caller works too; when all parts are taken it closes the job and
+/// waits for those inside only, so that a worker that comes late costs nothing. All of that is one word, `state_`: the
+/// job's number, how many threads it is for, whether it is closed, how many workers are inside.
+class Pool {
+ public:
+  /// Starts as many workers as it can, should the system refuse some.
+  explicit Pool(int threads) : threads_(threads) {
+    workers_.reserve(static_cast<size_t>(threads) - 1);
+    try {
+      for (int self = 1; self < threads; ++self) {
+        auto worker = std::make_unique<Worker>();
+        worker->thread = std::thread([this, self, w = worker.get()] { loop(*w, self); });
+        workers_.push_back(std::move(worker));
       }
-      job->work();
-      pending_.fetch_sub(1, std::memory_order_release);
+    } catch (const std::system_error&) {
+    }
+    shares_ = std::make_unique<Job::Share[]>(workers_.size() + 1);
+  }
+  ~Pool() {
+    stop_.store(true);
+    for (auto& w : workers_) {
+      wake(*w);
+      w->thread.join();
     }
   }
 
-  std::vector<std::thread> threads_;
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  std::atomic<uint64_t> generation_{0};
-  std::atomic<int> pending_{0};
+  /// The number asked for.
+  int threads() const { return threads_; }
+
+  /// Runs `job` on `count` threads or as many as there are. `urgent`: it is worth waking up workers for.
+  void run(Job& job, int count, bool urgent) {
+    count = std::min(count, static_cast<int>(workers_.size()) + 1);
+    const int64_t each = job.n / count, more = job.n % count;
+    int64_t begin = 0;
+    for (int i = 0; i < count; ++i) {
+      shares_[i].next.store(begin, std::memory_order_relaxed);
+      shares_[i].end = begin += each + (i < more ? 1 : 0);
+    }
+    job.count = count;
+    job.shares = shares_.get();
+    job_ = &job;
+    const uint64_t number = (state_.load(std::memory_order_relaxed) >> kNumberShift) + 1;
+    state_.store(number << kNumberShift | static_cast<uint64_t>(count) << kCountShift);
+    if (urgent || Clock::now() - last_ < kSpinning)
+      for (int i = 1; i < count; ++i) wake(*workers_[static_cast<size_t>(i) - 1]);
+    job.work(0);
+    uint64_t state = state_.fetch_or(kClosed, std::memory_order_acq_rel);
+    // Those inside are about to finish too, unless the machine is overcommitted.
+    for (int i = 0; (state & kInside) != 0; ++i) {
+      if (i < kPatience)
+        pause_briefly();
+      else
+        std::this_thread::yield();
+      state = state_.load(std::memory_order_acquire);
+    }
+    last_ = Clock::now();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::microseconds kSpinning{200};
+  static constexpr int kPatience = 1000;  // pauses before others may have the core
+
+  static constexpr uint64_t kInside = (1 << 11) - 1, kClosed = 1 << 11;  // set_num_threads allows 1024
+  static constexpr int kCountShift = 12, kNumberShift = 24;
+
+  struct alignas(64) Worker {
+    std::thread thread;
+    std::atomic<bool> asleep{false};
+    std::mutex mutex;
+    std::condition_variable awake;
+  };
+
+  /// Whether an open job is there for worker `self`, after the one numbered `seen`.
+  static bool wanted(uint64_t state, int self, uint64_t seen) {
+    return state >> kNumberShift != seen && (state & kClosed) == 0 &&
+           static_cast<int>(state >> kCountShift & kInside) > self;
+  }
+
+  static void wake(Worker& w) {
+    if (!w.asleep.load()) return;
+    {
+      std::lock_guard<std::mutex> lock(w.mutex);
+      w.asleep.store(false);
+    }
+    w.awake.notify_one();
+  }
+
+  void loop(Worker& me, int self) {
+    uint64_t seen = 0;
+    auto until = Clock::now() + kSpinning;
+    while (!stop_.load()) {
+      uint64_t state = state_.load();
+      if (wanted(state, self, seen)) {
+        if (!state_.compare_exchange_strong(state, state + 1)) continue;
+        seen = state >> kNumberShift;
+        job_->work(self);
+        state_.fetch_sub(1, std::memory_order_release);
+      } else if (Clock::now() < until) {
+        for (int i = 0; i < 100 && !wanted(state_.load(std::memory_order_acquire), self, seen); ++i) pause_briefly();
+        std::this_thread::yield();
+        continue;
+      } else {
+        std::unique_lock<std::mutex> lock(me.mutex);
+        me.asleep.store(true);
+        // Once more: a caller that came in between has not seen that this worker sleeps.
+        if (stop_.load() || wanted(state_.load(), self, seen))
+          me.asleep.store(false);
+        else
+          me.awake.wait(lock, [&] { return !me.asleep.load(); });
+      }
+      until = Clock::now() + kSpinning;
+    }
+  }
+
+  const int threads_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Job::Share[]> shares_;
+  alignas(64) std::atomic<uint64_t> state_{kClosed};
+  std::atomic<bool> stop_{false};
   Job* job_ = nullptr;
-  bool stop_ = false;
+  Clock::time_point last_{};
 };
 
 std::atomic<int> g_threads{0};
@@ -159,20 +249,22 @@ void parallel_for(int64_t n, int64_t grain, RangeFunction f, const void* context
     f(context, 0, n);
     return;
   }
-  if (!g_pool || g_pool->workers() != threads - 1) {
+  if (!g_pool || g_pool->threads() != threads) {
     static const int registered = pthread_atfork(before_fork, after_fork_parent, after_fork_child);
     (void)registered;
     delete g_pool;
-    g_pool = new Pool(threads - 1);
+    g_pool = nullptr;
+    g_pool = new Pool(threads);
   }
+  grain = std::max<int64_t>(grain, 1);
   Job job;
   job.f = f;
   job.context = context;
   job.n = n;
-  const int64_t even = (n + threads - 1) / threads;
-  job.part = std::max<int64_t>(std::max<int64_t>(grain, 1), (even + 3) / 4);
-  if (job.part > even) job.part = std::max<int64_t>(even, grain);
-  g_pool->run(job);
+  const int64_t count = std::min<int64_t>(threads, (n + grain - 1) / grain), share = (n + count - 1) / count;
+  job.part = std::min(share, std::max(grain, (share + 3) / 4));
+  // An item that fills a grain alone may be any amount of work.
+  g_pool->run(job, static_cast<int>(count), grain == 1 || n / kWorthWaking >= grain);
   lock.unlock();
   if (job.failed) std::rethrow_exception(job.error);
 }

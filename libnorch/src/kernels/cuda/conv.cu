@@ -1,8 +1,12 @@
 #include "kernels/conv.h"
 
 #include "kernels/cuda/conv_tiles.cuh"
+#include "kernels/cuda/cudnn.h"
 
 namespace norch::kernels::cuda {
+
+using norch::cuda::ConvResult;
+using norch::cuda::cudnn_convolve;
 
 namespace {
 
@@ -49,6 +53,26 @@ struct BackwardInput {
   }
 };
 
+/// Adds bias[channel] to (n, channels, inner). I is wide enough for the number of elements.
+template <class T, class I>
+__global__ void __launch_bounds__(256) add_bias_kernel(T* out, const T* bias, I total, I inner, I channels) {
+  using S = ComputeType<T>;
+  const I i = static_cast<I>(blockIdx.x) * 256 + threadIdx.x;
+  if (i < total) out[i] = static_cast<T>(static_cast<S>(out[i]) + static_cast<S>(bias[i / inner % channels]));
+}
+
+void add_bias(const Conv& conv, const Tensor& out, const Tensor& bias) {
+  const int64_t total = out.numel();
+  visit_float("conv", out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    auto go = [&](auto kernel) {
+      launch(kernel, blocks_for(total, 256), 256, 0, out.data<T>(), static_cast<const T*>(bias.data_ptr()), total,
+             conv.out_size(), conv.c_out);
+    };
+    total < (int64_t{1} << 31) ? go(add_bias_kernel<T, uint32_t>) : go(add_bias_kernel<T, int64_t>);
+  });
+}
+
 template <class F>
 void with_types(const Conv& conv, DType t, const F& f) {
   visit_float("conv", t, [&](auto tag) {
@@ -62,6 +86,10 @@ void with_types(const Conv& conv, DType t, const F& f) {
 }  // namespace
 
 void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  if (cudnn_convolve(ConvResult::y, conv, out.dtype(), x.data_ptr(), w.data_ptr(), out.data_ptr())) {
+    if (bias.defined()) add_bias(conv, out, bias);
+    return;
+  }
   with_types(conv, out.dtype(), [&](auto tag, auto index) {
     using T = typename decltype(tag)::type;
     using I = typename decltype(index)::type;
@@ -74,6 +102,7 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
 }
 
 void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
+  if (cudnn_convolve(ConvResult::x, conv, gx.dtype(), gx.data_ptr(), w.data_ptr(), g.data_ptr())) return;
   with_types(conv, gx.dtype(), [&](auto tag, auto index) {
     using T = typename decltype(tag)::type;
     using I = typename decltype(index)::type;

@@ -3,6 +3,7 @@
 #include "core/factory.h"
 #include "kernels/conv.h"
 #include "kernels/cuda/conv_tiles.cuh"
+#include "kernels/cuda/cudnn.h"
 
 namespace norch::kernels::cuda {
 
@@ -42,6 +43,8 @@ __global__ void __launch_bounds__(256) add_parts(T* out, const S* sums, int64_t 
 }  // namespace
 
 void conv_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
+  using norch::cuda::ConvResult;
+  if (norch::cuda::cudnn_convolve(ConvResult::w, conv, gw.dtype(), x.data_ptr(), gw.data_ptr(), g.data_ptr())) return;
   visit_float("conv", gw.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using S = ComputeType<T>;

@@ -27,6 +27,18 @@ constexpr int kLargeClasses = 4 * 52;
 /// Blocks of several huge pages ask for them: first touch of fresh memory then costs a fraction.
 constexpr size_t kHugePage = size_t{2} << 20;
 
+// Under AddressSanitizer nothing is cached or rounded up, so that it sees the true bounds and life of every block.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kExact = true;
+#else
+constexpr bool kExact = false;
+#endif
+
+void* exact_allocate(size_t nbytes) {
+  void* p = nullptr;
+  return posix_memalign(&p, kAlign, nbytes ? nbytes : 1) == 0 ? p : nullptr;
+}
+
 void* system_allocate(size_t rounded) {
   if (rounded < 2 * kHugePage) return std::aligned_alloc(kAlign, rounded);
   void* p = std::aligned_alloc(kHugePage, (rounded + kHugePage - 1) & ~(kHugePage - 1));
@@ -102,6 +114,11 @@ LargeClass large_class(size_t nbytes) {
 }  // namespace
 
 void* allocate(size_t nbytes) {
+  if (kExact) {
+    void* p = exact_allocate(nbytes);
+    if (!p) out_of_memory(nbytes);
+    return p;
+  }
   if (nbytes <= kSmallLimit) {
     const size_t c = small_class(nbytes);
     SmallCache* cache = t_small;
@@ -133,6 +150,10 @@ void* allocate(size_t nbytes) {
 }
 
 void deallocate(void* p, size_t nbytes) noexcept {
+  if (kExact) {
+    std::free(p);
+    return;
+  }
   if (nbytes <= kSmallLimit) {
     const size_t c = small_class(nbytes);
     SmallCache* cache = t_small ? t_small : make_small_cache();

@@ -15,7 +15,11 @@ void warn(const std::string& text) {
 /// PyTorch's old spelling, size_average and reduce, where given, decides.
 Reduction reduction_of(nb::handle size_average, nb::handle reduce, const std::string& reduction) {
   if (size_average.is_none() && reduce.is_none()) return parse_reduction(reduction);
-  auto truth = [](nb::handle h) { return h.is_none() || PyObject_IsTrue(h.ptr()) == 1; };
+  auto truth = [](nb::handle h) {
+    const int answer = h.is_none() ? 1 : PyObject_IsTrue(h.ptr());
+    if (answer < 0) throw nb::python_error();
+    return answer == 1;
+  };
   const char* name = !truth(reduce) ? "none" : truth(size_average) ? "mean" : "sum";
   warn(str("size_average and reduce args will be deprecated, please use reduction='", name, "' instead."));
   return parse_reduction(name);

@@ -262,10 +262,24 @@ def test_custom_function_faults(x):
         WrongCount.apply(x).sum().backward()
     with pytest.raises(RuntimeError, match="invalid gradient at index 0"):
         WrongShape.apply(x).sum().backward()
-    seed = norch.ones_like(x).requires_grad_()
+
+
+def test_gradcheck_refuses_what_it_cannot_check(x):
+    for option in ("check_forward_ad", "check_batched_grad"):
+        with pytest.raises(NotImplementedError, match=option):
+            gradcheck(norch.exp, x, **{option: True})
+    with pytest.raises(TypeError):
+        gradcheck(norch.exp, x, epsilon=1e-6)
+    assert gradcheck(norch.exp, x, fast_mode=True) and gradgradcheck(norch.exp, x, gen_non_contig_grad_outputs=True)
+
+
+@pytest.mark.parametrize("seed_requires_grad", [False, True])
+def test_once_differentiable(x, seed_requires_grad):
+    """The gradient is the end of the graph: like PyTorch's, it complains where a graph was to go on through it."""
+    seed = norch.ones_like(x).requires_grad_(seed_requires_grad)
     (g,) = norch.autograd.grad(Once.apply(x), x, seed, create_graph=True)
-    assert g.tolist() == [2.0, 4.0, 6.0]
-    with pytest.raises(RuntimeError, match="once_differentiable"):
+    assert g.tolist() == [2.0, 4.0, 6.0] and g.requires_grad == seed_requires_grad
+    with pytest.raises(RuntimeError, match="once_differentiable" if seed_requires_grad else "does not require grad"):
         g.sum().backward()
 
 

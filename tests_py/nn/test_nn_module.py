@@ -303,3 +303,17 @@ def test_forward_through_the_whole_net(device):
     w1, b1, w2, b2 = (p.detach().cpu().numpy() for p in list(net.parameters())[1:])
     expected = np.maximum(x @ w1.T + b1, 0) @ w2.T + b2
     np.testing.assert_allclose(net(norch.tensor(x, device=device)).detach().cpu().numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_buffers_by_assignment():
+    net = nn.Module()
+    data = norch.ones(2)
+    net.mean = nn.Buffer(data)
+    net.hidden = nn.Buffer(norch.zeros(1), persistent=False)
+    assert isinstance(net.mean, nn.Buffer) and isinstance(net.mean, norch.Tensor) and not isinstance(data, nn.Buffer)
+    assert net.mean is not data and net.mean.data_ptr() == data.data_ptr()
+    assert [name for name, _ in net.named_buffers()] == ["mean", "hidden"] and list(net.state_dict()) == ["mean"]
+    net.weight = nn.Parameter(norch.ones(2))
+    net.weight = nn.Buffer(norch.zeros(2))  # no longer a parameter
+    assert not list(net.parameters()) and "weight" in dict(net.named_buffers())
+    assert nn.Buffer().numel() == 0 and nn.parameter.Buffer is nn.Buffer

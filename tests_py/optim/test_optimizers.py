@@ -307,6 +307,31 @@ def test_step_hooks():
     assert seen[2:] == [("post", -1)]
 
 
+def test_state_dict_hooks():
+    p = nn.Parameter(norch.ones(1))
+    optimizer = optim.SGD([p], lr=1.0)
+    seen = []
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("second"))
+    optimizer.register_state_dict_pre_hook(lambda o: seen.append("first"), prepend=True)
+    optimizer.register_state_dict_post_hook(lambda o, state: state.update(extra=1))
+    replace = optimizer.register_state_dict_post_hook(lambda o, state: {**state, "more": 2})
+    state = optimizer.state_dict()
+    assert seen == ["first", "second"] and state["extra"] == 1 and state["more"] == 2
+    replace.remove()
+    assert "more" not in optimizer.state_dict()
+
+    def halve(optimizer, state):
+        groups = [{**state["param_groups"][0], "lr": 0.5}]
+        state["param_groups"] = groups  # the caller's dict stays as it is
+
+    optimizer.register_load_state_dict_pre_hook(halve)
+    optimizer.register_load_state_dict_pre_hook(lambda o, state: seen.append(state["param_groups"][0]["lr"]))
+    optimizer.register_load_state_dict_post_hook(lambda o: seen.append(o.param_groups[0]["lr"]))
+    optimizer.load_state_dict(state)
+    assert seen[-2:] == [0.5, 0.5] and state["param_groups"][0]["lr"] == 1.0
+    assert copy.deepcopy(optimizer).state_dict()["param_groups"][0]["lr"] == 0.5
+
+
 def test_repr():
     assert repr(optim.RMSprop([nn.Parameter(norch.ones(1))])) == (
         "RMSprop (\nParameter Group 0\n    alpha: 0.99\n    capturable: False\n    centered: False\n"

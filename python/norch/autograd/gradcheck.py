@@ -57,6 +57,12 @@ def _close(a: float, n: float, atol: float, rtol: float) -> bool:
     return abs(a - n) <= atol + rtol * abs(n)
 
 
+def _refuse(name: str, **checks: bool) -> None:
+    for check, wanted in checks.items():
+        if wanted:
+            raise NotImplementedError(f"{name}: {check} needs vmap or forward-mode differentiation, which norch does not have")
+
+
 def gradcheck(
     func: Callable,
     inputs: Any,
@@ -68,13 +74,29 @@ def gradcheck(
     nondet_tol: float = 0.0,
     check_undefined_grad: bool = True,
     check_grad_dtypes: bool = False,
-    **_: Any,
+    check_batched_grad: bool = False,
+    check_batched_forward_grad: bool = False,
+    check_forward_ad: bool = False,
+    check_backward_ad: bool = True,
+    fast_mode: bool = False,
+    masked: bool | None = None,
 ) -> bool:
-    """gradcheck(func, inputs, eps=1e-6, atol=1e-5, rtol=1e-3) -> bool
+    """gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, nondet_tol=0.0) -> bool
 
     Whether the analytic gradients of `func` at `inputs` (float64 tensors that require grad) agree with central
     differences of step `eps`: |analytic - numeric| <= atol + rtol * |numeric|. Raises GradcheckError if not, unless
-    `raise_exception` is false."""
+    `raise_exception` is false. As in PyTorch, outputs that don't require grad must not depend on the inputs where no
+    output does. Every output's gradient is fed in alone, the others undefined (`check_undefined_grad`), and every
+    element is compared (also with `fast_mode`).
+
+        >>> x = norch.tensor([1.0, 2.0], dtype=norch.float64, requires_grad=True)
+        >>> norch.autograd.gradcheck(norch.exp, x)
+        True
+    """
+    _refuse("gradcheck", check_batched_grad=check_batched_grad, check_batched_forward_grad=check_batched_forward_grad,
+            check_forward_ad=check_forward_ad)
+    if not check_backward_ad:
+        return True
 
     def fail(text: str) -> bool:
         if raise_exception:
@@ -139,20 +161,36 @@ def gradgradcheck(
     eps: float = 1e-6,
     atol: float = 1e-5,
     rtol: float = 1e-3,
+    gen_non_contig_grad_outputs: bool = False,
     raise_exception: bool = True,
     nondet_tol: float = 0.0,
-    **_: Any,
+    check_undefined_grad: bool = True,
+    check_grad_dtypes: bool = False,
+    check_batched_grad: bool = False,
+    check_fwd_over_rev: bool = False,
+    check_rev_over_rev: bool = True,
+    fast_mode: bool = False,
+    masked: bool = False,
 ) -> bool:
-    """gradgradcheck(func, inputs, grad_outputs=None, ...) -> bool
+    """gradgradcheck(func, inputs, grad_outputs=None, *, eps=1e-6, atol=1e-5, rtol=1e-3, ...) -> bool
 
-    gradcheck of the gradient of `func`: whether double backward is right. The gradients fed in are random, or
-    `grad_outputs`."""
+    gradcheck of the gradient of `func`: whether double backward is right. The gradients fed in are random (strided if
+    `gen_non_contig_grad_outputs`), or `grad_outputs`.
+
+        >>> x = norch.tensor([1.0, 2.0], dtype=norch.float64, requires_grad=True)
+        >>> norch.autograd.gradgradcheck(norch.exp, x)
+        True
+    """
+    _refuse("gradgradcheck", check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev)
+    if not check_rev_over_rev:
+        return True
     inputs = _tuple(inputs)
     outputs = _differentiable_outputs(func(*inputs))
     if grad_outputs is None:
-        seeds = tuple(
-            norch.randn(o.shape, dtype=o.dtype, device=o.device).requires_grad_() for o in outputs
-        )
+        seeds = tuple(norch.randn(o.shape, dtype=o.dtype, device=o.device) for o in outputs)
+        if gen_non_contig_grad_outputs:
+            seeds = tuple(norch.stack([g, g], -1)[..., 0] for g in seeds)
+        seeds = tuple(g.detach().requires_grad_() for g in seeds)
     else:
         seeds = _tuple(grad_outputs)
     wanted = [i for i, x in enumerate(inputs) if isinstance(x, Tensor) and x.requires_grad]
@@ -172,4 +210,8 @@ def gradgradcheck(
         rtol=rtol,
         raise_exception=raise_exception,
         nondet_tol=nondet_tol,
+        check_undefined_grad=check_undefined_grad,
+        check_grad_dtypes=check_grad_dtypes,
+        fast_mode=fast_mode,
+        masked=masked,
     )

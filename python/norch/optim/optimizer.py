@@ -76,8 +76,7 @@ class Optimizer:
         self.state: Any = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         self.parameters: list[tuple[Any, str, Tensor]] = []
-        self._step_pre_hooks: OrderedDict = OrderedDict()
-        self._step_post_hooks: OrderedDict = OrderedDict()
+        self._make_hooks()
         groups: list[Any] = [params] if isinstance(params, ParameterIterator) else list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
@@ -196,6 +195,14 @@ class Optimizer:
 
     # -- hooks ------------------------------------------------------------------------------------
 
+    def _make_hooks(self) -> None:
+        self._step_pre_hooks: OrderedDict = OrderedDict()
+        self._step_post_hooks: OrderedDict = OrderedDict()
+        self._state_dict_pre_hooks: OrderedDict = OrderedDict()
+        self._state_dict_post_hooks: OrderedDict = OrderedDict()
+        self._load_state_dict_pre_hooks: OrderedDict = OrderedDict()
+        self._load_state_dict_post_hooks: OrderedDict = OrderedDict()
+
     def _add_step_hook(self, hooks: OrderedDict, hook: Callable) -> RemovableHandle:
         if not self._step_pre_hooks and not self._step_post_hooks:
             wrap_step(self, type(self)._step_with_hooks)
@@ -225,10 +232,37 @@ class Optimizer:
         """`hook(optimizer, args, kwargs)` after every step."""
         return self._add_step_hook(self._step_post_hooks, hook)
 
+    @staticmethod
+    def _add_hook(hooks: OrderedDict, hook: Callable, prepend: bool) -> RemovableHandle:
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        if prepend:
+            hooks.move_to_end(handle.id, last=False)
+        return handle
+
+    def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """`hook(optimizer)` before `state_dict`."""
+        return self._add_hook(self._state_dict_pre_hooks, hook, prepend)
+
+    def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """`hook(optimizer, state_dict) -> None | state_dict`: may change what `state_dict` returns, or replace it."""
+        return self._add_hook(self._state_dict_post_hooks, hook, prepend)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """`hook(optimizer, state_dict) -> None | state_dict`: may change what `load_state_dict` loads (a shallow copy
+        of what it was given), or replace it."""
+        return self._add_hook(self._load_state_dict_pre_hooks, hook, prepend)
+
+    def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
+        """`hook(optimizer)` after `load_state_dict`."""
+        return self._add_hook(self._load_state_dict_post_hooks, hook, prepend)
+
     # -- saving and loading -----------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {index: {...}}, "param_groups": [{..., "params": [index, ...]}]}, as in PyTorch."""
+        for hook in list(self._state_dict_pre_hooks.values()):
+            hook(self)
         index: dict[Tensor, int] = {}
         groups = []
         for group in self.param_groups:
@@ -241,11 +275,19 @@ class Optimizer:
             (index[k] if isinstance(k, Tensor) else k): (_pack_step(v) if isinstance(v, dict) else v)
             for k, v in self.state.items()
         }
-        return {"state": state, "param_groups": groups}
+        result: dict[str, Any] = {"state": state, "param_groups": groups}
+        for hook in list(self._state_dict_post_hooks.values()):
+            replaced = hook(self, result)
+            result = result if replaced is None else replaced
+        return result
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over (copies of) the state and the options of `state_dict`; its groups must match this
         optimizer's in number and sizes. Nothing changes if it raises."""
+        state_dict = dict(state_dict)
+        for hook in list(self._load_state_dict_pre_hooks.values()):
+            replaced = hook(self, state_dict)
+            state_dict = state_dict if replaced is None else replaced
         groups, saved = self.param_groups, state_dict["param_groups"]
         if len(groups) != len(saved):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -268,6 +310,8 @@ class Optimizer:
             new["params"] = group["params"]
             new_groups.append(new)
         self.__setstate__({"state": state, "param_groups": new_groups})
+        for hook in list(self._load_state_dict_post_hooks.values()):
+            hook(self)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
@@ -275,7 +319,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if "parameters" not in self.__dict__:  # unpickled or copied
-            self._step_pre_hooks, self._step_post_hooks = OrderedDict(), OrderedDict()
+            self._make_hooks()
             self.parameters = [(_Holder(p), "tensor", p) for g in self.param_groups for p in g["params"]]
 
     def __repr__(self) -> str:

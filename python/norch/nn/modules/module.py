@@ -14,6 +14,7 @@ import norch
 from norch._C import Parameter, Tensor
 from norch.autograd import no_grad
 
+from ..parameter import Buffer
 from ._hooks import HooksMixin
 from ._members import MembersMixin
 from ._registry import Registry, indent, parse_to, typename
@@ -147,6 +148,10 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
             self._registry("_modules", "module")
             self._forget(name, "_modules")
             self.add_module(name, value)
+        elif isinstance(value, Tensor) and isinstance(value, Buffer):
+            self._registry("_buffers", "buffers")
+            self._forget(name, "_buffers")
+            self.register_buffer(name, value, value.persistent)  # type: ignore[attr-defined]
         elif name in attributes.get("_parameters", ()):
             if value is None:
                 self.register_parameter(name, None)

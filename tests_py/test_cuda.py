@@ -161,8 +161,7 @@ def test_out_of_memory_is_an_exception_only(little_memory):
         while True:
             held.append(norch.ones(50 << 20, device="cuda"))
     assert len(held) == 5
-    del held[0]
-    assert held[3].sum().item() == 50 << 20
+    assert held[4].sum().item() == 50 << 20  # what fits in the rest still runs
     held.clear()
     x = norch.ones(200 << 20, device="cuda")  # the freed blocks make room for a larger one
     assert x[-1].item() == 1

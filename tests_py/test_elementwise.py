@@ -204,7 +204,7 @@ def test_saved_operand_of_an_in_place_op_is_the_old_value(device):
         lambda x, w: x.mul_(w).sqrt_(),
     ):
         assert norch.autograd.gradcheck(lambda x, w: f(x.clone(), w), (start, w))
-    # exp_ keeps its result for backward, and nobody may overwrite that.
+    # exp_ keeps its result for backward, and nobody may overwrite that (PyTorch raises here too).
     with pytest.raises(RuntimeError, match="output 0 of ExpBackward0, is at version"):
         start.clone().exp_().mul_(w).sum().backward()
 

@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 from .matmul import TOLERANCES
-from .row import FLOATS, NUMBERS, Error, OpRow, Sample, random_array
+from .row import FLOATS, NUMBERS, Error, OpRow, Sample, numpy_dtype, random_array
 
 EQUATIONS = (
     ("ij,jk", (2, 3), (3, 4)), ("ij,jk->ki", (2, 3), (3, 4)), ("ij->ji", (2, 3)), ("ii->i", (3, 3)), ("ii", (3, 3)),
@@ -14,6 +14,8 @@ EQUATIONS = (
     ("ij,kj,lk->il", (2, 3), (4, 3), (5, 4)), ("ij->", (2, 3)), ("b...->...b", (2, 3, 4)), ("iij,jk->ik", (2, 2, 3), (3, 4)),
     ("bhqd,bhkd->bhqk", (2, 2, 3, 4), (2, 2, 5, 4)), ("ij,ij->", (2, 3), (2, 3)), ("i,i", (0,), (0,)), ("ij,j->i", (2, 3), (1,)),
 )
+
+CHAIN = ((2, 3), (3, 4), (4, 5), (5, 2))
 
 
 def einsum_samples(dtype):
@@ -51,6 +53,21 @@ def row(name, ref, shapes, dtypes=FLOATS, errors=(), method="same", more=(), res
     return OpRow(name, samples, ref, dtypes, grads, tolerances=TOLERANCES, errors=errors, method=method, result=result)
 
 
+def chain_samples(dtype):
+    """Products that every dtype holds exactly, so that the order of the products, and their rounding, do not matter;
+    and, where rounding is small, any numbers."""
+    exact = [np.random.randint(-1, 2, s).astype(numpy_dtype(dtype)) for s in CHAIN]
+    return [Sample(exact)] + [Sample([random_array(s, dtype, -3, 3) for s in CHAIN])] * (dtype in ("float32", "float64"))
+
+
+def chain_grads():
+    return [Sample([np.random.uniform(-2, 2, s) for s in CHAIN])]
+
+
+def chain_ref(*matrices):
+    return functools.reduce(np.matmul, matrices)
+
+
 ROWS = [
     OpRow("einsum", einsum_samples, einsum_ref, FLOATS, einsum_grads, method=None, tolerances=TOLERANCES, errors=[
         error("einsum(): subscript j has size 4 for operand 1 which does not broadcast with previously seen size 3",
@@ -84,9 +101,7 @@ ROWS = [
     row("linalg.cross", np.cross, (((2, 1, 3), (1, 4, 3)),), method=None, errors=[
         error("linalg.cross: inputs dimension -1 must have length 3. Got 4 and 4", f(2, 4), f(2, 4)),
     ]),
-    # Each product rounds, so the error is that of the largest intermediate, not of the result.
-    row("chain_matmul", lambda *m: functools.reduce(np.matmul, m), (((2, 3), (3, 4), (4, 5), (5, 2)),), ("float32", "float64"),
-        method=None),
+    OpRow("chain_matmul", chain_samples, chain_ref, FLOATS, chain_grads, method=None, tolerances=TOLERANCES),
 ]
 ROWS[2].id = "tensordot_lists"
 # NumPy's cross takes `axis`.

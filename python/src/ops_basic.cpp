@@ -7,9 +7,11 @@ namespace norch::python {
 
 namespace {
 
+using Format = std::optional<MemoryFormat>;
+
 /// Tensor.to in all of PyTorch's forms: to(dtype), to(device), to(device, dtype), to(other).
 Tensor to(const Tensor& t, nb::args args, bool non_blocking, bool copy, std::optional<Device> device,
-          std::optional<DType> dtype) {
+          std::optional<DType> dtype, Format format) {
   static_cast<void>(non_blocking);
   size_t used = 0;
   for (nb::handle a : args) {
@@ -30,7 +32,8 @@ Tensor to(const Tensor& t, nb::args args, bool non_blocking, bool copy, std::opt
     }
     ++used;
   }
-  return t.to(device.value_or(t.device()), dtype.value_or(t.dtype()), copy);
+  return t.to(device.value_or(t.device()), dtype.value_or(t.dtype()), copy,
+              format.value_or(MemoryFormat::preserve));
 }
 
 }  // namespace
@@ -77,31 +80,54 @@ void bind_basic_ops(Binder& b) {
       "data_ptr", [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.numel() ? t.data_ptr() : nullptr); },
       "data_ptr() -> int\n\nThe address of the first element.");
   b.method(
-      "is_contiguous", [](const Tensor& t) { return t.is_contiguous(); }, "is_contiguous() -> bool");
+      "is_contiguous",
+      [](const Tensor& t, MemoryFormat memory_format) { return t.is_contiguous(memory_format); },
+      "is_contiguous(memory_format=norch.contiguous_format) -> bool\n\nWhether the elements lie in memory in that order, "
+      "without gaps.\n\n    >>> norch.zeros(2, 3, 4, 5).is_contiguous(memory_format=norch.channels_last)\n    False",
+      "memory_format"_a = MemoryFormat::contiguous);
   b.op(
       "is_floating_point", [](const Tensor& t) { return t.is_floating_point(); }, "is_floating_point(input) -> bool",
       "input"_a);
   b.method(
       "item", [](const Tensor& t) { return t.item(); }, "item() -> number\n\nThe value of a one-element tensor.");
   b.op(
-      "clone", [](const Tensor& t) { return t.clone(); }, "clone(input) -> Tensor\n\nA copy in the graph.", "input"_a);
+      "clone",
+      [](const Tensor& t, Format memory_format) { return t.clone(memory_format.value_or(MemoryFormat::preserve)); },
+      "clone(input, *, memory_format=norch.preserve_format) -> Tensor\n\nA copy in the graph.", "input"_a, nb::kw_only(),
+      "memory_format"_a = nb::none());
   b.method(
-      "contiguous", [](const Tensor& t) { return t.contiguous(); },
-      "contiguous() -> Tensor\n\nThis tensor, or a copy in row-major order.");
-  b.method("to", &to, "to(dtype), to(device=None, dtype=None, non_blocking=False, copy=False), to(other) -> Tensor",
-           "args"_a, "non_blocking"_a = false, "copy"_a = false, "device"_a = nb::none(), "dtype"_a = nb::none());
+      "contiguous", [](const Tensor& t, MemoryFormat memory_format) { return t.contiguous(memory_format); },
+      "contiguous(memory_format=norch.contiguous_format) -> Tensor\n\nThis tensor, or a copy of that format.\n\n"
+      "    >>> norch.zeros(2, 3, 4, 5).contiguous(memory_format=norch.channels_last).stride()\n    (60, 1, 15, 3)",
+      "memory_format"_a = MemoryFormat::contiguous);
+  b.method("to", &to,
+           "to(dtype), to(device=None, dtype=None, non_blocking=False, copy=False, *, memory_format=None), to(other) -> "
+           "Tensor\n\nThis tensor with another dtype, on another device or in another memory format; itself where nothing "
+           "changes, unless copy.",
+           "args"_a, "non_blocking"_a = false, "copy"_a = false, "device"_a = nb::none(), "dtype"_a = nb::none(),
+           "memory_format"_a = nb::none());
   b.method(
-      "cpu", [](const Tensor& t) { return t.cpu(); }, "cpu() -> Tensor");
+      "cpu",
+      [](const Tensor& t, Format f) { return t.to(kCPU, t.dtype(), false, f.value_or(MemoryFormat::preserve)); },
+      "cpu(memory_format=norch.preserve_format) -> Tensor", "memory_format"_a = nb::none());
   b.method(
-      "cuda", [](const Tensor& t, std::optional<Device> d, bool) { return t.to(d.value_or(kCUDA)); },
-      "cuda(device=None, non_blocking=False) -> Tensor", "device"_a = nb::none(), "non_blocking"_a = false);
+      "cuda",
+      [](const Tensor& t, std::optional<Device> d, bool, Format f) {
+        return t.to(d.value_or(kCUDA), t.dtype(), false, f.value_or(MemoryFormat::preserve));
+      },
+      "cuda(device=None, non_blocking=False, memory_format=norch.preserve_format) -> Tensor", "device"_a = nb::none(),
+      "non_blocking"_a = false, "memory_format"_a = nb::none());
   const std::pair<const char*, DType> casts[] = {{"half", kFloat16}, {"bfloat16", kBFloat16}, {"float", kFloat32},
                                                  {"double", kFloat64}, {"bool", kBool},       {"byte", kUInt8},
                                                  {"char", kInt8},      {"short", kInt16},     {"int", kInt32},
                                                  {"long", kInt64}};
   for (auto& [name, type] : casts)
     b.method(
-        name, [type = type](const Tensor& t) { return t.to(type); }, "The tensor in that dtype.");
+        name,
+        [type = type](const Tensor& t, Format f) {
+          return t.to(t.device(), type, false, f.value_or(MemoryFormat::preserve));
+        },
+        "The tensor in that dtype.", "memory_format"_a = nb::none());
   b.method(
       "copy_", [](const Tensor& t, const Tensor& src, bool) { return copy_(t, src); },
       "copy_(src, non_blocking=False) -> Tensor\n\nWrites `src`, broadcast and cast, into this tensor.", "src"_a,

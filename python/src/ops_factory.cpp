@@ -44,24 +44,34 @@ Shape shape_of(const nb::args& args, const std::optional<Shape>& size) {
 }
 
 using Factory = Tensor (*)(Ints, const TensorOptions&);
+using LikeFactory = Tensor (*)(const Tensor&, const TensorOptions&, MemoryFormat);
+using Format = std::optional<MemoryFormat>;
 
 void bind_filled(Binder& b) {
   struct Row {
     const char* name;
     Factory f;
+    LikeFactory like;
     const char* doc;
   };
   const Row rows[] = {
-      {"empty", &empty, "empty(*size, dtype=None, device=None, requires_grad=False) -> Tensor\n\nUninitialised."},
-      {"zeros", &zeros, "zeros(*size, dtype=None, device=None, requires_grad=False) -> Tensor\n\nFilled with 0."},
-      {"ones", &ones, "ones(*size, dtype=None, device=None, requires_grad=False) -> Tensor\n\nFilled with 1."},
+      {"empty", &empty, &empty_like,
+       "empty(*size, dtype=None, device=None, requires_grad=False) -> Tensor\n\nUninitialised."},
+      {"zeros", &zeros, &zeros_like,
+       "zeros(*size, dtype=None, device=None, requires_grad=False) -> Tensor\n\nFilled with 0."},
+      {"ones", &ones, &ones_like,
+       "ones(*size, dtype=None, device=None, requires_grad=False) -> Tensor\n\nFilled with 1."},
   };
   for (const Row& row : rows) {
     b.function(
         row.name,
-        [f = row.f](const nb::args& args, const std::optional<Shape>& size, MaybeDType dtype, nb::handle,
-                    MaybeDevice device, bool, bool requires_grad, nb::handle) {
-          return f(shape_of(args, size), options(dtype, device, requires_grad));
+        [f = row.f, like = row.like](const nb::args& args, const std::optional<Shape>& size, MaybeDType dtype,
+                                     nb::handle, MaybeDevice device, bool, bool requires_grad, Format format) {
+          const Shape shape = shape_of(args, size);
+          const TensorOptions o = options(dtype, device, requires_grad);
+          if (!format || *format == MemoryFormat::contiguous) return f(shape, o);
+          NORCH_CHECK(*format != MemoryFormat::preserve, "empty: preserve_format needs a tensor to be like; use empty_like");
+          return like(empty_strided(shape, format_strides(shape, *format), o.requires_grad(false)), o, *format);
         },
         row.doc, "args"_a, "size"_a = nb::none(), "dtype"_a = nb::none(), "layout"_a = nb::none(),
         "device"_a = nb::none(), "pin_memory"_a = false, "requires_grad"_a = false, "memory_format"_a = nb::none());
@@ -76,10 +86,10 @@ void bind_filled(Binder& b) {
         "requires_grad"_a = false);
     b.op(
         (std::string(row.name) + "_like").c_str(),
-        [f = row.f](const Tensor& t, FACTORY_PARAMETERS, nb::handle) {
-          return f(t.sizes(), options(t, dtype, device, requires_grad));
+        [f = row.like](const Tensor& t, FACTORY_PARAMETERS, Format format) {
+          return f(t, options(t, dtype, device, requires_grad), format.value_or(MemoryFormat::preserve));
         },
-        "As the function, with the tensor's shape, dtype and device as defaults.", "input"_a, FACTORY_KEYWORDS,
+        "As the function, with the tensor's shape, dtype, device and order of dims in memory as defaults.", "input"_a, FACTORY_KEYWORDS,
         "memory_format"_a = nb::none());
   }
   const char* full_doc =
@@ -99,8 +109,9 @@ void bind_filled(Binder& b) {
       full_doc, "size"_a, "fill_value"_a, FACTORY_KEYWORDS);
   b.op(
       "full_like",
-      [](const Tensor& t, const Scalar& fill_value, FACTORY_PARAMETERS, nb::handle) {
-        return full(t.sizes(), fill_value, options(t, dtype, device, requires_grad));
+      [](const Tensor& t, const Scalar& fill_value, FACTORY_PARAMETERS, Format format) {
+        return full_like(t, fill_value, options(t, dtype, device, requires_grad),
+                         format.value_or(MemoryFormat::preserve));
       },
       "full_like(input, fill_value) -> Tensor", "input"_a, "fill_value"_a, FACTORY_KEYWORDS,
       "memory_format"_a = nb::none());

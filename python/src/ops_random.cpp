@@ -21,6 +21,16 @@ TensorOptions options_like(const Tensor& t, const MaybeDType& dtype, const Maybe
   return TensorOptions(dtype.value_or(t.dtype())).device(device.value_or(t.device())).requires_grad(requires_grad);
 }
 
+/// A new tensor with the numbers of `made` (not in a graph yet) in the format asked for, by default that of `like`.
+Tensor in_format(const Tensor& made, const Tensor& like, std::optional<MemoryFormat> format, bool requires_grad) {
+  Tensor out = made;
+  if (format.value_or(MemoryFormat::preserve) != MemoryFormat::preserve)
+    out = made.contiguous(*format);
+  else if (!like.is_contiguous())
+    copy_into(out = empty_like(like, made.options()), made);
+  return requires_grad ? out.requires_grad_() : out;
+}
+
 /// A size given as several ints or as one sequence, by position or as `size`.
 Shape size_of(const char* op, const nb::args& args, const std::optional<Shape>& size) {
   if (size) {
@@ -86,32 +96,39 @@ void bind_random_factories(Binder& b) {
 
   b.function(
       "rand_like",
-      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad) {
-        return rand(t.sizes(), options_like(t, dtype, device, requires_grad), get(g));
+      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad,
+         std::optional<MemoryFormat> format) {
+        return in_format(rand(t.sizes(), options_like(t, dtype, device, false), get(g)), t, format, requires_grad);
       },
-      "rand_like(input, *, dtype=None, device=None, requires_grad=False) -> Tensor", "input"_a, nb::kw_only(),
-      "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false);
+      "rand_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=norch.preserve_format) -> Tensor",
+      "input"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
+      "requires_grad"_a = false, "memory_format"_a = nb::none());
   b.function(
       "randn_like",
-      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad) {
-        return randn(t.sizes(), options_like(t, dtype, device, requires_grad), get(g));
+      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad,
+         std::optional<MemoryFormat> format) {
+        return in_format(randn(t.sizes(), options_like(t, dtype, device, false), get(g)), t, format, requires_grad);
       },
-      "randn_like(input, *, dtype=None, device=None, requires_grad=False) -> Tensor", "input"_a, nb::kw_only(),
-      "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false);
+      "randn_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=norch.preserve_format) -> Tensor",
+      "input"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
+      "requires_grad"_a = false, "memory_format"_a = nb::none());
   auto randint_like_row = [](const Tensor& t, int64_t low, int64_t high, const GeneratorObject* g, MaybeDType dtype,
-                             MaybeDevice device, bool requires_grad) {
-    return randint(low, high, t.sizes(), options_like(t, dtype, device, requires_grad), get(g));
+                             MaybeDevice device, bool requires_grad, std::optional<MemoryFormat> format) {
+    return in_format(randint(low, high, t.sizes(), options_like(t, dtype, device, false), get(g)), t, format,
+                     requires_grad);
   };
   b.function("randint_like", randint_like_row,
              "randint_like(input, low, high, *, dtype=None, device=None, requires_grad=False) -> Tensor", "input"_a,
              "low"_a, "high"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(),
-             "device"_a = nb::none(), "requires_grad"_a = false);
+             "device"_a = nb::none(), "requires_grad"_a = false, "memory_format"_a = nb::none());
   b.function(
       "randint_like",
       [randint_like_row](const Tensor& t, int64_t high, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device,
-                         bool requires_grad) { return randint_like_row(t, 0, high, g, dtype, device, requires_grad); },
+                         bool requires_grad, std::optional<MemoryFormat> format) {
+        return randint_like_row(t, 0, high, g, dtype, device, requires_grad, format);
+      },
       "randint_like(input, high, *, ...) -> Tensor", "input"_a, "high"_a, nb::kw_only(), "generator"_a = nb::none(),
-      "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false);
+      "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false, "memory_format"_a = nb::none());
 }
 
 void bind_in_place(Binder& b) {

@@ -270,6 +270,15 @@ void bind_value_types(nb::module_& m) {
       .def("__reduce__", [](const PyDevice& d) {
         return nb::make_tuple(nb::type<PyDevice>(), nb::make_tuple(d.device.str()));
       });
+  nb::enum_<MemoryFormat>(m, "memory_format", "The order in which the dims of a tensor lie in memory.")
+      .value("contiguous_format", MemoryFormat::contiguous, "Row-major.")
+      .value("preserve_format", MemoryFormat::preserve, "That of the tensor that a new one is like.")
+      .value("channels_last", MemoryFormat::channels_last, "(N, C, H, W) with the channels innermost.")
+      .value("channels_last_3d", MemoryFormat::channels_last_3d, "(N, C, D, H, W) with the channels innermost.")
+      .export_values();
+  for (const char* text : {"__repr__", "__str__"})
+    m.attr("memory_format").attr(text) = nb::cpp_function([](MemoryFormat f) { return str("norch.", f); }, nb::is_method());
+
   m.attr("_cpu_device") = nb::cast(PyDevice{kCPU});
   g_cpu_device = m.attr("_cpu_device").ptr();
 }

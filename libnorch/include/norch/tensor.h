@@ -10,6 +10,7 @@
 #include "norch/device.h"
 #include "norch/dtype.h"
 #include "norch/export.h"
+#include "norch/memory_format.h"
 #include "norch/scalar.h"
 #include "norch/shape.h"
 #include "norch/storage.h"
@@ -132,6 +133,8 @@ class NORCH_API Tensor {
   size_t itemsize() const { return norch::itemsize(impl_->dtype); }
   bool is_floating_point() const { return norch::is_floating_point(impl_->dtype); }
   bool is_contiguous() const { return impl_->contiguous; }
+  /// Whether the elements lie in memory in that order, without gaps. \throws Error for MemoryFormat::preserve.
+  bool is_contiguous(MemoryFormat format) const;
   TensorOptions options() const { return TensorOptions(dtype()).device(device()); }
   const Ref<Storage>& storage() const { return impl_->storage; }
   uint32_t version() const { return impl_->storage->version(); }
@@ -171,14 +174,15 @@ class NORCH_API Tensor {
   /// The same data with version counting of its own: writes to it stay unseen by autograd.
   Tensor data_alias() const;
 
-  // ---- moving and casting (autograd records them); same tensor when nothing changes
+  // ---- moving and casting (autograd records them); same tensor when nothing changes. What is new keeps the order in
+  // which the dims lie in memory, unless another format is asked for.
   Tensor to(DType dtype) const;
   Tensor to(Device device) const;
-  Tensor to(Device device, DType dtype, bool copy = false) const;
+  Tensor to(Device device, DType dtype, bool copy = false, MemoryFormat format = MemoryFormat::preserve) const;
   Tensor cpu() const { return to(kCPU); }
   Tensor cuda() const { return to(kCUDA); }
-  Tensor contiguous() const;
-  Tensor clone() const;
+  Tensor contiguous(MemoryFormat format = MemoryFormat::contiguous) const;
+  Tensor clone(MemoryFormat format = MemoryFormat::preserve) const;
 
  private:
   bool base_requires_grad() const;

@@ -30,6 +30,12 @@ Tensor new_strided(Ints sizes, Ints strides, DType dtype, Device device) {
       Storage::allocate(static_cast<size_t>(last) * itemsize(dtype), device), sizes, strides, 0, dtype)));
 }
 
+Tensor new_like(const Tensor& like, DType dtype, Device device, MemoryFormat format) {
+  if (format == MemoryFormat::contiguous || (format == MemoryFormat::preserve && like.is_contiguous()))
+    return new_tensor(like.sizes(), dtype, device);
+  return new_strided(like.sizes(), format_strides(like.sizes(), format, like.strides()), dtype, device);
+}
+
 Tensor new_view(const Tensor& base, Ints sizes, Ints strides, int64_t offset) {
   Tensor out(Ref<TensorImpl>(new TensorImpl(base.storage(), sizes, strides, offset, base.dtype())));
   if (base.is_floating_point()) autograd::mark_view(out, base);

@@ -9,6 +9,8 @@ namespace norch {
 NORCH_API Tensor new_tensor(Ints sizes, DType dtype, Device device);
 /// A new tensor with the given strides (all positive or zero-size), memory just large enough.
 NORCH_API Tensor new_strided(Ints sizes, Ints strides, DType dtype, Device device);
+/// A new dense tensor of the shape of `like` in that format.
+NORCH_API Tensor new_like(const Tensor& like, DType dtype, Device device, MemoryFormat format);
 /// A tensor on the same memory with other geometry; marked as a differentiable view of `base`.
 NORCH_API Tensor new_view(const Tensor& base, Ints sizes, Ints strides, int64_t offset);
 /// A 0-d CPU tensor of scalar.dtype().

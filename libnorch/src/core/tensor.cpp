@@ -42,6 +42,17 @@ void TensorImpl::refresh() {
   if (numel == 0) contiguous = true;
 }
 
+bool Tensor::is_contiguous(MemoryFormat format) const {
+  if (format == MemoryFormat::contiguous) return is_contiguous();
+  NORCH_CHECK(format != MemoryFormat::preserve, "is_contiguous: preserve_format is not an order of its own; ask for "
+              "contiguous_format, channels_last or channels_last_3d");
+  if (dim() != (format == MemoryFormat::channels_last ? 4 : 5)) return false;
+  const Shape wanted = format_strides(sizes(), format);
+  for (size_t d = 0; d < wanted.size(); ++d)
+    if (sizes()[d] > 1 && strides()[d] != wanted[d]) return false;
+  return true;
+}
+
 Tensor Tensor::wrap(const Scalar& value) {
   // A float keeps its double precision, whatever the default dtype; promotion counts it as the default dtype.
   const DType type = value.is_floating_point() ? DType::Float64 : value.dtype();

@@ -42,15 +42,16 @@ void copy_into(const Tensor& dst, const Tensor& src) {
   }
   // Across devices only whole blocks of bytes travel: cast and compact on the source's side, spread on the other.
   Tensor packed = src;
-  if (src.dtype() != dst.dtype() || !src.is_contiguous()) {
-    packed = new_tensor(src.sizes(), dst.dtype(), src.device());
+  if (src.dtype() != dst.dtype() || !(src.is_contiguous() || is_dense(src.sizes(), src.strides()))) {
+    packed = new_like(src, dst.dtype(), src.device(), MemoryFormat::preserve);
     copy_into(packed, src);
   }
-  if (dst.is_contiguous() && dst.sizes() == src.sizes()) {
+  if (dst.sizes() == packed.sizes() &&
+      ((dst.is_contiguous() && packed.is_contiguous()) || dst.strides() == packed.strides())) {
     copy_bytes_across(dst, packed);
     return;
   }
-  Tensor landed = new_tensor(src.sizes(), dst.dtype(), dst.device());
+  Tensor landed = new_like(packed, dst.dtype(), dst.device(), MemoryFormat::preserve);
   copy_bytes_across(landed, packed);
   copy_into(dst, landed);
 }
@@ -70,10 +71,11 @@ Tensor copy_(const Tensor& self, const Tensor& src) {
   return write.finish(out);
 }
 
-Tensor Tensor::to(Device where, DType type, bool copy) const {
+Tensor Tensor::to(Device where, DType type, bool copy, MemoryFormat format) const {
   where = where.resolve();
-  if (!copy && where == device() && type == dtype()) return *this;
-  Tensor out = new_tensor(sizes(), type, where);
+  if (!copy && where == device() && type == dtype() && (format == MemoryFormat::preserve || is_contiguous(format)))
+    return *this;
+  Tensor out = new_like(*this, type, where, format);
   copy_into(out, *this);
   if (norch::is_floating_point(type) && recording(*this)) {
     record("ToCopyBackward0", {*this}, {out}, [from = device()](Backward& ctx) { ctx.set(0, ctx.grad().to(from)); });
@@ -84,13 +86,17 @@ Tensor Tensor::to(Device where, DType type, bool copy) const {
 Tensor Tensor::to(DType type) const { return to(device(), type); }
 Tensor Tensor::to(Device where) const { return to(where, dtype()); }
 
-Tensor Tensor::clone() const {
-  Tensor out = new_tensor(sizes(), dtype(), device());
+Tensor Tensor::clone(MemoryFormat format) const {
+  Tensor out = new_like(*this, dtype(), device(), format);
   copy_into(out, *this);
   if (recording(*this)) record("CloneBackward0", {*this}, {out}, [](Backward& ctx) { ctx.set(0, ctx.grad()); });
   return out;
 }
 
-Tensor Tensor::contiguous() const { return is_contiguous() ? *this : clone(); }
+Tensor Tensor::contiguous(MemoryFormat format) const {
+  NORCH_CHECK(format != MemoryFormat::preserve, "contiguous: preserve_format is not an order of its own; ask for "
+              "contiguous_format, channels_last or channels_last_3d");
+  return is_contiguous(format) ? *this : clone(format);
+}
 
 }  // namespace norch

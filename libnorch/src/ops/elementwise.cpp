@@ -20,34 +20,15 @@ DType entering_type(const Tensor& t) {
 
 bool is_cpu_number(const Tensor& t) { return t.dim() == 0 && t.is_cpu(); }
 
-/// The strides a result takes over from an input of the same shape that is dense but not in row-major order (a
-/// transposed matrix), so that it is written and read in memory order. Empty if there is no such input or another
-/// input of that shape lies differently.
+/// The strides a result takes over from the first input of its shape, if that is dense but not in row-major order (a
+/// transposed matrix, channels last), so that it is written and read in memory order. Empty otherwise.
 Ints preserved_strides(TensorRefs inputs, Ints shape) {
-  const Tensor* model = nullptr;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Tensor& t = inputs[i];
     if (t.sizes() != shape) continue;
-    if (t.is_contiguous()) return {};
-    if (!model)
-      model = &t;
-    else if (model->strides() != t.strides())
-      return {};
+    return !t.is_contiguous() && is_dense(shape, t.strides()) ? t.strides() : Ints();
   }
-  if (!model) return {};
-  // Dense: sorted by stride, each stride is the product of the sizes inside it.
-  int order[kMaxTensorDims];
-  int n = 0;
-  for (int d = 0; d < static_cast<int>(shape.size()); ++d)
-    if (shape[d] != 1) order[n++] = d;
-  const Ints strides = model->strides();
-  std::sort(order, order + n, [&](int a, int b) { return strides[a] < strides[b]; });
-  int64_t expected = 1;
-  for (int i = 0; i < n; ++i) {
-    if (strides[order[i]] != expected) return {};
-    expected *= shape[order[i]];
-  }
-  return strides;
+  return {};
 }
 
 struct Extent {

@@ -37,10 +37,25 @@ Tensor full(Ints sizes, const Scalar& value, const TensorOptions& options) {
 
 Tensor zeros(Ints sizes, const TensorOptions& options) { return full(sizes, 0, options.dtype(options.dtype())); }
 Tensor ones(Ints sizes, const TensorOptions& options) { return full(sizes, 1, options.dtype(options.dtype())); }
-Tensor empty_like(const Tensor& like) { return new_tensor(like.sizes(), like.dtype(), like.device()); }
-Tensor zeros_like(const Tensor& like) { return full(like.sizes(), 0, like.options()); }
-Tensor ones_like(const Tensor& like) { return full(like.sizes(), 1, like.options()); }
-Tensor full_like(const Tensor& like, const Scalar& value) { return full(like.sizes(), value, like.options()); }
+
+Tensor empty_like(const Tensor& like, const TensorOptions& options, MemoryFormat format) {
+  return finish(new_like(like, options.dtype(), options.device().resolve(), format), options);
+}
+Tensor full_like(const Tensor& like, const Scalar& value, const TensorOptions& options, MemoryFormat format) {
+  Tensor t = new_like(like, options.dtype(), options.device().resolve(), format);
+  fill_into(t, value);
+  return finish(t, options);
+}
+Tensor zeros_like(const Tensor& like, const TensorOptions& options, MemoryFormat format) {
+  return full_like(like, 0, options, format);
+}
+Tensor ones_like(const Tensor& like, const TensorOptions& options, MemoryFormat format) {
+  return full_like(like, 1, options, format);
+}
+Tensor empty_like(const Tensor& like) { return empty_like(like, like.options()); }
+Tensor zeros_like(const Tensor& like) { return zeros_like(like, like.options()); }
+Tensor ones_like(const Tensor& like) { return ones_like(like, like.options()); }
+Tensor full_like(const Tensor& like, const Scalar& value) { return full_like(like, value, like.options()); }
 
 Tensor fill_(const Tensor& self, const Scalar& value) {
   autograd::InPlace write("fill_", self);

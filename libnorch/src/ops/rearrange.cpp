@@ -99,7 +99,7 @@ Tensor repeat(const Tensor& t, Ints repeats) {
     pairs.push_back(own);
     wide.push_back(own);
   }
-  return reshape(expand(reshape(t, pairs), wide).clone(), joined);
+  return reshape(expand(reshape(t, pairs), wide).clone(MemoryFormat::contiguous), joined);
 }
 
 Tensor tile(const Tensor& t, Ints reps) {
@@ -115,7 +115,7 @@ Tensor repeat_interleave(const Tensor& t, int64_t repeats, std::optional<int64_t
   Shape wide(from.sizes()), joined(from.sizes());
   wide.insert(d + 1, repeats);
   NORCH_CHECK(!__builtin_mul_overflow(joined[d], repeats, &joined[d]), "repeat_interleave: ", repeats, " overflows");
-  return reshape(expand(unsqueeze(from, d + 1), wide).clone(), joined);
+  return reshape(expand(unsqueeze(from, d + 1), wide).clone(MemoryFormat::contiguous), joined);
 }
 
 Tensor repeat_interleave(const Tensor& t, const Tensor& repeats, std::optional<int64_t> dim) {

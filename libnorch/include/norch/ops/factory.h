@@ -18,11 +18,19 @@ NORCH_API Tensor empty_strided(Ints sizes, Ints strides, const TensorOptions& op
 NORCH_API Tensor full(Ints sizes, const Scalar& value, const TensorOptions& options = {});
 NORCH_API Tensor zeros(Ints sizes, const TensorOptions& options = {});
 NORCH_API Tensor ones(Ints sizes, const TensorOptions& options = {});
-/// Same shape, dtype and device as `like`.
+/// Same shape, dtype, device and order of dims in memory as `like`; with options their dtype and device.
 NORCH_API Tensor empty_like(const Tensor& like);
 NORCH_API Tensor zeros_like(const Tensor& like);
 NORCH_API Tensor ones_like(const Tensor& like);
 NORCH_API Tensor full_like(const Tensor& like, const Scalar& value);
+NORCH_API Tensor empty_like(const Tensor& like, const TensorOptions& options,
+                            MemoryFormat format = MemoryFormat::preserve);
+NORCH_API Tensor zeros_like(const Tensor& like, const TensorOptions& options,
+                            MemoryFormat format = MemoryFormat::preserve);
+NORCH_API Tensor ones_like(const Tensor& like, const TensorOptions& options,
+                           MemoryFormat format = MemoryFormat::preserve);
+NORCH_API Tensor full_like(const Tensor& like, const Scalar& value, const TensorOptions& options,
+                           MemoryFormat format = MemoryFormat::preserve);
 
 /// start, start + step, ... up to but without `end`: ceil((end - start) / step) numbers. The dtype is inferred: int64
 /// unless a number is a float. \throws Error for step 0, a step away from `end`, or bounds that are not finite.

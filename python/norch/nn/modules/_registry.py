@@ -75,8 +75,15 @@ def typename(value: Any) -> str:
     return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False, **other: Any) -> tuple:
-    """(device, dtype, non_blocking) from any of the forms that `to` takes."""
+def parse_to(
+    *args: Any,
+    device: Any = None,
+    dtype: Any = None,
+    non_blocking: bool = False,
+    memory_format: Any = None,
+    **other: Any,
+) -> tuple:
+    """(device, dtype, non_blocking, memory_format) from any of the forms that `to` takes."""
     tensor = other.pop("tensor", other.pop("other", None))
     if other:
         raise TypeError(f"to() got an unexpected keyword argument '{next(iter(other))}'")
@@ -96,4 +103,4 @@ def parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: bo
         non_blocking = bool(rest.pop(0))
     if rest and not isinstance(rest[0], bool) or len(rest) > 1:
         raise TypeError(f"to() received an invalid combination of arguments: {args}")
-    return None if device is None else norch.device(device), dtype, non_blocking
+    return None if device is None else norch.device(device), dtype, non_blocking, memory_format

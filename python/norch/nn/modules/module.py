@@ -252,14 +252,17 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
 
     def to(self: T, *args: Any, **kwargs: Any) -> T:
         """Moves and casts parameters and buffers in place: `to(device)`, `to(dtype)`, `to(device, dtype)`,
-        `to(tensor)`, with `non_blocking`. dtype must be floating point, and leaves integers alone."""
-        device, dtype, non_blocking = parse_to(*args, **kwargs)
+        `to(tensor)`, with `non_blocking`. dtype must be floating point, and leaves integers alone.
+        `memory_format=norch.channels_last` (`channels_last_3d`) lays out the 4-d (5-d) ones in that format."""
+        device, dtype, non_blocking, memory_format = parse_to(*args, **kwargs)
         if dtype is not None and not dtype.is_floating_point:
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
 
         def convert(t: Tensor) -> Tensor:
             target = dtype if dtype is not None and t.is_floating_point() else t.dtype
-            return t.to(t.device if device is None else device, target, non_blocking)
+            keep = memory_format is None or t.dim() not in (4, 5)
+            return t.to(t.device if device is None else device, target, non_blocking,
+                        memory_format=None if keep else memory_format)
 
         return self._apply(convert)
 

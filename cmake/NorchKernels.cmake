@@ -8,6 +8,7 @@ set(NORCH_KERNEL_STEMS
   conv
   conv_weight
   copy
+  ctc
   factory
   fold
   gather
@@ -23,6 +24,7 @@ set(NORCH_KERNEL_STEMS
   reduce_norm
   reduce_select
   reduce_test
+  resample
   scan
   softmax
   sort

@@ -101,6 +101,7 @@ void bind_factories(Binder& b);
 void bind_matmul(Binder& b);
 void bind_contract(Binder& b);
 void bind_conv(Binder& b);
+void bind_pools(Binder& b);
 void bind_cuda(Binder& b);
 void bind_interop(Binder& b);
 void bind_function(Binder& b);
@@ -110,6 +111,7 @@ void bind_generator(Binder& b);
 void bind_random_ops(Binder& b);
 void bind_io(Binder& b);
 void bind_loss_ops(Binder& b);
+void bind_nn_ops(Binder& b);
 
 void bind_view_ops(Binder& b);
 void bind_indexing_ops(Binder& b);

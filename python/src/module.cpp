@@ -45,6 +45,7 @@ NB_MODULE(_C, m) {
   bind_matmul(b);
   bind_contract(b);
   bind_conv(b);
+  bind_pools(b);
   bind_cuda(b);
   bind_interop(b);
   bind_function(b);
@@ -56,4 +57,5 @@ NB_MODULE(_C, m) {
   bind_view_ops(b);
   bind_indexing_ops(b);
   bind_loss_ops(b);
+  bind_nn_ops(b);
 }

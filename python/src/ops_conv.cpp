@@ -1,4 +1,4 @@
-// Convolution and pooling.
+// Convolution, windows and padding.
 #include <nanobind/stl/variant.h>
 
 #include <variant>
@@ -6,7 +6,6 @@
 #include "bind.h"
 #include "norch/ops/conv.h"
 #include "norch/ops/fold.h"
-#include "norch/ops/pool.h"
 
 namespace norch::python {
 
@@ -50,67 +49,6 @@ void bind_transposed(Binder& b, const char* name, Transposed f) {
          "padding"_a = zero, "output_padding"_a = zero, "groups"_a = 1, "dilation"_a = one);
 }
 
-using MaxPool = Tensor (*)(const Tensor&, Ints, Ints, Ints, Ints, bool);
-using MaxPoolIndices = std::pair<Tensor, Tensor> (*)(const Tensor&, Ints, Ints, Ints, Ints, bool);
-
-void bind_max_pool(Binder& b, const char* name, MaxPool f, MaxPoolIndices with_indices) {
-  const std::string doc = std::string(name) + "(input, kernel_size, stride=None, padding=0, dilation=1, "
-                          "ceil_mode=False, return_indices=False) -> Tensor\n\nThe largest element of each window; with "
-                          "return_indices also where it was in its plane.";
-  b.functional(
-      name,
-      [f, with_indices](const Tensor& input, const Shape& kernel_size, const std::optional<Shape>& stride,
-                        const Shape& padding, const Shape& dilation, bool ceil_mode,
-                        bool return_indices) -> nb::object {
-        const Ints step = stride ? Ints(*stride) : Ints();
-        if (!return_indices) return nb::cast(f(input, kernel_size, step, padding, dilation, ceil_mode));
-        return nb::cast(with_indices(input, kernel_size, step, padding, dilation, ceil_mode));
-      },
-      doc.c_str(), "input"_a, "kernel_size"_a, "stride"_a = nb::none(), "padding"_a = zero, "dilation"_a = one,
-      "ceil_mode"_a = false, "return_indices"_a = false);
-}
-
-/// An output size: an int, or a sequence in which None keeps the input's.
-Shape output_size_of(const char* op, nb::handle size) {
-  Shape sizes;
-  if (nb::try_cast<Shape>(size, sizes)) return sizes;
-  sizes.clear();
-  bool ok = size.is_none() || PyTuple_Check(size.ptr()) || PyList_Check(size.ptr());
-  if (size.is_none()) sizes.push_back(-1);
-  else if (ok) {
-    for (nb::handle item : size) {
-      int64_t v = -1;
-      ok = ok && (item.is_none() || nb::try_cast<int64_t>(item, v));
-      sizes.push_back(v);
-    }
-  }
-  NORCH_CHECK_TYPE(ok, op, "(): output_size must be an int or a tuple of ints and None");
-  return sizes;
-}
-
-using Adaptive = Tensor (*)(const Tensor&, Ints);
-using AdaptiveMax = std::pair<Tensor, Tensor> (*)(const Tensor&, Ints);
-
-void bind_adaptive_avg_pool(Binder& b, const char* name, Adaptive f) {
-  const std::string doc = std::string(name) + "(input, output_size) -> Tensor\n\nThe mean of each of output_size windows.";
-  b.functional(
-      name, [f, name](const Tensor& input, nb::handle size) { return f(input, output_size_of(name, size)); },
-      doc.c_str(), "input"_a, "output_size"_a.none());
-}
-
-void bind_adaptive_max_pool(Binder& b, const char* name, AdaptiveMax f) {
-  const std::string doc = std::string(name) + "(input, output_size, return_indices=False) -> Tensor\n\nThe largest "
-                          "element of each of output_size windows.";
-  b.functional(
-      name,
-      [f, name](const Tensor& input, nb::handle size, bool return_indices) -> nb::object {
-        std::pair<Tensor, Tensor> both = f(input, output_size_of(name, size));
-        if (return_indices) return nb::cast(both);
-        return nb::cast(both.first);
-      },
-      doc.c_str(), "input"_a, "output_size"_a.none(), "return_indices"_a = false);
-}
-
 Tensor pad_row(const Tensor& input, const Shape& amounts, const std::string& mode, std::optional<Scalar> value) {
   if (mode == "constant") return pad(input, amounts, PaddingMode::constant, value.value_or(Scalar(0)));
   NORCH_CHECK_VALUE(mode == "reflect" || mode == "replicate" || mode == "circular", "Unrecognised padding mode ", mode);
@@ -130,34 +68,6 @@ void bind_conv(Binder& b) {
   bind_transposed(b, "conv_transpose1d", &conv_transpose1d);
   bind_transposed(b, "conv_transpose2d", &conv_transpose2d);
   bind_transposed(b, "conv_transpose3d", &conv_transpose3d);
-
-  bind_max_pool(b, "max_pool1d", &max_pool1d, &max_pool1d_with_indices);
-  bind_max_pool(b, "max_pool2d", &max_pool2d, &max_pool2d_with_indices);
-  b.functional(
-      "avg_pool1d",
-      [](const Tensor& input, const Shape& kernel_size, const std::optional<Shape>& stride, const Shape& padding,
-         bool ceil_mode, bool count_include_pad) {
-        return avg_pool1d(input, kernel_size, stride ? Ints(*stride) : Ints(), padding, ceil_mode, count_include_pad);
-      },
-      "avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True) -> Tensor\n\nThe "
-      "mean of each window.",
-      "input"_a, "kernel_size"_a, "stride"_a = nb::none(), "padding"_a = zero, "ceil_mode"_a = false,
-      "count_include_pad"_a = true);
-  b.functional(
-      "avg_pool2d",
-      [](const Tensor& input, const Shape& kernel_size, const std::optional<Shape>& stride, const Shape& padding,
-         bool ceil_mode, bool count_include_pad, std::optional<int64_t> divisor_override) {
-        return avg_pool2d(input, kernel_size, stride ? Ints(*stride) : Ints(), padding, ceil_mode, count_include_pad,
-                          divisor_override);
-      },
-      "avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
-      "divisor_override=None) -> Tensor\n\nThe mean of each window.",
-      "input"_a, "kernel_size"_a, "stride"_a = nb::none(), "padding"_a = zero, "ceil_mode"_a = false,
-      "count_include_pad"_a = true, "divisor_override"_a = nb::none());
-  bind_adaptive_avg_pool(b, "adaptive_avg_pool1d", &adaptive_avg_pool1d);
-  bind_adaptive_avg_pool(b, "adaptive_avg_pool2d", &adaptive_avg_pool2d);
-  bind_adaptive_max_pool(b, "adaptive_max_pool1d", &adaptive_max_pool1d_with_indices);
-  bind_adaptive_max_pool(b, "adaptive_max_pool2d", &adaptive_max_pool2d_with_indices);
 
   b.functional(
       "unfold",

@@ -1,6 +1,7 @@
 // Losses.
 #include "bind.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/distance.h"
 #include "norch/ops/loss.h"
 #include "norch/ops/reduce.h"
 
@@ -195,6 +196,73 @@ void bind_margins(Binder& b) {
       "size_average"_a = nb::none(), "reduce"_a = nb::none(), "reduction"_a = "mean");
 }
 
+void bind_class_margins(Binder& b) {
+  b.functional(
+      "multi_margin_loss",
+      [](const Tensor& input, const Tensor& target, int64_t p, double margin, const std::optional<Tensor>& weight,
+         nb::handle size_average, nb::handle reduce, const std::string& reduction) {
+        return multi_margin_loss(input, target, p, margin, tensor_or_none(weight),
+                                 reduction_of(size_average, reduce, reduction));
+      },
+      "multi_margin_loss(input, target, p=1, margin=1.0, weight=None, reduction='mean') -> Tensor\n\nThe sum over the "
+      "classes i other than t of weight[t] * max(0, margin - x[t] + x[i])^p / C.",
+      "input"_a, "target"_a, "p"_a = 1, "margin"_a = 1.0, "weight"_a = nb::none(), "size_average"_a = nb::none(),
+      "reduce"_a = nb::none(), "reduction"_a = "mean");
+  b.functional(
+      "multilabel_margin_loss",
+      [](const Tensor& input, const Tensor& target, nb::handle size_average, nb::handle reduce,
+         const std::string& reduction) {
+        return multilabel_margin_loss(input, target, reduction_of(size_average, reduce, reduction));
+      },
+      "multilabel_margin_loss(input, target, reduction='mean') -> Tensor\n\nThe sum of max(0, 1 - (x[t] - x[i])) / C over "
+      "the classes t that stand in target before the first -1, and all others i.",
+      "input"_a, "target"_a, "size_average"_a = nb::none(), "reduce"_a = nb::none(), "reduction"_a = "mean");
+  b.functional(
+      "multilabel_soft_margin_loss",
+      [](const Tensor& input, const Tensor& target, const std::optional<Tensor>& weight, nb::handle size_average,
+         nb::handle reduce, const std::string& reduction) {
+        return multilabel_soft_margin_loss(input, target, tensor_or_none(weight),
+                                           reduction_of(size_average, reduce, reduction));
+      },
+      "multilabel_soft_margin_loss(input, target, weight=None, reduction='mean') -> Tensor\n\nThe mean over the last dim "
+      "of -weight * (t log sigmoid(x) + (1 - t) log sigmoid(-x)).",
+      "input"_a, "target"_a, "weight"_a = nb::none(), "size_average"_a = nb::none(), "reduce"_a = nb::none(),
+      "reduction"_a = "mean");
+}
+
+/// A tensor of lengths, or a sequence of ints.
+Tensor lengths_of(nb::handle v) {
+  if (is_tensor(v.ptr())) return unwrap(v.ptr());
+  return tensor_from_python(v, kInt64, kCPU);
+}
+
+void bind_sequences(Binder& b) {
+  for (nb::handle scope : {nb::handle(b.root), nb::handle(b.nn)})
+    b.in(
+        scope, "ctc_loss",
+        [](const Tensor& log_probs, const Tensor& targets, nb::handle input_lengths, nb::handle target_lengths,
+           int64_t blank, const std::string& reduction, bool zero_infinity) {
+          return ctc_loss(log_probs, targets, lengths_of(input_lengths), lengths_of(target_lengths), blank,
+                          parse_reduction(reduction), zero_infinity);
+        },
+        "ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reduction='mean', zero_infinity=False) -> "
+        "Tensor\n\nThe negative log-likelihood of label sequences under connectionist temporal classification; log_probs "
+        "is (T, N, C) or (T, C), targets (N, S) or all labels one after another.",
+        "log_probs"_a, "targets"_a, "input_lengths"_a, "target_lengths"_a, "blank"_a = 0, "reduction"_a = "mean",
+        "zero_infinity"_a = false);
+  b.functional(
+      "_linear_cross_entropy",
+      [](const Tensor& input, const Tensor& linear_weight, const Tensor& target, const std::optional<Tensor>& linear_bias,
+         const std::optional<Tensor>& weight, const std::string& reduction, std::optional<int64_t> ignore_index,
+         double label_smoothing, int64_t rows) {
+        return linear_cross_entropy(input, linear_weight, target, tensor_or_none(linear_bias), tensor_or_none(weight),
+                                    parse_reduction(reduction), ignore_index, label_smoothing, rows);
+      },
+      "The loss behind linear_cross_entropy; rows > 0 at a time.", "input"_a, "linear_weight"_a, "target"_a,
+      "linear_bias"_a = nb::none(), "weight"_a = nb::none(), "reduction"_a = "mean", "ignore_index"_a = nb::none(),
+      "label_smoothing"_a = 0.0, "rows"_a = 0);
+}
+
 void bind_likelihoods(Binder& b) {
   b.functional(
       "gaussian_nll_loss",
@@ -215,14 +283,7 @@ void bind_likelihoods(Binder& b) {
       "reduce"_a = nb::none(), "reduction"_a = "mean");
 }
 
-void bind_distances(Binder& b) {
-  for (nb::handle scope : {nb::handle(b.root), nb::handle(b.nn)}) {
-    b.in(scope, "cosine_similarity", &norch::cosine_similarity,
-         "cosine_similarity(x1, x2, dim=1, eps=1e-08) -> Tensor", "x1"_a, "x2"_a, "dim"_a = 1, "eps"_a = 1e-8);
-    b.in(scope, "pairwise_distance", &norch::pairwise_distance,
-         "pairwise_distance(x1, x2, p=2.0, eps=1e-06, keepdim=False) -> Tensor", "x1"_a, "x2"_a, "p"_a = 2.0,
-         "eps"_a = 1e-6, "keepdim"_a = false);
-  }
+void bind_normalize(Binder& b) {
   b.functional("normalize", &norch::normalize,
                "normalize(input, p=2.0, dim=1, eps=1e-12) -> Tensor\n\ninput / max(|input|, eps) along `dim`.",
                "input"_a, "p"_a = 2.0, "dim"_a = 1, "eps"_a = 1e-12);
@@ -234,8 +295,10 @@ void bind_loss_ops(Binder& b) {
   bind_elementwise(b);
   bind_classes(b);
   bind_margins(b);
+  bind_class_margins(b);
+  bind_sequences(b);
   bind_likelihoods(b);
-  bind_distances(b);
+  bind_normalize(b);
 }
 
 }  // namespace norch::python

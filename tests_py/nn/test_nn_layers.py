@@ -209,8 +209,6 @@ def test_embedding(device):
         nn.Embedding.from_pretrained(norch.zeros(3))
     with pytest.raises(AssertionError, match="padding_idx must be within num_embeddings"):
         nn.Embedding(3, 2, padding_idx=3)
-    with pytest.raises(NotImplementedError, match="sparse"):
-        nn.Embedding(3, 2, sparse=True)
 
 
 def test_dropout(device):

@@ -111,6 +111,13 @@ NormGradients batch_gradients(const Tensor& grad, const Tensor& input, const Ten
 
 Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                   const Tensor& bias, bool training, double momentum, double eps) {
+  if (x.numel() == 0) {
+    // Nothing to normalise; weight and bias take part with gradients of zero.
+    Tensor out = x.clone();
+    for (const Tensor& t : {weight, bias})
+      if (t.defined()) out = add(out, mul(sum(t), Tensor::wrap(0)));
+    return out;
+  }
   check_input("batch_norm", x, weight, bias, running_mean, running_var);
   const Layout l(x);
   const int64_t count = l.n * l.inner;

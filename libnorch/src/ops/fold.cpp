@@ -1,10 +1,13 @@
 #include "norch/ops/fold.h"
 
+#include <algorithm>
+
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/fold.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/indexing.h"
 #include "norch/ops/view.h"
 
 namespace norch {
@@ -142,7 +145,15 @@ Tensor pad(const Tensor& input, Ints pad, PaddingMode mode, const Scalar& value)
   if (mode == PaddingMode::constant) return constant_pad(input, Shape(pad), value);
   NORCH_CHECK_IMPLEMENTED(dims >= 1 && dims <= 3, "pad: only one to three dims can be padded in a mode other than ",
                           "constant, got padding ", pad);
-  check_float("pad", input);
+  if (mode == PaddingMode::circular) {
+    // What wraps around is the cropped image.
+    Shape crop(pad), grow(pad);
+    for (size_t i = 0; i < pad.size(); ++i) {
+      crop[i] = std::min<int64_t>(pad[i], 0);
+      grow[i] = std::max<int64_t>(pad[i], 0);
+    }
+    if (grow != pad) return norch::pad(constant_pad(input, crop, 0), grow, mode, value);
+  }
   Pad p;
   p.mode = mode == PaddingMode::reflect     ? kernels::PadMode::Reflect
            : mode == PaddingMode::replicate ? kernels::PadMode::Replicate
@@ -158,13 +169,23 @@ Tensor pad(const Tensor& input, Ints pad, PaddingMode mode, const Scalar& value)
     NORCH_CHECK(mode != PaddingMode::circular || (before <= size && after <= size),
                 "pad: Padding value causes wrapping around more than once.");
     shape[d] = size + before + after;
-    NORCH_CHECK(shape[d] > 0 && before > -size && after > -size, "pad: padding (", before, ", ", after,
-                ") leaves nothing of dimension ", d, " of input ", input.sizes());
+    NORCH_CHECK(shape[d] > 0, "pad: padding (", before, ", ", after, ") leaves nothing of dimension ", d, " of input ",
+                input.sizes());
     p.in[2 - i] = size;
     p.out[2 - i] = shape[d];
     p.before[2 - i] = before;
   }
-  return border(p, shape, input);
+  if (input.is_floating_point()) return border(p, shape, input);
+  NORCH_CHECK_IMPLEMENTED(mode == PaddingMode::circular, "pad: not implemented for ", input.dtype(),
+                          "; convert to a floating-point dtype");
+  Tensor out = input;
+  for (int64_t i = 0; i < dims; ++i) {
+    const int e = static_cast<int>(2 - i);
+    const Tensor source = new_tensor({p.out[e]}, DType::Int64, kCPU);
+    for (int64_t o = 0; o < p.out[e]; ++o) source.data<int64_t>()[o] = kernels::pad_source(p, e, o);
+    out = index_select(out, n - 1 - i, source.to(input.device()));
+  }
+  return out;
 }
 
 Tensor im2col(const Tensor& input, Ints kernel_size, Ints dilation, Ints padding, Ints stride) {

@@ -1,11 +1,13 @@
 // Losses and distances that are made of other ops, which differentiate them.
 #include "norch/ops/activation.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/distance.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/loss.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
+#include "norch/ops/view.h"
 
 namespace norch {
 
@@ -66,8 +68,20 @@ Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const T
   return reduce(at_least(near - far + Scalar(margin), 0), reduction);
 }
 
-Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor& var, bool full, double eps,
+Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor& var_, bool full, double eps,
                          Reduction reduction) {
+  Tensor var = var_;
+  const Ints si = input.sizes(), sv = var.sizes();
+  if (!var.impl()->wrapped_number && sv != si) {
+    if (!si.empty() && si.slice(0, si.size() - 1) == sv) {
+      var = unsqueeze(var, -1);
+    } else {
+      int64_t differing = 0;
+      for (size_t d = 0; d < si.size() && d < sv.size(); ++d) differing += sv[d] == si[d] ? 0 : sv[d];
+      NORCH_CHECK_VALUE(si.size() == sv.size() && differing == 1, "var is of incorrect size: ", sv, " for an input of size ",
+                        si);
+    }
+  }
   NORCH_CHECK_VALUE(eps > 0, "gaussian_nll_loss: eps must be positive, got ", eps);
   NORCH_CHECK_VALUE(!any(lt(var.detach(), number(0))).item<bool>(), "var has negative entry/entries");
   // The floor has no gradient of its own, as in PyTorch: what is clamped still learns.
@@ -86,18 +100,6 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
     losses = losses + masked_fill(stirling, le(target, number(1)), number(0));
   }
   return reduce(losses, reduction);
-}
-
-Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim, double eps) {
-  NORCH_CHECK(x1.is_floating_point() && x2.is_floating_point(), "cosine_similarity: expected floating-point inputs, got ",
-              x1.dtype(), " and ", x2.dtype());
-  const Tensor a = x1 / at_least(vector_norm(x1, 2, {dim}, true), eps);
-  const Tensor b = x2 / at_least(vector_norm(x2, 2, {dim}, true), eps);
-  return sum(a * b, {dim});
-}
-
-Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double eps, bool keepdim) {
-  return vector_norm(x1 - x2 + Scalar(eps), p, {-1}, keepdim);
 }
 
 Tensor normalize(const Tensor& input, double p, int64_t dim, double eps) {

@@ -1,8 +1,15 @@
 #include "norch/ops/pool.h"
 
+#include <cmath>
+
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/pool.h"
+#include "norch/ops/activation.h"
+#include "norch/ops/binary.h"
+#include "norch/ops/fold.h"
+#include "norch/ops/unary.h"
+#include "norch/ops/view.h"
 
 namespace norch {
 
@@ -76,11 +83,11 @@ std::pair<Tensor, Tensor> largest(const char* name, const Pool& p, Ints shape, c
   return {out, want_indices ? indices : Tensor()};
 }
 
-/// The numbers of `v` for the last `dims` of two dims.
+/// The numbers of `v` for the last `dims` of three dims.
 void spread(const char* op, const char* what, Ints v, int dims, int64_t* to) {
   NORCH_CHECK(v.size() == 1 || v.size() == static_cast<size_t>(dims), op, ": ", what, " must either be a single int, ",
               "or a tuple of ", dims, dims == 1 ? " int" : " ints", ", got ", v);
-  for (int d = 0; d < dims; ++d) to[2 - dims + d] = v[v.size() == 1 ? 0 : static_cast<size_t>(d)];
+  for (int d = 0; d < dims; ++d) to[3 - dims + d] = v[v.size() == 1 ? 0 : static_cast<size_t>(d)];
 }
 
 /// Checks the input; fills in its sizes. Returns the shape of the output but for the spatial sizes.
@@ -91,8 +98,8 @@ Shape start(const char* op, const Tensor& input, int dims, Pool& p) {
   const size_t lead = static_cast<size_t>(n - dims);
   p.planes = numel_of(input.sizes().slice(0, lead), op);
   for (int d = 0; d < dims; ++d) {
-    p.in[2 - dims + d] = input.sizes()[lead + static_cast<size_t>(d)];
-    NORCH_CHECK(p.in[2 - dims + d] > 0 && (lead == 1 || input.sizes()[1] > 0), op, ": Expected a tensor with non-zero ",
+    p.in[3 - dims + d] = input.sizes()[lead + static_cast<size_t>(d)];
+    NORCH_CHECK(p.in[3 - dims + d] > 0 && (lead == 1 || input.sizes()[1] > 0), op, ": Expected a tensor with non-zero ",
                 "sizes but for the batch, got shape ", input.sizes());
   }
   NORCH_CHECK(lead != 1 || input.sizes()[0] > 0, op, ": Expected a tensor with non-zero sizes, got shape ",
@@ -108,7 +115,7 @@ Shape windows(const char* op, const Tensor& input, int dims, Ints kernel, Ints s
   spread(op, "stride", stride.empty() ? kernel : stride, dims, p.stride);
   spread(op, "padding", padding, dims, p.pad);
   spread(op, "dilation", dilation, dims, p.dilation);
-  for (int d = 2 - dims; d < 2; ++d) {
+  for (int d = 3 - dims; d < 3; ++d) {
     constexpr int64_t kMost = int64_t{1} << 31;
     const int64_t k = p.kernel[d], s = p.stride[d], pad = p.pad[d], spacing = p.dilation[d];
     NORCH_CHECK(k > 0 && k < kMost, op, ": kernel size should be greater than zero, but got ", kernel);
@@ -121,7 +128,7 @@ Shape windows(const char* op, const Tensor& input, int dims, Ints kernel, Ints s
     p.out[d] = room < 0 && !(ceil_mode && room + s - 1 >= 0) ? 0 : (room + (ceil_mode ? s - 1 : 0)) / s + 1;
     if (ceil_mode && (p.out[d] - 1) * s >= p.in[d] + pad) --p.out[d];
     NORCH_CHECK(p.out[d] > 0, op, ": Given input size: ", input.sizes(), ". Calculated output size: ", p.out[d],
-                " in dim ", d - 2, ". Output size is too small");
+                " in dim ", d - 3, ". Output size is too small");
     shape.push_back(p.out[d]);
   }
   return shape;
@@ -131,7 +138,7 @@ Shape adaptive_windows(const char* op, const Tensor& input, int dims, Ints outpu
   Shape shape = start(op, input, dims, p);
   p.adaptive = true;
   spread(op, "output_size", output_size, dims, p.out);
-  for (int d = 2 - dims; d < 2; ++d) {
+  for (int d = 3 - dims; d < 3; ++d) {
     if (p.out[d] == -1) p.out[d] = p.in[d];
     NORCH_CHECK(p.out[d] >= 0 && p.out[d] < (int64_t{1} << 31), op, ": elements of output_size must be greater than or ",
                 "equal to 0, but got ", output_size);
@@ -165,27 +172,62 @@ Tensor avg_pool(const char* op, const char* node, int dims, const Tensor& input,
   return average(node, p, shape, input);
 }
 
+Tensor adaptive_avg_pool(const char* op, const char* node, int dims, const Tensor& input, Ints output_size) {
+  check_float(op, input);
+  Pool p;
+  const Shape shape = adaptive_windows(op, input, dims, output_size, p);
+  return average(node, p, shape, input);
+}
+
+std::pair<Tensor, Tensor> adaptive_max_pool(const char* op, const char* node, int dims, const Tensor& input,
+                                            Ints output_size) {
+  check_float(op, input);
+  Pool p;
+  const Shape shape = adaptive_windows(op, input, dims, output_size, p);
+  return largest(node, p, shape, input, true);
+}
+
+Tensor lp_pool(const char* op, int dims, const Tensor& input, double norm_type, Ints kernel, Ints stride,
+               bool ceil_mode) {
+  const auto extreme = [&](const Tensor& x) {
+    return max_pool(op, "MaxPoolBackward0", dims, x, kernel, stride, {0}, {1}, ceil_mode, false).first;
+  };
+  if (norm_type == INFINITY) return extreme(abs(input));
+  if (norm_type == -INFINITY) return neg(extreme(neg(abs(input))));
+  const Tensor means = avg_pool(op, "AvgPoolBackward0", dims, pow(input, Tensor::wrap(norm_type)), kernel, stride, {0},
+                                ceil_mode, true, {});
+  int64_t taps = 1;
+  for (int d = 0; d < dims; ++d) taps *= kernel[kernel.size() == 1 ? 0 : static_cast<size_t>(d)];
+  // sign(m) relu(|m|) is m with a gradient of 0 at 0, where that of the root is infinite.
+  return pow(mul(sign(means), relu(abs(means))) * Scalar(taps), Tensor::wrap(1 / norm_type));
+}
+
 }  // namespace
 
-Tensor max_pool1d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, Ints dilation, bool ceil_mode) {
-  return max_pool("max_pool1d", "MaxPool1DBackward0", 1, input, kernel_size, stride, padding, dilation, ceil_mode, false)
-      .first;
-}
-Tensor max_pool2d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, Ints dilation, bool ceil_mode) {
-  return max_pool("max_pool2d", "MaxPool2DWithIndicesBackward0", 2, input, kernel_size, stride, padding, dilation,
-                  ceil_mode, false)
-      .first;
-}
-std::pair<Tensor, Tensor> max_pool1d_with_indices(const Tensor& input, Ints kernel_size, Ints stride, Ints padding,
-                                                  Ints dilation, bool ceil_mode) {
-  return max_pool("max_pool1d", "MaxPool1DWithIndicesBackward0", 1, input, kernel_size, stride, padding, dilation,
-                  ceil_mode, true);
-}
-std::pair<Tensor, Tensor> max_pool2d_with_indices(const Tensor& input, Ints kernel_size, Ints stride, Ints padding,
-                                                  Ints dilation, bool ceil_mode) {
-  return max_pool("max_pool2d", "MaxPool2DWithIndicesBackward0", 2, input, kernel_size, stride, padding, dilation,
-                  ceil_mode, true);
-}
+#define NORCH_POOL(dims)                                                                                               \
+  Tensor max_pool##dims##d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, Ints dilation,            \
+                           bool ceil_mode) {                                                                           \
+    return max_pool("max_pool" #dims "d", "MaxPool" #dims "DBackward0", dims, input, kernel_size, stride, padding,     \
+                    dilation, ceil_mode, false)                                                                        \
+        .first;                                                                                                        \
+  }                                                                                                                    \
+  std::pair<Tensor, Tensor> max_pool##dims##d_with_indices(const Tensor& input, Ints kernel_size, Ints stride,         \
+                                                           Ints padding, Ints dilation, bool ceil_mode) {              \
+    return max_pool("max_pool" #dims "d", "MaxPool" #dims "DWithIndicesBackward0", dims, input, kernel_size, stride,   \
+                    padding, dilation, ceil_mode, true);                                                               \
+  }                                                                                                                    \
+  Tensor adaptive_avg_pool##dims##d(const Tensor& input, Ints output_size) {                                           \
+    return adaptive_avg_pool("adaptive_avg_pool" #dims "d", "AdaptiveAvgPool" #dims "DBackward0", dims, input,         \
+                             output_size);                                                                             \
+  }                                                                                                                    \
+  std::pair<Tensor, Tensor> adaptive_max_pool##dims##d_with_indices(const Tensor& input, Ints output_size) {           \
+    return adaptive_max_pool("adaptive_max_pool" #dims "d", "AdaptiveMaxPool" #dims "DBackward0", dims, input,         \
+                             output_size);                                                                             \
+  }
+NORCH_POOL(1)
+NORCH_POOL(2)
+NORCH_POOL(3)
+#undef NORCH_POOL
 
 Tensor avg_pool1d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, bool ceil_mode,
                   bool count_include_pad) {
@@ -197,30 +239,32 @@ Tensor avg_pool2d(const Tensor& input, Ints kernel_size, Ints stride, Ints paddi
   return avg_pool("avg_pool2d", "AvgPool2DBackward0", 2, input, kernel_size, stride, padding, ceil_mode,
                   count_include_pad, divisor_override);
 }
+Tensor avg_pool3d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, bool ceil_mode,
+                  bool count_include_pad, std::optional<int64_t> divisor_override) {
+  return avg_pool("avg_pool3d", "AvgPool3DBackward0", 3, input, kernel_size, stride, padding, ceil_mode,
+                  count_include_pad, divisor_override);
+}
 
-Tensor adaptive_avg_pool1d(const Tensor& input, Ints output_size) {
-  check_float("adaptive_avg_pool1d", input);
-  Pool p;
-  const Shape shape = adaptive_windows("adaptive_avg_pool1d", input, 1, output_size, p);
-  return average("AdaptiveAvgPool1DBackward0", p, shape, input);
-}
-Tensor adaptive_avg_pool2d(const Tensor& input, Ints output_size) {
-  check_float("adaptive_avg_pool2d", input);
-  Pool p;
-  const Shape shape = adaptive_windows("adaptive_avg_pool2d", input, 2, output_size, p);
-  return average("AdaptiveAvgPool2DBackward0", p, shape, input);
-}
-std::pair<Tensor, Tensor> adaptive_max_pool1d_with_indices(const Tensor& input, Ints output_size) {
-  check_float("adaptive_max_pool1d", input);
-  Pool p;
-  const Shape shape = adaptive_windows("adaptive_max_pool1d", input, 1, output_size, p);
-  return largest("AdaptiveMaxPool1DBackward0", p, shape, input, true);
-}
-std::pair<Tensor, Tensor> adaptive_max_pool2d_with_indices(const Tensor& input, Ints output_size) {
-  check_float("adaptive_max_pool2d", input);
-  Pool p;
-  const Shape shape = adaptive_windows("adaptive_max_pool2d", input, 2, output_size, p);
-  return largest("AdaptiveMaxPool2DBackward0", p, shape, input, true);
+#define NORCH_LP_POOL(dims)                                                                                            \
+  Tensor lp_pool##dims##d(const Tensor& input, double norm_type, Ints kernel_size, Ints stride, bool ceil_mode) {      \
+    return lp_pool("lp_pool" #dims "d", dims, input, norm_type, kernel_size, stride, ceil_mode);                       \
+  }
+NORCH_LP_POOL(1)
+NORCH_LP_POOL(2)
+NORCH_LP_POOL(3)
+#undef NORCH_LP_POOL
+
+Tensor local_response_norm(const Tensor& input, int64_t size, double alpha, double beta, double k) {
+  NORCH_CHECK_VALUE(input.dim() >= 3, "local_response_norm: Expected 3D or higher dimensionality input (got ",
+                    input.dim(), " dimensions)");
+  NORCH_CHECK(size > 0, "local_response_norm: size must be greater than zero, got ", size);
+  if (input.numel() == 0) return input;
+  // The mean of squares over `size` channels around each one, zeros outside, as a pool over (channels, everything else).
+  const Ints s = input.sizes();
+  const Tensor squares = reshape(mul(input, input), {s[0], 1, s[1], -1});
+  const Tensor padded = pad(squares, {0, 0, size / 2, (size - 1) / 2});
+  const Tensor means = reshape(avg_pool2d(padded, {size, 1}, {1}), s);
+  return div(input, pow(means * Scalar(alpha) + Scalar(k), Tensor::wrap(beta)));
 }
 
 }  // namespace norch

@@ -7,12 +7,14 @@ out, as PyTorch's versions do.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from norch import _C
 from norch._C import Tensor
 from norch._C._nn import *  # noqa: F403
 from norch.autograd import no_grad
+from norch.nn._attention import multi_head_attention_forward as multi_head_attention_forward
 
 sigmoid = _C.sigmoid
 tanh = _C.tanh
@@ -53,6 +55,15 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     return _C.log_softmax(input, dim, dtype)
 
 
+def _shorten_rows(weight: Tensor, index: Tensor, max_norm: float, norm_type: float) -> None:
+    with no_grad():
+        at = index.reshape(-1)
+        rows = weight[at]
+        norms = rows.norm(norm_type, 1, keepdim=True)
+        # A row that is looked up twice is written twice, with the same values.
+        weight[at] = _C.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
+
+
 def embedding(  # type: ignore[no-redef]
     input: Tensor,
     weight: Tensor,
@@ -63,20 +74,14 @@ def embedding(  # type: ignore[no-redef]
     sparse: bool = False,
 ) -> Tensor:
     """Rows of a (n, d) table. The row `padding_idx` gets no gradient; with `max_norm`, rows that are
-    looked up and longer than that (in the norm `norm_type`) are first shortened to it, in place."""
-    if sparse:
-        raise NotImplementedError("embedding: sparse gradients are not supported; use sparse=False")
+    looked up and longer than that (in the norm `norm_type`) are first shortened to it, in place. `sparse` is
+    accepted for PyTorch's sake: gradients are dense."""
     if padding_idx is not None:
         if not -weight.size(0) <= padding_idx < weight.size(0):
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= weight.size(0)
     if max_norm is not None:
-        with no_grad():
-            at = input.reshape(-1)
-            rows = weight[at]
-            norms = rows.norm(norm_type, 1, keepdim=True)
-            # A row that is looked up twice is written twice, with the same values.
-            weight[at] = _C.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
+        _shorten_rows(weight, input, max_norm, norm_type)
     return _C._nn.embedding(input, weight, padding_idx, scale_grad_by_freq)
 
 
@@ -90,13 +95,177 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     return a * b.sigmoid()
 
 
-def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """x where x >= 0, weight * x elsewhere; weight has one value, or one per channel (dim 1)."""
-    if weight.ndim > 1 or (weight.numel() != 1 and (input.ndim < 2 or weight.numel() != input.size(1))):
-        raise RuntimeError(
-            f"prelu: weight must have one value or one per channel, but has shape {tuple(weight.shape)} for an input "
-            f"of shape {tuple(input.shape)}"
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """The sum, mean or maximum (`mode`) of the rows of each bag of indices: a row of a 2-d input, or a part of a
+    1-d one that begins at one of `offsets` (with `include_last_offset` the last of those is the end). Empty bags
+    give zeros; `padding_idx` leaves indices out; gradients are dense, also with `sparse`.
+
+        >>> table = norch.tensor([[1., 2.], [3., 4.], [5., 6.]])
+        >>> F.embedding_bag(norch.tensor([0, 1, 2]), table, norch.tensor([0, 1]), mode="sum")
+        tensor([[ 1.,  2.],
+                [ 8., 10.]])
+    """
+    if weight.dtype == _C.int64 and input.is_floating_point():
+        warnings.warn(
+            "Argument order of nn.functional.embedding_bag was changed. Usage `embedding_bag(weight, input, ...)` is "
+            "deprecated, and should now be `embedding_bag(input, weight, ...)`.",
+            stacklevel=2,
         )
-    if weight.numel() != 1:
-        weight = weight.view(-1, *(1,) * (input.ndim - 2))
-    return _C.where(input >= 0, input, weight * input)
+        weight, input = input, weight
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
+    if padding_idx is not None and not -weight.size(0) <= padding_idx < weight.size(0):
+        raise RuntimeError("embedding_bag: padding_idx must be within num_embeddings")
+    if max_norm is not None:
+        _shorten_rows(weight, input, max_norm, norm_type)
+    return _C._nn._embedding_bag(
+        input, weight, offsets, mode, scale_grad_by_freq, per_sample_weights, include_last_offset, padding_idx
+    )
+
+
+def _no_align_corners(align_corners: bool | None) -> bool:
+    if align_corners is None:
+        warnings.warn(
+            "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
+            "specify align_corners=True if the old behavior is desired. See the documentation of grid_sample for details.",
+            stacklevel=3,
+        )
+    return bool(align_corners)
+
+
+def grid_sample(
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """The images (N, C, H, W) at the positions `grid` (N, Ho, Wo, 2), whose last dim is (x, y) in [-1, 1]; 5-d
+    likewise with (x, y, z). mode: 'bilinear', 'nearest', 'bicubic'; padding_mode, for positions outside:
+    'zeros', 'border', 'reflection'.
+
+        >>> image = norch.tensor([[[[0., 1.], [2., 3.]]]])
+        >>> F.grid_sample(image, norch.zeros(1, 1, 1, 2), align_corners=False)
+        tensor([[[[1.5000]]]])
+    """
+    return _C._nn._grid_sample(input, grid, mode, padding_mode, _no_align_corners(align_corners))
+
+
+def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
+    """The positions for `grid_sample` of the pixels of an image of `size` (N, C, H, W) under the affine maps theta
+    (N, 2, 3), or (N, C, D, H, W) and (N, 3, 4)."""
+    return _C._nn._affine_grid(theta, tuple(size), _no_align_corners(align_corners))
+
+
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """`interpolate`, by its old name."""
+    warnings.warn("`nn.functional.upsample` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2)
+    return _C._nn.interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate(mode='nearest')`, by its old name."""
+    warnings.warn(
+        "`nn.functional.upsample_nearest` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
+    return _C._nn.interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """`interpolate(mode='bilinear', align_corners=True)`, by its old name."""
+    warnings.warn(
+        "`nn.functional.upsample_bilinear` is deprecated. Use `nn.functional.interpolate` instead.", stacklevel=2
+    )
+    return _C._nn.interpolate(input, size, scale_factor, "bilinear", True)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Callable[[Tensor, Tensor], Tensor] | None = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, d(a, p) - d(a, n) + margin) for any distance d (default: `pairwise_distance`); `swap` takes the smaller
+    of d(a, n) and d(p, n)."""
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+    if margin <= 0:
+        raise ValueError(f"margin must be greater than 0, got {margin}")
+    if not anchor.ndim == positive.ndim == negative.ndim:
+        raise RuntimeError(
+            "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
+            f"anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
+        )
+    d = distance_function or _C.pairwise_distance
+    near, far = d(anchor, positive), d(anchor, negative)
+    if swap:
+        far = _C.minimum(far, d(positive, negative))
+    losses = _C.clamp_min(margin + near - far, 0)
+    return losses if reduction == "none" else losses.sum() if reduction == "sum" else losses.mean()
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    options: Any = None,
+) -> Tensor:
+    """`cross_entropy(linear(input, linear_weight, linear_bias), target, ...)`: input (in) or (N, in), linear_weight
+    (C, in) or (C, d1, ..., in).
+
+    `options` (:class:`norch.nn.LinearCrossEntropyOptions`) works on some rows at a time, so that the scores are
+    never in memory as a whole; it needs class indices, a 2-d linear_weight and no label smoothing.
+
+        >>> F.linear_cross_entropy(norch.zeros(2, 3), norch.zeros(4, 3), norch.tensor([0, 1]))
+        tensor(1.3863)
+    """
+    rows = 0
+    if options is not None:
+        if linear_weight.ndim != 2 or label_smoothing != 0 or target.dtype != _C.int64:
+            warnings.warn(
+                "linear_cross_entropy: options are ignored; they need label_smoothing == 0, target.dtype == int64 and a "
+                f"2-d linear_weight, but got {label_smoothing}, {target.dtype} and {tuple(linear_weight.shape)}",
+                stacklevel=2,
+            )
+        else:
+            rows = _rows_at_a_time(options, input, linear_weight)
+    return _C._nn._linear_cross_entropy(
+        input, linear_weight, target, linear_bias, weight, reduction, ignore_index, label_smoothing, rows
+    )
+
+
+def _rows_at_a_time(options: Any, input: Tensor, linear_weight: Tensor) -> int:
+    """As many rows as the options say, or such that their scores take as much memory as the input."""
+    batch = input.size(0) if input.ndim == 2 else 1
+    if options.batch_chunk_size is not None:
+        return int(options.batch_chunk_size)
+    if options.chunking_method is None or batch == 0:
+        return max(batch, 1)
+    _, _, parts = options.chunking_method.partition(":")
+    ratio = -(-linear_weight.size(0) // max(linear_weight.size(1), 1))
+    rows = 1 << (-(-batch // max(ratio, 1)) - 1).bit_length()
+    return max(rows // int(parts or 1), 1)

@@ -72,19 +72,44 @@ NORCH_API Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input
 NORCH_API Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative,
                                      double margin = 1, double p = 2, double eps = 1e-6, bool swap = false,
                                      Reduction reduction = Reduction::Mean);
-/// (log v + (x - t)^2 / v) / 2 with v = max(var, eps), plus log(2 pi) / 2 if `full`.
-/// \throws ValueError for a negative variance (this waits for the device).
+/// For scores x of shape (C) or (N, C) and class indices t of shape () or (N): the sum over the classes i other than t of
+/// weight[t] * max(0, margin - x[t] + x[i])^p / C, for p = 1 or 2. \throws Error for shapes that do not fit and other p.
+NORCH_API Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p = 1, double margin = 1,
+                                   const Tensor& weight = {}, Reduction reduction = Reduction::Mean);
+/// For scores x of shape (C) or (N, C) and int64 targets of that shape, of which the ones before the first -1 name the
+/// classes of a sample: the sum of max(0, 1 - (x[t] - x[i])) / C over those classes t and all others i.
+NORCH_API Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target,
+                                        Reduction reduction = Reduction::Mean);
+/// The mean over the last dim of -weight * (t log sigmoid(x) + (1 - t) log sigmoid(-x)).
+NORCH_API Tensor multilabel_soft_margin_loss(const Tensor& input, const Tensor& target, const Tensor& weight = {},
+                                             Reduction reduction = Reduction::Mean);
+
+/// cross_entropy(linear(input, linear_weight, linear_bias), target, ...): input (in) or (N, in), linear_weight (C, in) or
+/// (C, d1, ..., in), whose logits are (N, C, d1, ...). `rows` > 0 works on that many rows at a time, so that the logits
+/// are never in memory as a whole, and computes them once more in backward; it needs a linear_weight of two dims and
+/// class indices without label smoothing. \throws Error for shapes that do not fit.
+NORCH_API Tensor linear_cross_entropy(const Tensor& input, const Tensor& linear_weight, const Tensor& target,
+                                      const Tensor& linear_bias = {}, const Tensor& weight = {},
+                                      Reduction reduction = Reduction::Mean, std::optional<int64_t> ignore_index = {},
+                                      double label_smoothing = 0, int64_t rows = 0);
+
+/// The negative log-likelihood of a sequence under Connectionist Temporal Classification (Graves et al. 2006): log_probs
+/// (T, N, C) or (T, C), int64 or int32 targets (N, S), or (sum of lengths) one after another, lengths one per sample.
+/// Mean divides each loss by its target's length first. `zero_infinity` turns infinite losses and their gradients to
+/// zero. \throws Error for shapes, lengths or labels that do not fit (lengths are read on the host).
+NORCH_API Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Tensor& input_lengths,
+                          const Tensor& target_lengths, int64_t blank = 0, Reduction reduction = Reduction::Mean,
+                          bool zero_infinity = false);
+
+/// (log v + (x - t)^2 / v) / 2 with v = max(var, eps), plus log(2 pi) / 2 if `full`. var has the shape of the input, or
+/// that without its last dim, or with one dim of size 1.
+/// \throws ValueError for a negative variance (this waits for the device) or a var of another shape.
 NORCH_API Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor& var, bool full = false,
                                    double eps = 1e-6, Reduction reduction = Reduction::Mean);
 /// exp(x) - t x with `log_input`, otherwise x - t log(x + eps); `full` adds Stirling's approximation of log(t!).
 NORCH_API Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input = true, bool full = false,
                                   double eps = 1e-8, Reduction reduction = Reduction::Mean);
 
-/// x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along a dim.
-NORCH_API Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim = 1, double eps = 1e-8);
-/// |x1 - x2 + eps| along the last dim, in the p-norm.
-NORCH_API Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p = 2, double eps = 1e-6,
-                                   bool keepdim = false);
 /// x / max(|x|, eps), in the p-norm along a dim.
 NORCH_API Tensor normalize(const Tensor& input, double p = 2, int64_t dim = 1, double eps = 1e-12);
 

@@ -23,11 +23,32 @@ bool is_nan(T v) {
 /// Planes that are worth a thread's wake-up, at so many elements each.
 int64_t grain(int64_t elements) { return 1 + 16384 / (elements + 1); }
 
-/// Calls f(plane, row of the output) over all rows.
+/// Calls f(plane, o0, o1, index of the row's first result) over all rows of the output.
 template <class F>
 void over_rows(const Pool& p, const F& f) {
-  parallel_for(p.planes * p.out[0], grain(p.out[1] * p.kernel[0] * p.kernel[1]), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) f(i / p.out[0], i % p.out[0]);
+  const int64_t taps = p.kernel[0] * p.kernel[1] * p.kernel[2];
+  parallel_for(p.planes * p.out[0] * p.out[1], grain(p.out[2] * taps), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      f(i / (p.out[0] * p.out[1]), i / p.out[1] % p.out[0], i % p.out[1], i * p.out[2]);
+  });
+}
+
+/// Runs add(plane, sums) for every plane of n elements of `out`, where sums (zero at first) has the type in which T is
+/// summed, and rounds once.
+template <class T, class Add>
+void sum_planes(const Tensor& out, int64_t planes, int64_t n, int64_t work, const Add& add) {
+  using C = ComputeType<T>;
+  T* dst = static_cast<T*>(out.data_ptr());
+  parallel_for(planes, grain(work), [&](int64_t begin, int64_t end) {
+    Tensor wide;
+    if (sizeof(T) != sizeof(C)) wide = new_tensor({n}, dtype_of<C>, kCPU);
+    for (int64_t plane = begin; plane < end; ++plane) {
+      C* sums = static_cast<C*>(wide.defined() ? wide.data_ptr() : static_cast<void*>(dst + plane * n));
+      std::fill(sums, sums + n, C(0));
+      add(plane, sums);
+      if (wide.defined())
+        for (int64_t i = 0; i < n; ++i) dst[plane * n + i] = static_cast<T>(sums[i]);
+    }
   });
 }
 
@@ -38,26 +59,21 @@ void max_pool(const Pool& p, const Tensor& out, const Tensor& indices, const Ten
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
     int64_t* index = indices.defined() ? static_cast<int64_t*>(indices.data_ptr()) : nullptr;
-    over_rows(p, [&](int64_t plane, int64_t o0) {
-      const T* src = data<T>(x) + plane * p.in[0] * p.in[1];
-      const int64_t at = (plane * p.out[0] + o0) * p.out[1];
+    over_rows(p, [&](int64_t plane, int64_t o0, int64_t o1, int64_t at) {
+      const T* src = data<T>(x) + plane * p.in_size();
       T* dst = static_cast<T*>(out.data_ptr()) + at;
-      const PoolWindow r = pool_window(p, 0, o0);
-      const int64_t step0 = p.adaptive ? 1 : p.dilation[0], step1 = p.adaptive ? 1 : p.dilation[1];
-      for (int64_t o1 = 0; o1 < p.out[1]; ++o1) {
-        const PoolWindow c = pool_window(p, 1, o1);
+      for (int64_t o2 = 0; o2 < p.out[2]; ++o2) {
         int64_t best = -1;
         C most = pool_least<C>();
-        for (int64_t i = r.begin; i < r.end; i += step0)
-          for (int64_t j = c.begin; j < c.end; j += step1) {
-            const C v = static_cast<C>(src[i * p.in[1] + j]);
-            if (v > most || best < 0 || is_nan(v)) {
-              most = v;
-              best = i * p.in[1] + j;
-            }
+        PoolBox(p, o0, o1, o2).over(p, [&](int64_t i) {
+          const C v = static_cast<C>(src[i]);
+          if (v > most || best < 0 || is_nan(v)) {
+            most = v;
+            best = i;
           }
-        dst[o1] = static_cast<T>(most);
-        if (index) index[at + o1] = best;
+        });
+        dst[o2] = static_cast<T>(most);
+        if (index) index[at + o2] = best;
       }
     });
   });
@@ -67,22 +83,12 @@ void max_pool_scatter(const Pool& p, const Tensor& gx, const Tensor& g, const Te
   visit_float("max_pool", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
-    const int64_t in = p.in[0] * p.in[1], out = p.out[0] * p.out[1];
-    const int64_t* index = data<int64_t>(indices);
-    T* dst = static_cast<T*>(gx.data_ptr());
-    parallel_for(p.planes, grain(in + out), [&](int64_t begin, int64_t end) {
-      // 16-bit floats are summed in float and rounded once.
-      Tensor wide;
-      if (sizeof(T) != sizeof(C)) wide = new_tensor({in}, dtype_of<C>, kCPU);
-      for (int64_t plane = begin; plane < end; ++plane) {
-        C* sums = static_cast<C*>(wide.defined() ? wide.data_ptr() : static_cast<void*>(dst + plane * in));
-        std::fill(sums, sums + in, C(0));
-        const T* grad = data<T>(g) + plane * out;
-        for (int64_t o = 0; o < out; ++o)
-          if (const int64_t i = index[plane * out + o]; i >= 0) sums[i] += static_cast<C>(grad[o]);
-        if (wide.defined())
-          for (int64_t i = 0; i < in; ++i) dst[plane * in + i] = static_cast<T>(sums[i]);
-      }
+    const int64_t in = p.in_size(), out = p.out_size();
+    sum_planes<T>(gx, p.planes, in, in + out, [&](int64_t plane, C* sums) {
+      const T* grad = data<T>(g) + plane * out;
+      const int64_t* index = data<int64_t>(indices) + plane * out;
+      for (int64_t o = 0; o < out; ++o)
+        if (index[o] >= 0) sums[index[o]] += static_cast<C>(grad[o]);
     });
   });
 }
@@ -90,7 +96,7 @@ void max_pool_scatter(const Pool& p, const Tensor& gx, const Tensor& g, const Te
 void max_pool_gather(const Pool& p, const Tensor& out, const Tensor& x, const Tensor& indices) {
   visit_float("max_pool", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    const int64_t in = p.in[0] * p.in[1], n = p.out[0] * p.out[1];
+    const int64_t in = p.in_size(), n = p.out_size();
     parallel_for(p.planes, grain(n), [&](int64_t begin, int64_t end) {
       for (int64_t plane = begin; plane < end; ++plane)
         for (int64_t o = plane * n; o < (plane + 1) * n; ++o) {
@@ -105,17 +111,14 @@ void avg_pool(const Pool& p, const Tensor& out, const Tensor& x) {
   visit_float("avg_pool", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
-    over_rows(p, [&](int64_t plane, int64_t o0) {
-      const T* src = data<T>(x) + plane * p.in[0] * p.in[1];
-      T* dst = static_cast<T*>(out.data_ptr()) + (plane * p.out[0] + o0) * p.out[1];
-      const PoolWindow r = pool_window(p, 0, o0);
-      for (int64_t o1 = 0; o1 < p.out[1]; ++o1) {
-        const PoolWindow c = pool_window(p, 1, o1);
+    over_rows(p, [&](int64_t plane, int64_t o0, int64_t o1, int64_t at) {
+      const T* src = data<T>(x) + plane * p.in_size();
+      T* dst = static_cast<T*>(out.data_ptr()) + at;
+      for (int64_t o2 = 0; o2 < p.out[2]; ++o2) {
+        const PoolBox box(p, o0, o1, o2);
         C sum = 0;
-        for (int64_t i = r.begin; i < r.end; ++i)
-          for (int64_t j = c.begin; j < c.end; ++j) sum += static_cast<C>(src[i * p.in[1] + j]);
-        const bool empty = r.begin >= r.end || c.begin >= c.end;
-        dst[o1] = static_cast<T>(empty ? C(0) : sum / static_cast<C>(pool_divisor(p, r, c)));
+        box.over(p, [&](int64_t i) { sum += static_cast<C>(src[i]); });
+        dst[o2] = static_cast<T>(box.empty() ? C(0) : sum / static_cast<C>(box.divisor(p)));
       }
     });
   });
@@ -125,28 +128,17 @@ void avg_pool_backward(const Pool& p, const Tensor& gx, const Tensor& g) {
   visit_float("avg_pool", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
-    const int64_t in = p.in[0] * p.in[1], out = p.out[0] * p.out[1];
-    T* dst = static_cast<T*>(gx.data_ptr());
-    parallel_for(p.planes, grain(in + out * p.kernel[0] * p.kernel[1]), [&](int64_t begin, int64_t end) {
-      Tensor wide;
-      if (sizeof(T) != sizeof(C)) wide = new_tensor({in}, dtype_of<C>, kCPU);
-      for (int64_t plane = begin; plane < end; ++plane) {
-        C* sums = static_cast<C*>(wide.defined() ? wide.data_ptr() : static_cast<void*>(dst + plane * in));
-        std::fill(sums, sums + in, C(0));
-        const T* grad = data<T>(g) + plane * out;
-        for (int64_t o0 = 0; o0 < p.out[0]; ++o0) {
-          const PoolWindow r = pool_window(p, 0, o0);
-          for (int64_t o1 = 0; o1 < p.out[1]; ++o1) {
-            const PoolWindow c = pool_window(p, 1, o1);
-            if (r.begin >= r.end || c.begin >= c.end) continue;
-            const C share = static_cast<C>(grad[o0 * p.out[1] + o1]) / static_cast<C>(pool_divisor(p, r, c));
-            for (int64_t i = r.begin; i < r.end; ++i)
-              for (int64_t j = c.begin; j < c.end; ++j) sums[i * p.in[1] + j] += share;
+    const int64_t in = p.in_size(), out = p.out_size();
+    const int64_t work = in + out * p.kernel[0] * p.kernel[1] * p.kernel[2];
+    sum_planes<T>(gx, p.planes, in, work, [&](int64_t plane, C* sums) {
+      const T* grad = data<T>(g) + plane * out;
+      for (int64_t o0 = 0; o0 < p.out[0]; ++o0)
+        for (int64_t o1 = 0; o1 < p.out[1]; ++o1)
+          for (int64_t o2 = 0; o2 < p.out[2]; ++o2) {
+            const PoolBox box(p, o0, o1, o2);
+            const C share = static_cast<C>(*grad++) / static_cast<C>(box.divisor(p));
+            box.over(p, [&](int64_t i) { sums[i] += share; });
           }
-        }
-        if (wide.defined())
-          for (int64_t i = 0; i < in; ++i) dst[plane * in + i] = static_cast<T>(sums[i]);
-      }
     });
   });
 }

@@ -8,45 +8,61 @@ namespace norch::kernels::cuda {
 
 namespace {
 
+/// Position `at` of a tensor (planes, size...).
+struct Place {
+  int64_t plane, i[3];
+  __device__ Place(int64_t at, const int64_t* size) {
+    i[2] = at % size[2];
+    at /= size[2];
+    i[1] = at % size[1];
+    at /= size[1];
+    i[0] = at % size[0];
+    plane = at / size[0];
+  }
+};
+
 template <class T>
 __global__ void __launch_bounds__(256) max_pool_kernel(Pool p, T* out, int64_t* indices, const T* x, int64_t n) {
   const int64_t o = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
   if (o >= n) return;
   using C = ComputeType<T>;
-  const int64_t o1 = o % p.out[1], o0 = o / p.out[1] % p.out[0], plane = o / (p.out[1] * p.out[0]);
-  const T* src = x + plane * p.in[0] * p.in[1];
-  const PoolWindow r = pool_window(p, 0, o0), c = pool_window(p, 1, o1);
-  const int64_t step0 = p.adaptive ? 1 : p.dilation[0], step1 = p.adaptive ? 1 : p.dilation[1];
+  const Place at(o, p.out);
+  const T* src = x + at.plane * p.in_size();
   int64_t best = -1;
   C most = pool_least<C>();
-  for (int64_t i = r.begin; i < r.end; i += step0)
-    for (int64_t j = c.begin; j < c.end; j += step1) {
-      const C v = static_cast<C>(src[i * p.in[1] + j]);
-      if (v > most || best < 0 || v != v) {
-        most = v;
-        best = i * p.in[1] + j;
-      }
+  PoolBox(p, at.i[0], at.i[1], at.i[2]).over(p, [&](int64_t i) {
+    const C v = static_cast<C>(src[i]);
+    if (v > most || best < 0 || v != v) {
+      most = v;
+      best = i;
     }
+  });
   out[o] = static_cast<T>(most);
   if (indices) indices[o] = best;
 }
 
+/// The sum of value(o0, o1, o2, index of the window) over the windows that may hold a position.
+template <class C, class F>
+__device__ C sum_windows(const Pool& p, const Place& at, const F& value) {
+  int64_t first[3], last[3];
+  for (int d = 0; d < 3; ++d) pool_windows_at(p, d, at.i[d], first[d], last[d]);
+  C sum = 0;
+  for (int64_t i = first[0]; i < last[0]; ++i)
+    for (int64_t j = first[1]; j < last[1]; ++j)
+      for (int64_t k = first[2]; k < last[2]; ++k)
+        sum += value(i, j, k, ((at.plane * p.out[0] + i) * p.out[1] + j) * p.out[2] + k);
+  return sum;
+}
+
 template <class T>
 __global__ void __launch_bounds__(256) scatter_kernel(Pool p, T* gx, const T* g, const int64_t* indices, int64_t n) {
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (at >= n) return;
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+  if (i >= n) return;
   using C = ComputeType<T>;
-  const int64_t in = p.in[0] * p.in[1], position = at % in, plane = at / in;
-  int64_t first0, last0, first1, last1;
-  pool_windows_at(p, 0, position / p.in[1], first0, last0);
-  pool_windows_at(p, 1, position % p.in[1], first1, last1);
-  C sum = 0;
-  for (int64_t i = first0; i < last0; ++i)
-    for (int64_t j = first1; j < last1; ++j) {
-      const int64_t o = (plane * p.out[0] + i) * p.out[1] + j;
-      if (indices[o] == position) sum += static_cast<C>(g[o]);
-    }
-  gx[at] = static_cast<T>(sum);
+  const int64_t position = i % p.in_size();
+  gx[i] = static_cast<T>(sum_windows<C>(p, Place(i, p.in), [&](int64_t, int64_t, int64_t, int64_t o) {
+    return indices[o] == position ? static_cast<C>(g[o]) : C(0);
+  }));
 }
 
 template <class T>
@@ -61,36 +77,24 @@ __global__ void __launch_bounds__(256) avg_pool_kernel(Pool p, T* out, const T* 
   const int64_t o = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
   if (o >= n) return;
   using C = ComputeType<T>;
-  const int64_t o1 = o % p.out[1], o0 = o / p.out[1] % p.out[0], plane = o / (p.out[1] * p.out[0]);
-  const T* src = x + plane * p.in[0] * p.in[1];
-  const PoolWindow r = pool_window(p, 0, o0), c = pool_window(p, 1, o1);
+  const Place at(o, p.out);
+  const T* src = x + at.plane * p.in_size();
+  const PoolBox box(p, at.i[0], at.i[1], at.i[2]);
   C sum = 0;
-  for (int64_t i = r.begin; i < r.end; ++i)
-    for (int64_t j = c.begin; j < c.end; ++j) sum += static_cast<C>(src[i * p.in[1] + j]);
-  const bool empty = r.begin >= r.end || c.begin >= c.end;
-  out[o] = static_cast<T>(empty ? C(0) : sum / static_cast<C>(pool_divisor(p, r, c)));
+  box.over(p, [&](int64_t i) { sum += static_cast<C>(src[i]); });
+  out[o] = static_cast<T>(box.empty() ? C(0) : sum / static_cast<C>(box.divisor(p)));
 }
 
 template <class T>
 __global__ void __launch_bounds__(256) avg_backward_kernel(Pool p, T* gx, const T* g, int64_t n) {
-  const int64_t at = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (at >= n) return;
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+  if (i >= n) return;
   using C = ComputeType<T>;
-  const int64_t in = p.in[0] * p.in[1], row = at % in / p.in[1], col = at % p.in[1], plane = at / in;
-  int64_t first0, last0, first1, last1;
-  pool_windows_at(p, 0, row, first0, last0);
-  pool_windows_at(p, 1, col, first1, last1);
-  C sum = 0;
-  for (int64_t i = first0; i < last0; ++i) {
-    const PoolWindow r = pool_window(p, 0, i);
-    if (row < r.begin || row >= r.end) continue;
-    for (int64_t j = first1; j < last1; ++j) {
-      const PoolWindow c = pool_window(p, 1, j);
-      if (col < c.begin || col >= c.end) continue;
-      sum += static_cast<C>(g[(plane * p.out[0] + i) * p.out[1] + j]) / static_cast<C>(pool_divisor(p, r, c));
-    }
-  }
-  gx[at] = static_cast<T>(sum);
+  const Place at(i, p.in);
+  gx[i] = static_cast<T>(sum_windows<C>(p, at, [&](int64_t o0, int64_t o1, int64_t o2, int64_t o) {
+    const PoolBox box(p, o0, o1, o2);
+    return box.holds(at.i[0], at.i[1], at.i[2]) ? static_cast<C>(g[o]) / static_cast<C>(box.divisor(p)) : C(0);
+  }));
 }
 
 template <class T>
@@ -120,7 +124,7 @@ void max_pool_gather(const Pool& p, const Tensor& out, const Tensor& x, const Te
   visit_float("max_pool", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     launch(gather_kernel<T>, blocks_for(out.numel(), 256), 256, 0, static_cast<T*>(out.data_ptr()), data<T>(x),
-           data<int64_t>(indices), p.in[0] * p.in[1], p.out[0] * p.out[1], out.numel());
+           data<int64_t>(indices), p.in_size(), p.out_size(), out.numel());
   });
 }
 

@@ -11,7 +11,7 @@ from .. import functional as F
 from .. import init
 from .module import Module
 
-__all__ = ["Conv1d", "Conv2d"]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 
 def _ntuple(value: Any, n: int) -> tuple:
@@ -72,14 +72,15 @@ class _ConvNd(Module):
         else:
             self.padding = _ntuple(padding, n)
             self._pad = tuple(p for p in reversed(self.padding) for _ in range(2))
-        self.weight = Parameter(
-            empty((out_channels, in_channels // groups, *self.kernel_size), device=device, dtype=dtype)
-        )
+        self.weight = Parameter(empty((*self._weight_channels(), *self.kernel_size), device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
         else:
             self.register_parameter("bias", None)
         self.reset_parameters()
+
+    def _weight_channels(self) -> tuple[int, int]:
+        return self.out_channels, self.in_channels // self.groups
 
     def reset_parameters(self) -> None:
         """Draws weight and bias from U(-k, k), k = 1/sqrt(in_channels / groups * prod(kernel_size))."""
@@ -102,6 +103,8 @@ class _ConvNd(Module):
             text += f", padding={self.padding}"
         if self.dilation != (1,) * self._dims:
             text += f", dilation={self.dilation}"
+        if self.output_padding != (0,) * self._dims:
+            text += f", output_padding={self.output_padding}"
         if self.groups != 1:
             text += f", groups={self.groups}"
         if self.bias is None:
@@ -129,3 +132,103 @@ class Conv2d(_ConvNd):
     def forward(self, input: Tensor) -> Tensor:
         input, padding = self._pad_input(input)
         return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class Conv3d(_ConvNd):
+    """Cross-correlation over (N, C, D, H, W) or (C, D, H, W)."""
+
+    _dims = 3
+
+    def forward(self, input: Tensor) -> Tensor:
+        input, padding = self._pad_input(input)
+        return F.conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+
+
+class _ConvTransposeNd(_ConvNd):
+    """The gradient of a convolution by its input, as a layer; weight is
+    (in_channels, out_channels / groups, *kernel_size)."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Any,
+        stride: Any = 1,
+        padding: Any = 0,
+        output_padding: Any = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Any = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        if padding_mode != "zeros":
+            raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')
+        super().__init__(
+            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode, device, dtype
+        )
+        self.transposed = True
+        self.output_padding = _ntuple(output_padding, self._dims)
+
+    def _weight_channels(self) -> tuple[int, int]:
+        return self.in_channels, self.out_channels // self.groups
+
+    def _run(self, function: Any, input: Tensor, output_size: Any) -> Tensor:
+        extra = self.output_padding if output_size is None else self._extra(input, output_size)
+        return function(
+            input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
+        )
+
+    def _extra(self, input: Tensor, output_size: Any) -> tuple:
+        """The output padding that gives `output_size`."""
+        n = self._dims
+        lead = input.ndim - n
+        wanted = list(output_size)
+        wanted = wanted[lead:] if len(wanted) == n + lead else wanted
+        if len(wanted) != n:
+            raise ValueError(
+                f"{type(self).__name__}: for {input.ndim}D input, output_size must have {n} or {input.ndim} elements "
+                f"(got {len(output_size)})"
+            )
+        sizes = [
+            (input.size(lead + d) - 1) * self.stride[d]
+            - 2 * self.padding[d]
+            + self.dilation[d] * (self.kernel_size[d] - 1)
+            + 1
+            for d in range(n)
+        ]
+        if not all(low <= w < low + s for low, w, s in zip(sizes, wanted, self.stride)):
+            most = [low + s - 1 for low, s in zip(sizes, self.stride)]
+            raise ValueError(
+                f"requested an output size of {tuple(output_size)}, but valid sizes range from {sizes} to {most} "
+                f"(for an input of {tuple(input.shape[lead:])})"
+            )
+        return tuple(w - low for w, low in zip(wanted, sizes))
+
+
+class ConvTranspose1d(_ConvTransposeNd):
+    """Transposed convolution over (N, C, L) or (C, L)."""
+
+    _dims = 1
+
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        return self._run(F.conv_transpose1d, input, output_size)
+
+
+class ConvTranspose2d(_ConvTransposeNd):
+    """Transposed convolution over (N, C, H, W) or (C, H, W)."""
+
+    _dims = 2
+
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        return self._run(F.conv_transpose2d, input, output_size)
+
+
+class ConvTranspose3d(_ConvTransposeNd):
+    """Transposed convolution over (N, C, D, H, W) or (C, D, H, W)."""
+
+    _dims = 3
+
+    def forward(self, input: Tensor, output_size: Any = None) -> Tensor:
+        return self._run(F.conv_transpose3d, input, output_size)

@@ -1,0 +1,100 @@
+#include "norch/ops/attention.h"
+
+#include <cmath>
+
+#include "norch/ops/binary.h"
+#include "norch/ops/dropout.h"
+#include "norch/ops/factory.h"
+#include "norch/ops/matmul.h"
+#include "norch/ops/rearrange.h"
+#include "norch/ops/reduce.h"
+#include "norch/ops/softmax.h"
+#include "norch/ops/ternary.h"
+#include "norch/ops/unary.h"
+#include "norch/ops/view.h"
+
+namespace norch {
+
+namespace {
+
+void check_operands(const Tensor& q, const Tensor& k, const Tensor& v) {
+  const char* op = "scaled_dot_product_attention";
+  NORCH_CHECK_IMPLEMENTED(q.is_floating_point(), op, ": not implemented for ", q.dtype(),
+                          "; convert to a floating-point dtype");
+  NORCH_CHECK(q.dtype() == k.dtype() && q.dtype() == v.dtype(), op, ": Expected query, key, and value to have the same "
+              "dtype, but got query.dtype: ", q.dtype(), " key.dtype: ", k.dtype(), " and value.dtype: ", v.dtype(),
+              " instead.");
+  NORCH_CHECK(q.device() == k.device() && q.device() == v.device(), op, ": Expected query, key, and value to have the "
+              "same device type, but got query.device: ", q.device(), " key.device: ", k.device(), " and value.device: ",
+              v.device(), " instead.");
+  NORCH_CHECK(q.dim() >= 2 && k.dim() >= 2 && v.dim() >= 2, op, ": Expected query, key, and value to all be  at least 2 "
+              "dimensional, but got query.dim: ", q.dim(), " key.dim: ", k.dim(), " and value.dim: ", v.dim(),
+              " instead.");
+  NORCH_CHECK(q.size(-1) == k.size(-1) && k.size(-2) == v.size(-2), op, ": query ", q.sizes(), ", key ", k.sizes(),
+              " and value ", v.sizes(), " do not fit: query and key need one size of dim -1, key and value one of dim -2");
+}
+
+/// The heads of a tensor (..., heads, rows, columns) in groups: (..., groups, heads / groups * rows, columns).
+Tensor grouped(const Tensor& t, int64_t groups) {
+  const Ints s = t.sizes();
+  const size_t n = s.size();
+  Shape shape(s);
+  shape[n - 3] = groups;
+  shape[n - 2] = s[n - 2] * (s[n - 3] / groups);
+  return reshape(t, shape);
+}
+/// The reverse: (..., heads, rows, columns) again.
+Tensor ungrouped(const Tensor& t, int64_t heads, int64_t rows) {
+  Shape shape(t.sizes());
+  shape[shape.size() - 3] = heads;
+  shape[shape.size() - 2] = rows;
+  return reshape(t, shape);
+}
+
+}  // namespace
+
+Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                                    const Tensor& attn_mask, double dropout_p, bool is_causal,
+                                    std::optional<double> scale, bool enable_gqa) {
+  check_operands(query, key, value);
+  NORCH_CHECK(!attn_mask.defined() || !is_causal, "scaled_dot_product_attention: Explicit attn_mask should not be set when "
+              "is_causal=True");
+  NORCH_CHECK(!attn_mask.defined() || attn_mask.dtype() == DType::Bool || attn_mask.is_floating_point(),
+              "scaled_dot_product_attention: Expected attn_mask dtype to be bool or float or to match query dtype, but got "
+              "attn_mask.dtype: ", attn_mask.defined() ? attn_mask.dtype() : DType::Bool, " and  query.dtype: ",
+              query.dtype(), " instead.");
+  const int64_t rows = query.size(-2), columns = key.size(-2), heads = query.dim() > 2 ? query.size(-3) : 1;
+  bool groups = false;
+  if (enable_gqa) {
+    NORCH_CHECK(query.dim() >= 3 && key.dim() >= 3 && value.dim() >= 3 && key.size(-3) > 0 &&
+                    heads % key.size(-3) == 0 && key.size(-3) == value.size(-3),
+                "scaled_dot_product_attention: Number of heads in key and value must divide the number of heads in query, "
+                "but got shapes ", query.sizes(), ", ", key.sizes(), " and ", value.sizes());
+    groups = key.size(-3) != heads;
+  }
+  // Scaling the query, not the scores: it has fewer elements.
+  const double factor = scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1))));
+  const Tensor scaled = query * Scalar(factor);
+  Tensor scores = groups ? ungrouped(matmul(grouped(scaled, key.size(-3)), transpose(key, -2, -1)), heads, rows)
+                         : matmul(scaled, transpose(key, -2, -1));
+  const Tensor never = Tensor::wrap(-static_cast<double>(INFINITY));
+  if (is_causal) {
+    const TensorOptions options = TensorOptions(kInt64).device(query.device());
+    scores = masked_fill(scores, gt(arange(columns, options), unsqueeze(arange(rows, options), 1)), never);
+  }
+  if (attn_mask.defined())
+    scores = attn_mask.dtype() == DType::Bool ? masked_fill(scores, logical_not(attn_mask), never)
+                                              : add(scores, attn_mask.to(query.dtype()));
+  Tensor blind;  // rows that may see nothing
+  if (attn_mask.defined()) {
+    blind = all(eq(scores.detach(), never), {-1}, true);
+    scores = masked_fill(scores, blind, Tensor::wrap(0));
+  }
+  Tensor weights = softmax(scores, -1);
+  if (blind.defined()) weights = masked_fill(weights, blind, Tensor::wrap(0));
+  if (dropout_p > 0) weights = dropout(weights, dropout_p, true);
+  if (!groups) return matmul(weights, value);
+  return ungrouped(matmul(grouped(weights, key.size(-3)), value), heads, rows);
+}
+
+}  // namespace norch

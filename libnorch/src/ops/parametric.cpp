@@ -1,0 +1,41 @@
+// Leaky activations whose slope is a parameter or random.
+#include "norch/ops/activation.h"
+#include "norch/ops/binary.h"
+#include "norch/ops/copy.h"
+#include "norch/ops/factory.h"
+#include "norch/ops/random.h"
+#include "norch/ops/ternary.h"
+#include "norch/ops/view.h"
+
+namespace norch {
+
+Tensor prelu(const Tensor& x, const Tensor& weight) {
+  const Ints s = x.sizes();
+  const int64_t n = weight.numel();
+  NORCH_CHECK(weight.dim() <= 1, "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = ", weight.dim());
+  NORCH_CHECK(x.dtype() == weight.dtype(), "prelu: Type promoting not supported. Got ", x.dtype(), " and ", weight.dtype());
+  const int64_t channels = s.size() >= 2 ? s[1] : 1;
+  NORCH_CHECK(n == 1 || (!s.empty() && n == channels), "prelu: Mismatch of parameter numbers and input channel size. Found "
+              "parameter numbers = ", n, " and channel size = ", channels, ": weight has shape ", weight.sizes(),
+              " for an input of shape ", s);
+  Shape along;
+  for (size_t d = 0; d < s.size(); ++d) along.push_back(d == 1 && n != 1 ? n : 1);
+  return where(gt(x, Tensor::wrap(0)), x, reshape(weight, along) * x);
+}
+
+Tensor rrelu(const Tensor& x, double lower, double upper, bool training, Generator* generator) {
+  NORCH_CHECK(lower <= upper, "rrelu: Lower bound should be less than or equal to the upper bound, got ", lower, " and ",
+              upper);
+  NORCH_CHECK_IMPLEMENTED(x.is_floating_point(), "rrelu: not implemented for ", x.dtype(),
+                          "; convert to a floating-point dtype");
+  if (!training) return leaky_relu(x, (lower + upper) / 2);
+  const Tensor slope = uniform_(empty_like(x.detach()), lower, upper, generator);
+  return where(le(x, Tensor::wrap(0)), x * slope, x);
+}
+
+Tensor rrelu_(const Tensor& self, double lower, double upper, bool training, Generator* generator) {
+  if (!training) return leaky_relu_(self, (lower + upper) / 2);
+  return copy_(self, rrelu(self, lower, upper, training, generator));
+}
+
+}  // namespace norch

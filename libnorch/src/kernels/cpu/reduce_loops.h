@@ -1,4 +1,7 @@
 // The inner loops of CPU reductions, as templates over an op of kernels/reduce.h. Include it in kernel files only.
+//
+// Loops are compiled for few types: float, double, int32 and int64. Elements of other dtypes are converted on the way
+// (load_as), a block of some kilobytes at a time, which costs less than the memory they come from.
 #pragma once
 
 #include <algorithm>
@@ -9,36 +12,30 @@
 namespace norch::kernels::cpu::NORCH_ISA {
 
 inline constexpr int64_t kRun = 4096;  // elements folded in narrow accumulators before they join the wide ones
-inline constexpr int64_t kBuffer = 1024;
 
-/// The accumulator inside a run: narrow enough to fill vectors, wide enough for kRun elements.
-template <class T>
-using LaneType = std::conditional_t<is_floating_point(dtype_of<T>), ComputeType<T>,
-                                    std::conditional_t<(sizeof(T) < 4), int32_t, int64_t>>;
-/// The accumulator across runs.
-template <class T>
-using WideType = std::conditional_t<is_floating_point(dtype_of<T>), double, int64_t>;
+// ---- shared by the families of reductions; defined in reduce.cpp
 
-/// Copies n strided elements next to each other.
-template <class T>
-const T* gather(const char* x, int64_t n, int64_t stride, T* buffer) {
-  for (int64_t i = 0; i < n; ++i) buffer[i] = *reinterpret_cast<const T*>(x + i * stride);
-  return buffer;
-}
+/// Reads n elements `stride` bytes apart into adjacent ones of another type.
+using Load = void (*)(void* to, const char* from, int64_t n, int64_t stride);
+/// The Load from dtype `from` to `to`: itself, float32 from the 16-bit floats, int32 or int64 from smaller integers and
+/// bool.
+Load load_as(DType to, DType from);
 
-/// Calls f(pointer, count, number of the first) for runs of at most `most` elements that lie side by side.
-template <class T, class F>
-void for_runs(const char* x, int64_t n, int64_t stride, int64_t most, const F& f) {
-  if (stride == static_cast<int64_t>(sizeof(T)) || n == 1) {
-    for (int64_t i = 0; i < n; i += most) f(reinterpret_cast<const T*>(x) + i, std::min(most, n - i), i);
-    return;
-  }
-  T buffer[kBuffer];
-  for (int64_t i = 0; i < n; i += kBuffer) {
-    const int64_t count = std::min(kBuffer, n - i);
-    f(gather<T>(x + i * stride, count, stride, buffer), count, i);
-  }
-}
+/// Sum, Prod, Max or Min of what `load` and then `map` make of the elements, in the type `loops` (float32, float64,
+/// int64, or int32 for all but Prod).
+struct FoldArgs {
+  ReduceOp op;
+  DType loops;
+  Load load;
+  bool as_they_are;  // neither load nor map changes adjacent elements
+  void (*map)(void* x, int64_t n, double p) = nullptr;
+  ReduceArgs args;
+  void* out = nullptr;
+  DType out_dtype = DType::Float32;
+};
+void run_fold(const FoldArgs& f, const ReducePlan& plan);
+
+// ---- one row
 
 /// Folds n adjacent elements with L accumulators: element i goes to accumulator i % L, and these join as a tree.
 template <int L, class T, class A, class Op>
@@ -47,13 +44,6 @@ A fold_lanes(const Op& op, const T* x, int64_t n) {
   A acc[L];
   for (int l = 0; l < L; ++l) acc[l] = op.identity();
   int64_t i = 0;
-  for (; i + 4 * L <= n; i += 4 * L) {
-#pragma omp simd
-    for (int l = 0; l < L; ++l) {
-      const A two = op.step(op.step(acc[l], static_cast<C>(x[i + l])), static_cast<C>(x[i + l + L]));
-      acc[l] = op.step(op.step(two, static_cast<C>(x[i + l + 2 * L])), static_cast<C>(x[i + l + 3 * L]));
-    }
-  }
   for (; i + L <= n; i += L) {
 #pragma omp simd
     for (int l = 0; l < L; ++l) acc[l] = op.step(acc[l], static_cast<C>(x[i + l]));
@@ -68,118 +58,112 @@ A fold_lanes(const Op& op, const T* x, int64_t n) {
 
 template <class T, class A, class Op>
 A fold(const Op& op, const T* x, int64_t n) {
-  if (n >= 128) return fold_lanes<64, T, A>(op, x, n);
-  if (n >= 16) return fold_lanes<16, T, A>(op, x, n);
+  if (n >= 32) return fold_lanes<32, T, A>(op, x, n);
   A a = op.identity();
   for (int64_t i = 0; i < n; ++i) a = op.step(a, static_cast<ComputeType<T>>(x[i]));
   return a;
 }
 
-/// Narrow folds elements in runs, Wide joins the runs: the same op over accumulators A and W. Results have the dtype
-/// Out1 or Out2.
-template <class T, class A, class W, class Narrow, class Wide, class Out1 = T, class Out2 = SumType<Out1>>
+// ---- four rows at a time
+
+#if defined(__AVX512F__)
+inline constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+inline constexpr int kVectorBytes = 32;
+#else
+inline constexpr int kVectorBytes = 16;
+#endif
+
+/// The loops over elements of type L with accumulators of type L, and wide ones across runs: double for floats, int64
+/// for integers.
+template <template <class> class Op, class L>
 struct Fold {
-  using C = ComputeType<T>;
-  Narrow narrow;
-  Wide wide;
-  void* out;
-  bool out_is_first;  // of type Out1, Out2 otherwise
-  double scale, root;
+  using W = std::conditional_t<std::is_floating_point_v<L>, double, int64_t>;
+  typedef L Vector __attribute__((vector_size(kVectorBytes)));
+  typedef L Loaded __attribute__((vector_size(kVectorBytes), aligned(alignof(L)), may_alias));
+  /// Accumulators of a row: 64 bytes of them with every instruction set, so that results are the same.
+  static constexpr int kLanes = 64 / sizeof(L), kWidth = kVectorBytes / sizeof(L), kVectors = kLanes / kWidth;
 
-  static void init(const void* self, void* w, int64_t m) {
-    std::fill_n(static_cast<W*>(w), m, static_cast<const Fold*>(self)->wide.identity());
-  }
-  static void merge(const void* self, void* w, const void* later, int64_t m) {
-    const Wide& op = static_cast<const Fold*>(self)->wide;
+  static void init(const void*, void* w, int64_t m) { std::fill_n(static_cast<W*>(w), m, Op<W>{}.identity()); }
+  static void merge(const void*, void* w, const void* other, int64_t m) {
     for (int64_t j = 0; j < m; ++j)
-      static_cast<W*>(w)[j] = op.join(static_cast<W*>(w)[j], static_cast<const W*>(later)[j]);
+      static_cast<W*>(w)[j] = Op<W>{}.join(static_cast<W*>(w)[j], static_cast<const W*>(other)[j]);
   }
 
-  static void rows(const void* self, void* w, const char* x, int64_t rows, int64_t row_stride, int64_t n,
-                   int64_t stride, int64_t) {
-    const Fold& f = *static_cast<const Fold*>(self);
-    for (int64_t r = 0; r < rows; ++r) {
-      W& total = static_cast<W*>(w)[r];
-      for_runs<T>(x + r * row_stride, n, stride, kRun, [&](const T* p, int64_t count, int64_t) {
-        total = f.wide.join(total, static_cast<W>(fold<T, A>(f.narrow, p, count)));
-      });
-    }
-  }
-
-  static void cols(const void* self, void* w, const char* x, int64_t m, int64_t stride, int64_t rows,
-                   int64_t row_stride, int64_t) {
-    const Fold& f = *static_cast<const Fold*>(self);
-    W* out = static_cast<W*>(w);
-    if (stride != static_cast<int64_t>(sizeof(T)) && m > 1) {
-      for (int64_t r = 0; r < rows; ++r) {
-        for_runs<T>(x + r * row_stride, m, stride, kBuffer, [&](const T* p, int64_t count, int64_t at) {
-          for (int64_t j = 0; j < count; ++j)
-            out[at + j] = f.wide.join(out[at + j], static_cast<W>(f.narrow.step(f.narrow.identity(), C(p[j]))));
-        });
-      }
-      return;
-    }
-    if (m <= 32 && row_stride == m * static_cast<int64_t>(sizeof(T))) return narrow_cols(f, out, x, m, rows);
-    constexpr int64_t kRows = 64;
-    A acc[kBuffer];
-    for (int64_t r = 0; r < rows; r += kRows) {
-      const int64_t last = std::min(r + kRows, rows);
-      std::fill_n(acc, m, f.narrow.identity());
-      int64_t i = r;
-      for (; i + 4 <= last; i += 4) {
-        const T* a = reinterpret_cast<const T*>(x + i * row_stride);
-        const T* b = reinterpret_cast<const T*>(x + (i + 1) * row_stride);
-        const T* c = reinterpret_cast<const T*>(x + (i + 2) * row_stride);
-        const T* d = reinterpret_cast<const T*>(x + (i + 3) * row_stride);
-#pragma omp simd
-        for (int64_t j = 0; j < m; ++j) {
-          const A lower = f.narrow.step(f.narrow.step(acc[j], static_cast<C>(a[j])), static_cast<C>(b[j]));
-          acc[j] = f.narrow.step(f.narrow.step(lower, static_cast<C>(c[j])), static_cast<C>(d[j]));
-        }
-      }
-      for (; i < last; ++i) {
-        const T* a = reinterpret_cast<const T*>(x + i * row_stride);
-#pragma omp simd
-        for (int64_t j = 0; j < m; ++j) acc[j] = f.narrow.step(acc[j], static_cast<C>(a[j]));
-      }
-      for (int64_t j = 0; j < m; ++j) out[j] = f.wide.join(out[j], static_cast<W>(acc[j]));
-    }
-  }
-
-  /// Few columns, rows side by side: several rows are taken as one of up to 64 columns.
-  static void narrow_cols(const Fold& f, W* out, const char* x, int64_t m, int64_t rows) {
-    const int64_t together = 64 / m, width = together * m;
-    const T* p = reinterpret_cast<const T*>(x);
-    const int64_t n = rows * m;
-    for (int64_t from = 0; from < n; from += 64 * width) {
-      const int64_t to = std::min(from + 64 * width, n);
-      A acc[64];
-      std::fill_n(acc, width, f.narrow.identity());
-      int64_t i = from;
-      for (; i + width <= to; i += width) {
-#pragma omp simd
-        for (int64_t j = 0; j < width; ++j) acc[j] = f.narrow.step(acc[j], static_cast<C>(p[i + j]));
-      }
-      for (int64_t j = 0; i + j < to; ++j) acc[j] = f.narrow.step(acc[j], static_cast<C>(p[i + j]));
-      for (int64_t j = 0; j < width; ++j) out[j % m] = f.wide.join(out[j % m], static_cast<W>(acc[j]));
-    }
-  }
-
-  template <class Out>
-  void store(const W* w, int64_t at, int64_t step, int64_t m) const {
-    Out* y = static_cast<Out*>(out) + at;
-    for (int64_t j = 0; j < m; ++j) y[j * step] = static_cast<Out>(finish_value(w[j], scale, root));
-  }
-  static void finish(const void* self, const void* w, int64_t at, int64_t step, int64_t m) {
-    const Fold& f = *static_cast<const Fold*>(self);
-    if (f.out_is_first)
-      f.template store<Out1>(static_cast<const W*>(w), at, step, m);
+  /// Op's step on vectors, which can't be template arguments.
+  static Vector step(Vector a, Vector x) {
+    if constexpr (std::is_same_v<Op<L>, SumOf<L>>)
+      return a + x;
+    else if constexpr (std::is_same_v<Op<L>, ProdOf<L>>)
+      return a * x;
+    else if constexpr (std::is_same_v<Op<L>, MaxOf<L>>)
+      return (x > a) | (x != x) ? x : a;
     else
-      f.template store<Out2>(static_cast<const W*>(w), at, step, m);
+      return (x < a) | (x != x) ? x : a;
   }
 
-  void run(const ReducePlan& plan) const {
-    run_reduction(plan, {sizeof(W), init, rows, cols, merge, finish}, this);
+  /// Folds n elements of each of four rows: four chains of dependent steps hide each other's latency.
+  static void fold4(const L* const* x, int64_t n, L* out) {
+    const Op<L> op{};
+    int64_t i = 0;
+    for (int k = 0; k < 4; ++k) out[k] = op.identity();
+    if (n >= kLanes) {
+      Vector acc[4][kVectors];
+      for (auto& row : acc)
+        for (Vector& v : row) v = Vector{} + op.identity();
+      for (; i + kLanes <= n; i += kLanes)
+        for (int k = 0; k < 4; ++k)
+          for (int v = 0; v < kVectors; ++v) {
+            const Vector elements = *reinterpret_cast<const Loaded*>(x[k] + i + v * kWidth);
+            acc[k][v] = step(acc[k][v], elements);
+          }
+      for (int k = 0; k < 4; ++k) {
+        L lanes[kLanes];
+        std::memcpy(lanes, acc[k], sizeof lanes);
+        for (int half = kLanes / 2; half > 0; half /= 2)
+          for (int l = 0; l < half; ++l) lanes[l] = op.join(lanes[l], lanes[l + half]);
+        out[k] = lanes[0];
+      }
+    }
+    for (; i < n; ++i)
+      for (int k = 0; k < 4; ++k) out[k] = op.step(out[k], x[k][i]);
+  }
+
+  static void rows(const void*, void* w, const void* x, int64_t rows, int64_t row_stride, int64_t n, int64_t,
+                   int64_t) {
+    // Four blocks of neighbouring rows side by side: each is a stream through memory.
+    const int64_t block = (rows + 3) / 4;
+    for (int64_t r = 0; r < block; ++r) {
+      const L* row[4];
+      L out[4];
+      for (int64_t k = 0; k < 4; ++k)
+        row[k] = reinterpret_cast<const L*>(static_cast<const char*>(x) + std::min(r + k * block, rows - 1) * row_stride);
+      fold4(row, n, out);
+      for (int64_t k = 0; k < 4 && r + k * block < rows; ++k) {
+        W& total = static_cast<W*>(w)[r + k * block];
+        total = Op<W>{}.join(total, static_cast<W>(out[k]));
+      }
+    }
+  }
+
+  static void cols(const void*, void* w, const void* const* row, int64_t count, int64_t m, int64_t) {
+    const Op<L> op{};
+    L acc[kMaxColumns];
+    std::fill_n(acc, m, op.identity());
+    int64_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+      const L *a = static_cast<const L*>(row[i]), *b = static_cast<const L*>(row[i + 1]);
+      const L *c = static_cast<const L*>(row[i + 2]), *d = static_cast<const L*>(row[i + 3]);
+#pragma omp simd
+      for (int64_t j = 0; j < m; ++j) acc[j] = op.step(op.step(op.step(op.step(acc[j], a[j]), b[j]), c[j]), d[j]);
+    }
+    for (; i < count; ++i) {
+      const L* a = static_cast<const L*>(row[i]);
+#pragma omp simd
+      for (int64_t j = 0; j < m; ++j) acc[j] = op.step(acc[j], a[j]);
+    }
+    W* total = static_cast<W*>(w);
+    for (int64_t j = 0; j < m; ++j) total[j] = Op<W>{}.join(total[j], static_cast<W>(acc[j]));
   }
 };
 

@@ -1,32 +1,62 @@
 #include "kernels/cpu/reduce_loops.h"
+#include "kernels/cpu/vector_math.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
-template <class T, class W, template <class> class Op, class... P>
-void run(const ReducePlan& plan, const Tensor& out, const ReduceArgs& args, P... p) {
-  using A = ComputeType<T>;
-  const Fold<T, A, W, Op<A>, Op<W>> f{Op<A>(p...), Op<W>(p...), out.data_ptr(), out.dtype() == plan.dtype, args.scale,
-                                      args.root};
-  f.run(plan);
+// What is summed, or of which the extreme is taken: each element becomes it in place.
+
+template <class C>
+void abs_of(void* x, int64_t n, double) {
+  C* y = static_cast<C*>(x);
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] = std::fabs(y[i]);
+}
+template <class C>
+void square_of(void* x, int64_t n, double) {
+  C* y = static_cast<C*>(x);
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] *= y[i];
+}
+template <class C>
+void number_of(void* x, int64_t n, double) {
+  C* y = static_cast<C*>(x);
+#pragma omp simd
+  for (int64_t i = 0; i < n; ++i) y[i] = y[i] == y[i] ? y[i] : C(0);
+}
+template <class C>
+void power_of(void* x, int64_t n, double p) {
+  C* y = static_cast<C*>(x);
+  const C exponent = static_cast<C>(p);
+  for (int64_t i = 0; i < n; ++i) y[i] = std::pow(std::fabs(y[i]), exponent);
+}
+
+template <class C>
+void set_map(NormOp op, FoldArgs& f) {
+  switch (op) {
+    case NormOp::NanSum: f.map = number_of<C>; break;
+    case NormOp::SumSquares: f.map = square_of<C>; break;
+    case NormOp::SumPow: f.map = power_of<C>; break;
+    default: f.map = abs_of<C>; break;
+  }
 }
 
 }  // namespace
 
 void reduce_norm(NormOp op, const ReducePlan& plan, const Tensor& out, const ReduceArgs& args) {
-  visit_float("norm", plan.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = ComputeType<T>;
-    switch (op) {
-      case NormOp::NanSum: return run<T, double, NanSumOf>(plan, out, args);
-      case NormOp::SumAbs: return run<T, double, SumAbsOf>(plan, out, args);
-      case NormOp::SumSquares: return run<T, double, SumSquaresOf>(plan, out, args);
-      case NormOp::SumPow: return run<T, double, SumPowOf>(plan, out, args, args.p);
-      case NormOp::MaxAbs: return run<T, C, MaxAbsOf>(plan, out, args);
-      case NormOp::MinAbs: return run<T, C, MinAbsOf>(plan, out, args);
-    }
-  });
+  NORCH_CHECK_IMPLEMENTED(is_floating_point(plan.dtype), "norm: not implemented for ", plan.dtype,
+                              "; convert to a floating-point dtype");
+  const DType loops = plan.dtype == DType::Float64 ? DType::Float64 : DType::Float32;
+  ReduceOp fold = ReduceOp::Sum;
+  if (op == NormOp::MaxAbs && plan.n > 0) fold = ReduceOp::Max;  // the largest of nothing is 0
+  if (op == NormOp::MinAbs) fold = ReduceOp::Min;
+  FoldArgs f{fold, loops, load_as(loops, plan.dtype), false, nullptr, args, out.data_ptr(), out.dtype()};
+  if (loops == DType::Float64)
+    set_map<double>(op, f);
+  else
+    set_map<float>(op, f);
+  run_fold(f, plan);
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

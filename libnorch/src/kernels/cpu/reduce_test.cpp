@@ -4,23 +4,28 @@ namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
-template <class T, class A, class W, template <class> class Op, class Out>
-void run(const ReducePlan& plan, const Tensor& out) {
-  const Fold<T, A, W, Op<A>, Op<W>, Out, Out> f{{}, {}, out.data_ptr(), true, 1, 1};
-  f.run(plan);
+/// 1 for what is not zero, 0 for what is.
+template <class T>
+void load_truth(void* to, const char* from, int64_t n, int64_t stride) {
+  using C = ComputeType<T>;
+  int32_t* y = static_cast<int32_t*>(to);
+  if (stride == static_cast<int64_t>(sizeof(T))) {
+    const T* x = reinterpret_cast<const T*>(from);
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) y[i] = static_cast<C>(x[i]) != C(0);
+    return;
+  }
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<C>(*reinterpret_cast<const T*>(from + i * stride)) != C(0);
 }
 
 }  // namespace
 
 void reduce_test(TestOp op, const ReducePlan& plan, const Tensor& out) {
-  visit_zeroness(plan.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    switch (op) {
-      case TestOp::Any: return run<T, uint8_t, uint8_t, AnyOf, uint8_t>(plan, out);
-      case TestOp::All: return run<T, uint8_t, uint8_t, AllOf, uint8_t>(plan, out);
-      case TestOp::CountNonzero: return run<T, int32_t, int64_t, CountOf, int64_t>(plan, out);
-    }
-  });
+  Load load = nullptr;
+  visit_zeroness(plan.dtype, [&](auto tag) { load = load_truth<typename decltype(tag)::type>; });
+  ReduceOp fold = op == TestOp::Any ? ReduceOp::Max : op == TestOp::All ? ReduceOp::Min : ReduceOp::Sum;
+  if (plan.n == 0) fold = op == TestOp::All ? ReduceOp::Prod : ReduceOp::Sum;  // of nothing: 1 and 0
+  run_fold({fold, DType::Int32, load, false, nullptr, {}, out.data_ptr(), out.dtype()}, plan);
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

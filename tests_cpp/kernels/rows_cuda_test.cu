@@ -115,7 +115,7 @@ TEST_P(CudaRowsOf, Softmax) {
 TEST_P(CudaRowsOf, Norms) {
   compare([](const Tensor& x, const Tensor& g, const Tensor& w) {
     std::vector<Tensor> out;
-    const Ints n{x.sizes()[1]};
+    const Shape n{x.sizes()[1]};
     for (const bool rms : {false, true}) {
       const Tensor a = x.detach().requires_grad_(), b = w.detach().requires_grad_();
       const Tensor y = rms ? rms_norm(a, n, b, 0.1) : layer_norm(a, n, b, w, 0.1);

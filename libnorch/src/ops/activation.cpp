@@ -267,7 +267,8 @@ static Tensor threshold_op(const char* name, const Tensor& x, const Scalar& limi
                  threshold_slope);
   // PyTorch converts both numbers to the integer dtype first.
   const Tensor at = Tensor::wrap(limit).to(x.dtype()), below = Tensor::wrap(value).to(x.dtype());
-  Elementwise e(name, {gt(x, at), x, below}, x.dtype(), x.dtype(), out, 0);
+  const Tensor above = gt(x, at);
+  Elementwise e(name, {above, x, below}, x.dtype(), x.dtype(), out, 0);
   kernels::select(e.device, e.plan);
   return e.finish();
 }

@@ -1,6 +1,7 @@
 #include "ops/elementwise.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/factory.h"
 #include "norch/autograd.h"
@@ -140,14 +141,17 @@ bool Elementwise::plan_plain(TensorRefs inputs, DType compute, DType result, con
     plan.strides[i + 1][0] = number ? 0 : plan.itemsize(i + 1);
     if (!number) continue;
     if (device.is_cuda()) plan.immediates |= 1u << (i + 1);
-    if (i != as_it_is && t.dtype != compute) use_number(i, inputs[i], compute);
+    use_number(i, inputs[i], i == as_it_is ? t.dtype : compute);
   }
   return true;
 }
 
-/// Lets the plan point to a few bytes with the number, converted.
+/// Lets the plan point to a few bytes with the number, converted: the tensor that holds it may be gone by then.
 void Elementwise::use_number(int input, const Tensor& number, DType type) {
-  scalar_to_bytes(scalar_from_bytes(number.data_ptr(), number.dtype()), type, numbers_[input]);
+  if (number.dtype() == type)
+    std::memcpy(numbers_[input], number.data_ptr(), itemsize(type));
+  else
+    scalar_to_bytes(scalar_from_bytes(number.data_ptr(), number.dtype()), type, numbers_[input]);
   plan.data[input + 1] = numbers_[input];
   plan.dtype[input + 1] = type;
 }
@@ -183,7 +187,7 @@ Elementwise::Elementwise(const char* op, TensorRefs inputs, DType compute, DType
     default: plan = make_plan({result_}, {*used[0], *used[1], *used[2]}); break;
   }
   for (int i = 0; i < static_cast<int>(inputs.size()); ++i)
-    if (i != as_it_is && plan.dtype[i + 1] != compute) use_number(i, *used[i], compute);
+    if (is_cpu_number(*used[i])) use_number(i, *used[i], i == as_it_is ? plan.dtype[i + 1] : compute);
 }
 
 void Elementwise::use_output(const char* op, TensorRefs inputs, Ints shape, DType result, const Tensor& out) {

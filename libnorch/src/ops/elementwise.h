@@ -24,7 +24,8 @@ Device common_device(const char* op, TensorRefs operands);
 ///   return e.finish();
 ///
 /// Inputs are cast to `compute` (the one numbered `as_it_is` is not); the result has dtype `result` and the broadcast
-/// shape. If `out` is defined the result goes there: shapes must agree and the dtype must be castable.
+/// shape. If `out` is defined the result goes there: shapes must agree and the dtype must be castable. Inputs must live
+/// until the kernel has run; 0-d CPU tensors, which hold numbers, need not.
 class Elementwise {
  public:
   Elementwise(const char* op, TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is = -1);
@@ -44,7 +45,7 @@ class Elementwise {
   Tensor result_;             // what the kernel writes
   Tensor out_;                // where that goes in the end, if elsewhere
   Tensor held_[kMaxInputs];   // cast or copied inputs
-  char numbers_[kMaxInputs][8];
+  alignas(16) char numbers_[kMaxInputs][16];
 };
 
 }  // namespace norch

@@ -316,7 +316,9 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     const auto size = static_cast<Py_ssize_t>(t.itemsize());
     for (int64_t i = 0; i < t.dim(); ++i) {
       e->shape[i] = static_cast<Py_ssize_t>(t.sizes()[i]);
-      e->strides[i] = static_cast<Py_ssize_t>(t.strides()[i]) * size;
+      // A stride that leads nowhere may be any number, too large in bytes as well.
+      const bool used = t.numel() > 0 && t.sizes()[i] > 1;
+      e->strides[i] = used ? static_cast<Py_ssize_t>(t.strides()[i]) * size : size;
     }
     view->buf = t.data_ptr();
     view->len = static_cast<Py_ssize_t>(t.numel()) * size;

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import norch
-from norch._C import Parameter, Tensor, ones, tensor, zeros
+from norch._C import Tensor, ones, tensor, zeros
 
 from .. import functional as F
-from .. import init
-from .module import Module
+from .normalization import Affine
 
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d"]
 
 
-class _BatchNorm(Module):
+class _BatchNorm(Affine):
     """y = (x - mean) / sqrt(var + eps) * weight + bias per channel. Training uses the batch's mean and
     variance and updates the running ones (momentum None: by cumulative average)."""
 
@@ -38,12 +37,7 @@ class _BatchNorm(Module):
         self.momentum = momentum
         self.affine = affine
         self.track_running_stats = track_running_stats
-        self.register_parameter(
-            "weight", Parameter(ones(num_features, device=device, dtype=dtype)) if affine else None
-        )
-        self.register_parameter(
-            "bias", Parameter(zeros(num_features, device=device, dtype=dtype)) if affine and bias else None
-        )
+        self._register_affine(num_features, affine, affine and bias, device, dtype)
         if track_running_stats:
             self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype))
             self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype))
@@ -63,10 +57,7 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """Resets the running statistics, weight to 1, bias to 0."""
         self.reset_running_stats()
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        super().reset_parameters()
 
     def _check_input_dim(self, input: Tensor) -> None:
         raise NotImplementedError

@@ -13,7 +13,23 @@ from .module import Module
 __all__ = ["GroupNorm", "LayerNorm"]
 
 
-class LayerNorm(Module):
+class Affine(Module):
+    """A module whose result may be scaled by `weight` and shifted by `bias`: parameters, or None."""
+
+    def _register_affine(self, shape: Any, weight: bool, bias: bool, device: Any, dtype: Any) -> None:
+        made = {"device": device, "dtype": dtype}
+        self.register_parameter("weight", Parameter(ones(shape, **made)) if weight else None)
+        self.register_parameter("bias", Parameter(zeros(shape, **made)) if bias else None)
+
+    def reset_parameters(self) -> None:
+        """Sets weight to 1 and bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+
+class LayerNorm(Affine):
     """y = (x - mean) / sqrt(var + eps) * weight + bias, over the last dims `normalized_shape`."""
 
     def __init__(
@@ -30,18 +46,7 @@ class LayerNorm(Module):
         self.normalized_shape = shape
         self.eps = eps
         self.elementwise_affine = elementwise_affine
-        affine = elementwise_affine
-        self.register_parameter("weight", Parameter(ones(shape, device=device, dtype=dtype)) if affine else None)
-        self.register_parameter(
-            "bias", Parameter(zeros(shape, device=device, dtype=dtype)) if affine and bias else None
-        )
-
-    def reset_parameters(self) -> None:
-        """Sets weight to 1 and bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        self._register_affine(shape, elementwise_affine, elementwise_affine and bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
@@ -53,7 +58,7 @@ class LayerNorm(Module):
         )
 
 
-class GroupNorm(Module):
+class GroupNorm(Affine):
     """Normalises each of `num_groups` groups of channels of (N, C, *) within a sample."""
 
     def __init__(
@@ -76,19 +81,7 @@ class GroupNorm(Module):
         self.num_channels = num_channels
         self.eps = eps
         self.affine = affine
-        self.register_parameter(
-            "weight", Parameter(ones(num_channels, device=device, dtype=dtype)) if affine else None
-        )
-        self.register_parameter(
-            "bias", Parameter(zeros(num_channels, device=device, dtype=dtype)) if affine and bias else None
-        )
-
-    def reset_parameters(self) -> None:
-        """Sets weight to 1 and bias to 0."""
-        if self.weight is not None:
-            init.ones_(self.weight)
-        if self.bias is not None:
-            init.zeros_(self.bias)
+        self._register_affine(num_channels, affine, affine and bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.group_norm(input, self.num_groups, self.weight, self.bias, self.eps)

@@ -40,6 +40,7 @@ class FunctionCtx:
 
     @property
     def saved_tensors(self) -> tuple:
+        """What forward saved. RuntimeError if one was changed in place since, or if backward has freed them."""
         if self._unpacked is None:
             if self._to_save is not None:
                 return self._to_save
@@ -65,20 +66,24 @@ class Function:
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
+        """The computation: `forward(ctx, *args)`, or `forward(*args)` with `setup_context`. Runs without recording."""
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple, output: Any) -> None:
+        """Saves what backward needs, where forward takes no ctx."""
         raise NotImplementedError("setup_context is not implemented.")
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """One gradient, or None, per argument of forward, from one gradient per output."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
         )
 
     @staticmethod
     def vjp(ctx: Any, *grad_outputs: Any) -> Any:
+        """Another name of `backward`, for subclasses to define instead."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
         )

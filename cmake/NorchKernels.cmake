@@ -28,6 +28,7 @@ set(NORCH_KERNEL_STEMS
   scan
   softmax
   sort
+  special
   ternary
   unary
 )

@@ -72,7 +72,7 @@ def test_values(row, dtype, device):
         assert len(results) == len(expected)
         context = f"{row.name}{tuple(ref_args)!r} {sample.kwargs}"
         for got, want in zip(results, expected):
-            assert str(got.dtype) in (f"norch.{row.result(dtype)}", "norch.bool", "norch.int64"), context
+            assert str(got.dtype) in (f"norch.{row.result(dtype)}", "norch.bool", "norch.int32", "norch.int64"), context
             assert got.device.type == device
             assert_values(row, got, want, str(got.dtype).removeprefix("norch."), context)
 

@@ -29,24 +29,41 @@ newaxis = None
 if _TYPE_CHECKING:
     from norch import cuda as cuda
     from norch import linalg as linalg
+    from norch import masked as masked
     from norch import nn as nn
     from norch import optim as optim
     from norch import serialization as serialization
+    from norch import signal as signal
+    from norch import special as special
     from norch import utils as utils
     from norch.serialization import load as load
     from norch.serialization import save as save
+    from norch.signal.windows import bartlett_window as bartlett_window
+    from norch.signal.windows import blackman_window as blackman_window
+    from norch.signal.windows import hamming_window as hamming_window
+    from norch.signal.windows import hann_window as hann_window
+    from norch.signal.windows import kaiser_window as kaiser_window
 
 # Submodules are imported when first used, so that `import norch` takes no time.
-_LAZY = ("cuda", "linalg", "nn", "optim", "random", "serialization", "utils")
+_LAZY = ("cuda", "linalg", "masked", "nn", "optim", "random", "serialization", "signal", "special", "utils")
+_LAZY_FUNCTIONS = {
+    "load": "serialization",
+    "save": "serialization",
+    "bartlett_window": "signal.windows",
+    "blackman_window": "signal.windows",
+    "hamming_window": "signal.windows",
+    "hann_window": "signal.windows",
+    "kaiser_window": "signal.windows",
+}
 
 
 def __getattr__(name: str) -> _Any:
     if name in _LAZY:
         return _importlib.import_module("norch." + name)
-    if name in ("save", "load"):
-        return getattr(_importlib.import_module("norch.serialization"), name)
+    if name in _LAZY_FUNCTIONS:
+        return getattr(_importlib.import_module("norch." + _LAZY_FUNCTIONS[name]), name)
     raise AttributeError(f"module 'norch' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY, "save", "load"})
+    return sorted({*globals(), *_LAZY, *_LAZY_FUNCTIONS})

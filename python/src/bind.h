@@ -112,6 +112,10 @@ void bind_random_ops(Binder& b);
 void bind_io(Binder& b);
 void bind_loss_ops(Binder& b);
 void bind_nn_ops(Binder& b);
+void bind_special(Binder& b);
+void bind_statistics(Binder& b);
+/// After all rows: out=, in-place forms, aliases.
+void bind_variants(Binder& b);
 
 void bind_view_ops(Binder& b);
 void bind_indexing_ops(Binder& b);

@@ -58,4 +58,7 @@ NB_MODULE(_C, m) {
   bind_indexing_ops(b);
   bind_loss_ops(b);
   bind_nn_ops(b);
+  bind_special(b);
+  bind_statistics(b);
+  bind_variants(b);
 }

@@ -1,7 +1,6 @@
 // Elementwise ops of two and three tensors or numbers.
 #include "bind.h"
 #include "norch/ops.h"
-#include "out.h"
 
 namespace norch::python {
 
@@ -62,23 +61,14 @@ void bind_binary_rows(Binder& b) {
     if (row.numbers) {
       b.function(
           row.name,
-          [f = row.f](const Operand& x, const Operand& y, const std::optional<Tensor>& out) {
-            return into(f(x, y), out);
-          },
-          row.doc, "input"_a, "other"_a, nb::kw_only(), "out"_a = nb::none());
+          [f = row.f](const Operand& x, const Operand& y) { return f(x, y); }, row.doc, "input"_a, "other"_a);
       b.method(
           row.name, [f = row.f](const Tensor& x, const Operand& y) { return f(x, y); }, row.doc, "other"_a);
       b.method(
           in_place.c_str(), [f = row.in_place](const Tensor& x, const Operand& y) { return f(x, y); }, in_place_doc,
           "other"_a);
     } else {
-      b.function(
-          row.name,
-          [f = row.f](const Tensor& x, const Tensor& y, const std::optional<Tensor>& out) {
-            return into(f(x, y), out);
-          },
-          row.doc, "input"_a, "other"_a, nb::kw_only(), "out"_a = nb::none());
-      b.method(row.name, row.f, row.doc, "other"_a);
+      b.op(row.name, row.f, row.doc, "input"_a, "other"_a);
       if (row.in_place) b.method(in_place.c_str(), row.in_place, in_place_doc, "other"_a);
     }
   }
@@ -89,10 +79,8 @@ using Scaled = Tensor (*)(const Tensor&, const Tensor&, const Scalar&);
 void bind_scaled(Binder& b, const char* name, const char* doc, Scaled f, Scaled in_place) {
   b.function(
       name,
-      [f](const Operand& x, const Operand& y, const Scalar& alpha, const std::optional<Tensor>& out) {
-        return into(f(x, y, alpha), out);
-      },
-      doc, "input"_a, "other"_a, nb::kw_only(), "alpha"_a = 1, "out"_a = nb::none());
+      [f](const Operand& x, const Operand& y, const Scalar& alpha) { return f(x, y, alpha); }, doc, "input"_a,
+      "other"_a, nb::kw_only(), "alpha"_a = 1);
   b.method(
       name, [f](const Tensor& x, const Operand& y, const Scalar& alpha) { return f(x, y, alpha); }, doc, "other"_a,
       nb::kw_only(), "alpha"_a = 1);
@@ -118,10 +106,8 @@ void bind_arithmetic(Binder& b) {
       "rounds the quotient.";
   b.function(
       "div",
-      [](const Operand& x, const Operand& y, const Mode& mode, const std::optional<Tensor>& out) {
-        return into(div(x, y, view(mode)), out);
-      },
-      div_doc, "input"_a, "other"_a, nb::kw_only(), "rounding_mode"_a = nb::none(), "out"_a = nb::none());
+      [](const Operand& x, const Operand& y, const Mode& mode) { return div(x, y, view(mode)); }, div_doc, "input"_a,
+      "other"_a, nb::kw_only(), "rounding_mode"_a = nb::none());
   b.method(
       "div", [](const Tensor& x, const Operand& y, const Mode& mode) { return div(x, y, view(mode)); }, div_doc,
       "other"_a, nb::kw_only(), "rounding_mode"_a = nb::none());
@@ -133,9 +119,9 @@ void bind_arithmetic(Binder& b) {
   for (auto& [name, f] : powers) {
     b.function(
         name,
-        [f = f](const Operand& x, const Operand& y, const std::optional<Tensor>& out) { return into(f(x, y), out); },
+        [f = f](const Operand& x, const Operand& y) { return f(x, y); },
         "pow(input, exponent, *, out=None) -> Tensor\n\ninput to the power exponent (float_power: in float64).",
-        "input"_a, "exponent"_a, nb::kw_only(), "out"_a = nb::none());
+        "input"_a, "exponent"_a);
     b.method(
         name, [f = f](const Tensor& x, const Operand& y) { return f(x, y); }, "pow(exponent) -> Tensor", "exponent"_a);
   }
@@ -179,10 +165,8 @@ void bind_ternary(Binder& b) {
   const char* clamp_doc = "clamp(input, min=None, max=None) -> Tensor\n\ninput limited to [min, max]: numbers or tensors.";
   b.function(
       "clamp",
-      [](const Tensor& x, const Limit& low, const Limit& high, const std::optional<Tensor>& out) {
-        return into(clamp(x, or_none(low), or_none(high)), out);
-      },
-      clamp_doc, "input"_a, "min"_a = nb::none(), "max"_a = nb::none(), nb::kw_only(), "out"_a = nb::none());
+      [](const Tensor& x, const Limit& l, const Limit& h) { return clamp(x, or_none(l), or_none(h)); }, clamp_doc,
+      "input"_a, "min"_a = nb::none(), "max"_a = nb::none());
   b.method(
       "clamp", [](const Tensor& x, const Limit& l, const Limit& h) { return clamp(x, or_none(l), or_none(h)); },
       clamp_doc, "min"_a = nb::none(), "max"_a = nb::none());
@@ -224,14 +208,6 @@ void bind_binary_ops(Binder& b) {
   bind_binary_rows(b);
   bind_arithmetic(b);
   bind_ternary(b);
-  const std::pair<const char*, const char*> names[] = {
-      {"multiply", "mul"}, {"subtract", "sub"},    {"divide", "div"}, {"true_divide", "div"},
-      {"not_equal", "ne"}, {"less", "lt"},         {"less_equal", "le"}, {"greater", "gt"},
-      {"greater_equal", "ge"}, {"arctan2", "atan2"}, {"clip", "clamp"}};
-  for (auto& [alias, name] : names) {
-    b.same(alias, name);
-    b.same((std::string(alias) + "_").c_str(), (std::string(name) + "_").c_str());
-  }
 }
 
 }  // namespace norch::python

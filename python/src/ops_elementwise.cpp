@@ -1,7 +1,6 @@
 // Elementwise ops of one tensor, and activation functions.
 #include "bind.h"
 #include "norch/ops.h"
-#include "out.h"
 
 namespace norch::python {
 
@@ -76,10 +75,7 @@ const UnaryRow test_rows[] = {
 
 void bind_unary(Binder& b) {
   for (const UnaryRow& row : unary_rows) {
-    b.function(
-        row.name, [f = row.f](const Tensor& x, const std::optional<Tensor>& out) { return into(f(x), out); }, row.doc,
-        "input"_a, nb::kw_only(), "out"_a = nb::none());
-    b.method(row.name, row.f, row.doc);
+    b.op(row.name, row.f, row.doc, "input"_a);
     const std::string in_place = std::string(row.name) + "_";
     b.op(in_place.c_str(), row.in_place, "The same, written into the tensor.", "input"_a);
   }
@@ -101,15 +97,6 @@ void bind_unary(Binder& b) {
       "polygamma", [](const Tensor& t, int64_t n) { return norch::polygamma(n, t); },
       "polygamma(n) -> Tensor\n\nThe n-th derivative of digamma.", "n"_a);
   b.method("polygamma_", &norch::polygamma_, "polygamma_(n) -> Tensor", "n"_a);
-
-  const std::pair<const char*, const char*> names[] = {
-      {"absolute", "abs"},   {"arccos", "acos"},   {"arccosh", "acosh"}, {"arcsin", "asin"},
-      {"arcsinh", "asinh"},  {"arctan", "atan"},   {"arctanh", "atanh"}, {"negative", "neg"},
-      {"sgn", "sign"},       {"fix", "trunc"}};
-  for (auto& [alias, name] : names) {
-    b.same(alias, name);
-    b.same((std::string(alias) + "_").c_str(), (std::string(name) + "_").c_str());
-  }
 }
 
 void bind_activations(Binder& b) {

@@ -124,6 +124,28 @@ void bind_filled(Binder& b) {
       },
       "new_tensor(data) -> Tensor\n\nA new tensor with a copy of `data`, this tensor's dtype and device.", "data"_a,
       nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false);
+  b.function(
+      "empty_permuted",
+      [](const Shape& size, const Shape& physical_layout, FACTORY_PARAMETERS) {
+        NORCH_CHECK(size.size() == physical_layout.size(), "empty_permuted: Number of dimensions in size does not match the "
+                    "length of the physical_layout; i.e. len(size) = ", size.size(),
+                    " is not equal to len(physical_layout) = ", physical_layout.size());
+        Shape strides(size.size(), 0);
+        uint64_t seen = 0;
+        int64_t stride = 1;
+        for (size_t i = size.size(); i-- > 0;) {
+          const int64_t d = physical_layout[i];
+          NORCH_CHECK(d >= 0 && d < static_cast<int64_t>(size.size()), "empty_permuted: Dimension out of range (expected to "
+                      "be between 0 and ", size.size() - 1, ", but got ", d, " at index ", i, ")");
+          NORCH_CHECK(!((seen >> d) & 1), "empty_permuted: Duplicate dim not allowed");
+          seen |= uint64_t{1} << d;
+          strides[d] = stride;
+          stride *= std::max<int64_t>(size[d], 1);
+        }
+        return empty_strided(size, strides, options(dtype, device, requires_grad));
+      },
+      "empty_permuted(size, physical_layout) -> Tensor\n\nUninitialised and dense, its dims in memory in the given order.",
+      "size"_a, "physical_layout"_a, FACTORY_KEYWORDS);
   const char* strided_doc = "empty_strided(size, stride) -> Tensor\n\nUninitialised, with the given strides.";
   b.function(
       "empty_strided",

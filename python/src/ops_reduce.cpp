@@ -72,9 +72,18 @@ void bind_sums(Binder& b) {
       "logsumexp", [](const Tensor& t, const Shape& dim, bool keepdim) { return logsumexp(t, dim, keepdim); },
       "logsumexp(input, dim, keepdim=False) -> Tensor\n\nlog(sum(exp(input))), safe from overflow.", "input"_a,
       "dim"_a, "keepdim"_a = false);
-  b.op("sum_to_size", [](const Tensor& t, const Shape& size) { return sum_to_size(t, size); },
-       "sum_to_size(input, size) -> Tensor\n\nSums over the dims along which `size` would broadcast.", "input"_a,
-       "size"_a);
+  b.op(
+      "sum_to_size", [](const Tensor& t, const Shape& size) { return sum_to_size(t, size); },
+      "sum_to_size(input, size) -> Tensor\n\nSums over the dims along which `size` would broadcast.", "input"_a,
+      "size"_a);
+  b.method(
+      "sum_to_size",
+      [](const Tensor& t, const nb::args& sizes) {
+        Shape size;
+        for (nb::handle s : sizes) size.push_back(nb::cast<int64_t>(s));
+        return sum_to_size(t, size);
+      },
+      "sum_to_size(*size) -> Tensor", "args"_a);
 }
 
 void bind_extrema(Binder& b) {

@@ -2,6 +2,7 @@
 #include "named_results.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/sort.h"
+#include "norch/ops/statistics.h"
 
 namespace norch::python {
 
@@ -18,9 +19,26 @@ nb::object results(const std::tuple<Tensor, Tensor, Tensor>& all, bool inverse, 
   return nb::make_tuple(values, index, count);
 }
 
-void check_flat(const char* op, std::optional<int64_t> dim, const Tensor& t) {
-  NORCH_CHECK_IMPLEMENTED(!dim || (t.dim() == 1 && wrap_dim(*dim, 1, op) == 0), op,
-                          ": along a dim of a tensor of several dims it is not implemented; flatten it");
+using Quantile = Tensor (*)(const Tensor&, const Tensor&, std::optional<int64_t>, bool, const std::string&);
+
+void bind_quantile(Binder& b, const char* name, Quantile f) {
+  b.op(
+      name,
+      [f](const Tensor& t, const Tensor& q, std::optional<int64_t> dim, bool keepdim, const std::string& interpolation) {
+        return f(t, q, dim, keepdim, interpolation);
+      },
+      "quantile(input, q, dim=None, keepdim=False, *, interpolation='linear') -> Tensor\n\nnanquantile leaves NaN out.",
+      "input"_a, "q"_a, "dim"_a = nb::none(), "keepdim"_a = false, nb::kw_only(), "interpolation"_a = "linear");
+  b.op(
+      name,
+      [f, name](const Tensor& t, double q, std::optional<int64_t> dim, bool keepdim, const std::string& interpolation) {
+        NORCH_CHECK(q >= 0 && q <= 1, name, "() q must be in the range [0, 1] but got ", q);
+        NORCH_CHECK(t.dtype() == kFloat32 || t.dtype() == kFloat64, name,
+                    "() input tensor must be either float or double dtype, got ", t.dtype());
+        return f(t, full({}, q, t.options()), dim, keepdim, interpolation);
+      },
+      "With a number for q.", "input"_a, "q"_a, "dim"_a = nb::none(), "keepdim"_a = false, nb::kw_only(),
+      "interpolation"_a = "linear");
 }
 
 }  // namespace
@@ -78,26 +96,12 @@ void bind_sorting(Binder& b) {
       },
       "mode(input, dim=-1, keepdim=False) -> (values, indices)\n\nThe most frequent element along `dim`.", "input"_a,
       "dim"_a = -1, "keepdim"_a = false);
-  b.op(
-      "quantile",
-      [](const Tensor& t, const Tensor& q, std::optional<int64_t> dim, bool keepdim, const std::string& interpolation) {
-        return quantile(t, q, dim, keepdim, interpolation);
-      },
-      "quantile(input, q, dim=None, keepdim=False, *, interpolation='linear') -> Tensor", "input"_a, "q"_a,
-      "dim"_a = nb::none(), "keepdim"_a = false, nb::kw_only(), "interpolation"_a = "linear");
-  b.op(
-      "quantile",
-      [](const Tensor& t, double q, std::optional<int64_t> dim, bool keepdim, const std::string& interpolation) {
-        NORCH_CHECK(q >= 0 && q <= 1, "quantile() q must be in the range [0, 1] but got ", q);
-        return quantile(t, full({}, q, t.options()), dim, keepdim, interpolation);
-      },
-      "With a number for q.", "input"_a, "q"_a, "dim"_a = nb::none(), "keepdim"_a = false, nb::kw_only(),
-      "interpolation"_a = "linear");
+  bind_quantile(b, "quantile", &quantile);
+  bind_quantile(b, "nanquantile", &nanquantile);
   b.op(
       "unique",
       [](const Tensor& t, bool, bool return_inverse, bool return_counts, std::optional<int64_t> dim) {
-        check_flat("unique", dim, t);
-        return results(unique(t), return_inverse, return_counts);
+        return results(dim ? unique_dim(t, *dim) : unique(t), return_inverse, return_counts);
       },
       "unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None) -> Tensor or tuple\n\nThe "
       "distinct elements in ascending order.",
@@ -105,8 +109,7 @@ void bind_sorting(Binder& b) {
   b.op(
       "unique_consecutive",
       [](const Tensor& t, bool return_inverse, bool return_counts, std::optional<int64_t> dim) {
-        check_flat("unique_consecutive", dim, t);
-        return results(unique_consecutive(t), return_inverse, return_counts);
+        return results(dim ? unique_dim(t, *dim, true) : unique_consecutive(t), return_inverse, return_counts);
       },
       "unique_consecutive(input, return_inverse=False, return_counts=False, dim=None) -> Tensor or tuple\n\nOne element "
       "of each run of equal neighbours.",

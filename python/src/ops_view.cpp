@@ -240,15 +240,13 @@ void bind_rearrangement(Binder& b) {
 }
 
 void bind_joins(Binder& b) {
-  for (const char* name : {"cat", "concat", "concatenate"})
-    b.function(name, &cat, "cat(tensors, dim=0) -> Tensor\n\nThe tensors one after another along a dim.", "tensors"_a,
-               "dim"_a = 0);
+  b.function("cat", &cat, "cat(tensors, dim=0, *, out=None) -> Tensor\n\nThe tensors one after another along a dim.",
+             "tensors"_a, "dim"_a = 0);
   b.function("stack", &stack, "stack(tensors, dim=0) -> Tensor\n\nThe tensors along a new dim.", "tensors"_a,
              "dim"_a = 0);
   using Join = Tensor (*)(const TensorList&);
   const std::pair<const char*, Join> joins[] = {{"hstack", &hstack},
                                                 {"vstack", &vstack},
-                                                {"row_stack", &vstack},
                                                 {"dstack", &dstack},
                                                 {"column_stack", &column_stack}};
   for (auto& [name, f] : joins) b.function(name, f, "hstack, vstack, dstack, column_stack(tensors) -> Tensor", "tensors"_a);

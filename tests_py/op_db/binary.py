@@ -156,6 +156,7 @@ ROWS = [
         binary_samples(special=False),
         np.nextafter,
         ("float64",),
+        binary_grad(a=(0.3, 2), b=(3, 4)),
         in_place="nextafter_",
         tolerances={"float64": (0, 0)},
     ),

@@ -9,6 +9,7 @@
 #include "norch/ops/factory.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
+#include "norch/ops/view.h"
 #include "ops/elementwise.h"
 
 namespace norch {
@@ -189,10 +190,34 @@ Tensor copysign_op(const char* name, const Tensor& a, const Tensor& b, const Ten
                   });
 }
 
+/// nextafter of 16-bit floats: the kernels compute these in float32, whose neighbours are others. The bits of numbers of
+/// one sign are in order, as integers.
+Tensor next_of_16_bits(const Tensor& a, const Tensor& b, DType type) {
+  const Device device = common_device("nextafter", {a, b});
+  TensorList pair = broadcast_tensors({a.detach().to(device, type), b.detach().to(device, type)});
+  const Tensor x = pair[0].contiguous(), y = pair[1].contiguous();
+  const Tensor outwards = eq(gt(y, x), gt(x, zero()));
+  const Tensor one = Tensor::wrap(1);
+  const Tensor stepped = view_dtype(add(view_dtype(x, DType::Int16), where(outwards, one, neg(one)).to(DType::Int16)), type);
+  // From zero to the smallest number of y's sign.
+  const Tensor smallest = copysign(view_dtype(ones(x.sizes(), TensorOptions(DType::Int16).device(device)), type), y);
+  const Tensor moved = where(eq(x, zero()), smallest, stepped);
+  return where(eq(x, y), y, where(logical_or(isnan(x), isnan(y)), add(x, y), moved));
+}
+
 Tensor nextafter_op(const char* name, const Tensor& a, const Tensor& b, const Tensor& out) {
   const DType type = result_type(a, b);
-  NORCH_CHECK_IMPLEMENTED(itemsize(type) >= 4 || !is_floating_point(type), name, ": not implemented for ", type);
-  return run(name, BinaryOp::Nextafter, a, b, type, out);
+  NORCH_CHECK_IMPLEMENTED(is_floating_point(type), name, ": not implemented for ", type);
+  const bool narrow = itemsize(type) < 4;
+  Tensor result = narrow ? next_of_16_bits(a, b, type) : run(name, BinaryOp::Nextafter, a, b, type, out);
+  if (recording(a, b)) {
+    // The step is tiny: a passes through, b only says where to.
+    record("NextafterBackward0", {a, b}, {result}, [](Backward& ctx) {
+      if (ctx.needs(0)) ctx.set(0, ctx.grad());
+      if (ctx.needs(1)) ctx.set(1, zeros_like(ctx.grad()));
+    });
+  }
+  return result;
 }
 
 Tensor xlogy_op(const char* name, const Tensor& a, const Tensor& b, const Tensor& out) {

@@ -1,4 +1,5 @@
 // Contractions over named or numbered dims, all by way of one batched product.
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -15,7 +16,7 @@ namespace norch {
 Tensor tensordot(const Tensor& a, const Tensor& b, Ints dims_a, Ints dims_b) {
   NORCH_CHECK(dims_a.size() == dims_b.size(), "tensordot: both dimension lists should have same length, got ", dims_a,
               " and ", dims_b);
-  Shape left, right, order_a, order_b, shape;
+  Shape left, right, order_a, order_b, shape, stretched_a, stretched_b;
   uint64_t used_a = 0, used_b = 0;
   int64_t summed = 1, rows = 1, cols = 1;
   for (size_t i = 0; i < dims_a.size(); ++i) {
@@ -26,10 +27,16 @@ Tensor tensordot(const Tensor& a, const Tensor& b, Ints dims_a, Ints dims_b) {
     used_a |= bit_a;
     used_b |= bit_b;
     const int64_t size_a = a.dim() ? a.sizes()[left[i]] : 1, size_b = b.dim() ? b.sizes()[right[i]] : 1;
-    NORCH_CHECK(size_a == size_b, "tensordot: contracted dimensions need to match, but first has size ", size_a,
+    // A dim of size 1 broadcasts: its partner may as well be summed first.
+    if (size_a != size_b && size_b == 1) stretched_a.push_back(left[i]);
+    if (size_a != size_b && size_a == 1) stretched_b.push_back(right[i]);
+    NORCH_CHECK(size_a == size_b || size_a == 1 || size_b == 1, "tensordot: contracted dimensions need to match, but first has size ", size_a,
                 " in dim ", dims_a[i], " and second has size ", size_b, " in dim ", dims_b[i]);
-    summed *= size_a;
+    summed *= std::min(size_a, size_b);
   }
+  if (!stretched_a.empty() || !stretched_b.empty())
+    return tensordot(stretched_a.empty() ? a : sum(a, stretched_a, true, a.dtype()),
+                     stretched_b.empty() ? b : sum(b, stretched_b, true, b.dtype()), dims_a, dims_b);
   for (int64_t d = 0; d < a.dim(); ++d) {
     if ((used_a >> d) & 1) continue;
     order_a.push_back(d);

@@ -9,6 +9,7 @@
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/slice.h"
+#include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
 #include "ops/index_plan.h"
 
@@ -26,7 +27,8 @@ namespace {
 
 /// Checks an index of `t` along `dim` and brings it to the tensor's device. `src`: a scatter's source, or undefined.
 Tensor checked_index(const char* op, const Tensor& t, int64_t dim, const Tensor& index, const Tensor& src = {}) {
-  NORCH_CHECK(index.dtype() == DType::Int64 || index.dtype() == DType::Int32, op,
+  // An empty index may have any dtype, as in PyTorch: nothing is read from it.
+  NORCH_CHECK(index.dtype() == DType::Int64 || index.dtype() == DType::Int32 || index.numel() == 0, op,
               "(): Expected dtype int32 or int64 for index, got ", index.dtype());
   NORCH_CHECK(index.device() == t.device(), op, "(): Expected all tensors to be on the same device, but found at least "
               "two devices, ", t.device(), " and ", index.device());
@@ -282,7 +284,7 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index_) {
 Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_t> dim) {
   NORCH_CHECK(index.dtype() == DType::Int64, "take_along_dim(): dtype of indices should be Long but got ",
               index.dtype());
-  if (!dim) return gather(reshape(t, {-1}), 0, reshape(index, {-1}));
+  if (!dim) return take_along_dim(reshape(t, {-1}), reshape(index, {-1}), 0);
   NORCH_CHECK(t.dim() == index.dim(), "take_along_dim(): input and indices should have the same number of dimensions, "
               "but got ", t.dim(), " dimensions for input, and ", index.dim(), " dimensions for indices");
   const int64_t d = wrap_dim(*dim, t.dim(), "take_along_dim");
@@ -292,7 +294,8 @@ Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_
   Shape shape = broadcast_shapes(a, b, "take_along_dim"), other = shape;
   shape[d] = t.sizes()[d];
   other[d] = index.sizes()[d];
-  return gather(expand(t, shape), d, expand(index, other));
+  const Tensor from_start = where(lt(index, Tensor::wrap(0)), add(index, Tensor::wrap(t.sizes()[d])), index);
+  return gather(expand(t, shape), d, expand(from_start, other));
 }
 
 Tensor scatter(const Tensor& self, int64_t dim, const Tensor& index, const Tensor& src, const std::string& reduce) {

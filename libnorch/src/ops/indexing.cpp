@@ -9,6 +9,7 @@
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/slice.h"
+#include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
 #include "ops/index_ops.h"
 
@@ -142,8 +143,17 @@ Tensor fill_along(const char* op, const Tensor& self, int64_t dim, const Tensor&
                   bool in_place) {
   NORCH_CHECK(value.dim() == 0, op, "_ only supports a 0-dimensional value tensor, but got tensor with ", value.dim(),
               " dimension(s).");
-  return set_along(op, "IndexFillBackward0", self, dim, index, value.to(self.device(), self.dtype()), ScatterOp::Assign,
-                   in_place, true);
+  const Tensor number = value.to(self.device(), self.dtype());
+  if (recording(number) && self.dim() > 0) {
+    // As a choice by a mask: an index that comes twice counts once in the value's gradient.
+    const int64_t d = wrap_dim(dim, self.dim(), op);
+    Shape shape;
+    for (int64_t i = 0; i < self.dim(); ++i) shape.push_back(i == d ? self.sizes()[d] : 1);
+    const Tensor none = zeros({self.sizes()[d]}, TensorOptions(kBool).device(self.device()));
+    const Tensor filled = where(reshape(index_fill(none, 0, index, Scalar(true)), shape), number, self);
+    return in_place ? copy_(self, filled) : filled;
+  }
+  return set_along(op, "IndexFillBackward0", self, dim, index, number, ScatterOp::Assign, in_place, true);
 }
 
 }  // namespace

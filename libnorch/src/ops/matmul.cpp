@@ -59,12 +59,10 @@ void check_mv(const char* op, const Tensor& a, const Tensor& v) {
 }
 
 /// What the forms with an input check of it.
-void check_input(const char* op, const Tensor& input, const Tensor& a, Ints shape, const Scalar& beta) {
+void check_input(const char* op, const Tensor& input, const Tensor& a, Ints shape) {
   NORCH_CHECK(input.dtype() == a.dtype(), op, ": self and mat2 must have the same dtype, but got ",
               scalar_type_name(input.dtype()), " and ", scalar_type_name(a.dtype()));
   check_same_device(op, input, a);
-  NORCH_CHECK(is_floating_point(a.dtype()) || !beta.is_floating_point(), op,
-              ": For integral input tensors, argument beta must not be a floating point number.");
   const int64_t extra = static_cast<int64_t>(shape.size()) - input.dim();
   bool fits = extra >= 0;
   for (int64_t d = 0; fits && d < input.dim(); ++d)
@@ -73,14 +71,18 @@ void check_input(const char* op, const Tensor& input, const Tensor& a, Ints shap
               ".  Tensor sizes: ", input.sizes());
 }
 
+/// A factor in the dtype of the products: integers cut off its fraction, as in PyTorch.
+Scalar factor_of(const Scalar& factor, DType t) {
+  return is_integral(t, true) && factor.is_floating_point() ? Scalar(static_cast<int64_t>(factor.to_double())) : factor;
+}
+
 /// beta * input + alpha * (a @ b) for operands of 2 or 3 dims.
 Tensor add_product(const char* op, const char* node, const Tensor& input, const Tensor& a, const Tensor& b,
-                   const Scalar& beta, const Scalar& alpha) {
+                   const Scalar& input_factor, const Scalar& product_factor) {
+  const Scalar beta = factor_of(input_factor, a.dtype()), alpha = factor_of(product_factor, a.dtype());
   Shape shape(a.sizes());
   shape.back() = b.sizes().back();
-  check_input(op, input, a, shape, beta);
-  NORCH_CHECK(is_floating_point(a.dtype()) || !alpha.is_floating_point(), op,
-              ": For integral input tensors, argument alpha must not be a floating point number.");
+  check_input(op, input, a, shape);
   Tensor out = new_tensor(shape, a.dtype(), a.device());
   if (beta.to_double() != 0) copy_into(out, input);
   product_into(out, a, false, b, false, alpha, beta);
@@ -210,7 +212,7 @@ Tensor addbmm(const Tensor& input, const Tensor& batch1, const Tensor& batch2, c
 
 Tensor addmv(const Tensor& input, const Tensor& mat, const Tensor& vec, const Scalar& beta, const Scalar& alpha) {
   check_mv("addmv", mat, vec);
-  check_input("addmv", input, mat, {mat.sizes()[0]}, beta);
+  check_input("addmv", input, mat, {mat.sizes()[0]});
   const Tensor column = input.dim() == 0 ? input : unsqueezed(input, 1);
   return reshape(add_product("addmv", "AddmvBackward0", column, mat, unsqueezed(vec, 1), beta, alpha),
                  {mat.sizes()[0]});
@@ -223,9 +225,14 @@ Tensor addr(const Tensor& input, const Tensor& vec1, const Tensor& vec2, const S
   const Shape shape = broadcast_shapes(input.sizes(), out.sizes(), "addr");
   NORCH_CHECK(shape == out.sizes(), "addr: The expanded size of the tensor must match the existing size. Target sizes: ",
               out.sizes(), ".  Tensor sizes: ", input.sizes());
-  if (alpha.to_double() != 1) out = mul(out, Tensor::wrap(alpha));
+  for (const Scalar& factor : {beta, alpha})
+    NORCH_CHECK(is_floating_point(out.dtype()) || !factor.is_floating_point(), "addr: For integral input tensors, argument "
+                "beta and alpha must not be a floating point number.");
+  const bool logical = out.dtype() == DType::Bool;
+  auto scalar = [&](const Scalar& v) { return Tensor::wrap(logical ? Scalar(v.to_bool()) : v); };
+  if (alpha.to_double() != 1) out = mul(out, scalar(alpha));
   if (beta.to_double() == 0) return out;
-  return add(out, input, beta);
+  return add(out, beta.to_double() == 1 ? input : mul(input, scalar(beta)));
 }
 
 #define NORCH_IN_PLACE(name, x, y)                                                                                    \

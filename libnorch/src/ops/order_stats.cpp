@@ -102,38 +102,49 @@ ValuesAndIndices mode(const Tensor& t, int64_t dim, bool keepdim) {
   return pick("ModeBackward0", t, gather(x, dim, peak), gather(sorted.indices, dim, peak), dim, keepdim);
 }
 
-Tensor quantile(const Tensor& t, const Tensor& q, std::optional<int64_t> dim, bool keepdim,
-                const std::string& interpolation) {
-  NORCH_CHECK(t.dtype() == kFloat32 || t.dtype() == kFloat64,
-              "quantile() input tensor must be either float or double dtype, got ", t.dtype());
-  NORCH_CHECK(q.dim() <= 1, "quantile() q must be a scalar or 1D tensor, got shape ", q.sizes());
-  NORCH_CHECK(q.dtype() == t.dtype(), "quantile() q tensor must be same dtype as the input tensor: ", q.dtype(), " and ",
+namespace {
+
+Tensor quantile_op(const char* op, bool ignore_nan, const Tensor& t, const Tensor& q, std::optional<int64_t> dim,
+                   bool keepdim, const std::string& interpolation) {
+  NORCH_CHECK(t.dtype() == kFloat32 || t.dtype() == kFloat64, op,
+              "() input tensor must be either float or double dtype, got ", t.dtype());
+  NORCH_CHECK(q.dim() <= 1, op, "() q must be a scalar or 1D tensor, got shape ", q.sizes());
+  NORCH_CHECK(q.dtype() == t.dtype(), op, "() q tensor must be same dtype as the input tensor: ", q.dtype(), " and ",
               t.dtype());
-  NORCH_CHECK(q.device() == t.device(), "quantile() q tensor must be on the same device as the input tensor");
-  NORCH_CHECK(t.numel() > 0, "quantile() input tensor must be non-empty");
+  NORCH_CHECK(q.device() == t.device(), op, "() q tensor must be on the same device as the input tensor");
+  NORCH_CHECK(t.numel() > 0, op, "() input tensor must be non-empty");
   const bool lower = interpolation == "lower", higher = interpolation == "higher", nearest = interpolation == "nearest",
              midpoint = interpolation == "midpoint";
-  NORCH_CHECK(lower || higher || nearest || midpoint || interpolation == "linear",
-              "quantile() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ",
-              interpolation);
+  NORCH_CHECK(lower || higher || nearest || midpoint || interpolation == "linear", op,
+              "() interpolation must be one of linear, lower, higher, midpoint or nearest, but got ", interpolation);
   const Tensor qs = q.detach();
-  NORCH_CHECK(all(mul(ge(qs, number(0)), le(qs, number(1)))).item<bool>(),
-              "quantile() q values must be in the range [0, 1]");
+  NORCH_CHECK(all(mul(ge(qs, number(0)), le(qs, number(1)))).item<bool>(), op,
+              "() q values must be in the range [0, 1]");
   const Tensor x = dim && t.dim() ? t : reshape(t, {-1});
-  const int64_t axis = dim && t.dim() ? wrap_dim(*dim, t.dim(), "quantile") : 0;
+  const int64_t axis = dim && t.dim() ? wrap_dim(*dim, t.dim(), op) : 0;
   const Tensor sorted = movedim(sort(x, axis).values, {axis}, {-1});
   const int64_t n = sorted.size(-1);
-  const Tensor ranks = reshape(qs, {-1}) * Scalar(static_cast<double>(n - 1));
-  Tensor low = floor(ranks), high = ceil(ranks), weight = sub(ranks, low);
+  // The last number of each row: NaNs are sorted behind it.
+  const Tensor last = ignore_nan ? clamp_min(sub(sum(eq(sorted, sorted), {-1}, true), number(1)), number(0)).to(t.dtype())
+                                 : full({1}, static_cast<double>(n - 1), t.options());
+  const Tensor ranks = mul(reshape(q, {-1}), last);  // (the other dims, q)
+  Tensor low = floor(ranks.detach()), high = ceil(ranks.detach()), weight = sub(ranks, low);
   if (lower) high = low;
   if (higher) low = high;
-  if (nearest) low = high = round(ranks);
-  if (midpoint) weight = mul(ne(low, high), full_like(weight, 0.5));
-  Tensor out = index_select(sorted, -1, low.to(kInt64));
-  if (!lower && !higher && !nearest) out = lerp(out, index_select(sorted, -1, high.to(kInt64)), weight);
-  // NaNs are sorted last: one of them makes the whole row NaN.
-  const Tensor last = narrow(sorted, -1, n - 1, 1);
-  out = movedim(where(isnan(last), last, out), {-1}, {0});  // (q, the other dims)
+  if (nearest) low = high = round(ranks.detach());
+  if (midpoint) weight = mul(ne(low, high), full_like(low, 0.5));
+  auto at = [&](const Tensor& rank) {
+    if (!ignore_nan) return index_select(sorted, -1, rank.to(kInt64));
+    return gather(sorted, -1, rank.to(kInt64));
+  };
+  Tensor out = at(low);
+  if (!lower && !higher && !nearest) out = lerp(out, at(high), weight);
+  if (!ignore_nan) {
+    // One NaN, which is sorted last, makes the whole row NaN.
+    const Tensor end = narrow(sorted, -1, n - 1, 1);
+    out = where(isnan(end), end, out);
+  }
+  out = movedim(out, {-1}, {0});
   Shape shape;
   if (q.dim() == 1) shape.push_back(q.numel());
   for (int64_t d = 0; d < t.dim(); ++d) {
@@ -143,6 +154,17 @@ Tensor quantile(const Tensor& t, const Tensor& q, std::optional<int64_t> dim, bo
       shape.push_back(1);
   }
   return reshape(out, shape);
+}
+
+}  // namespace
+
+Tensor quantile(const Tensor& t, const Tensor& q, std::optional<int64_t> dim, bool keepdim,
+                const std::string& interpolation) {
+  return quantile_op("quantile", false, t, q, dim, keepdim, interpolation);
+}
+Tensor nanquantile(const Tensor& t, const Tensor& q, std::optional<int64_t> dim, bool keepdim,
+                   const std::string& interpolation) {
+  return quantile_op("nanquantile", true, t, q, dim, keepdim, interpolation);
 }
 
 }  // namespace norch

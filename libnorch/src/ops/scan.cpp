@@ -52,7 +52,7 @@ Tensor cumsum_op(const Tensor& t, int64_t dim, bool reverse) {
 
 /// The elements moved one place along `dim`, to higher indices or to lower ones; `fill` where nothing arrives.
 Tensor shift(const Tensor& t, int64_t dim, bool up, double fill) {
-  const int64_t n = t.size(dim);
+  const int64_t n = t.dim() ? t.size(dim) : 1;
   Tensor out = full_like(t, fill);
   if (n > 1) copy_into(narrow(out, dim, up ? 1 : 0, n - 1), narrow(t.detach(), dim, up ? 0 : 1, n - 1));
   if (recording(t))

@@ -43,6 +43,15 @@ int64_t count_floats(double start, double end, double step) {
   return static_cast<int64_t>(n);
 }
 
+/// A number as an integer result takes it: without its fraction.
+Scalar whole(const char* op, const Scalar& v) {
+  if (!v.is_floating_point()) return v;
+  const double d = v.to_double();
+  NORCH_CHECK(std::fabs(d) < 9e18, op, ": ", d, " does not fit an integer dtype");
+  return static_cast<int64_t>(d);
+}
+Scalar end_for(const char* op, const Scalar& v, DType t) { return is_integral(t) ? whole(op, v) : v; }
+
 /// The bool mask (rows, cols) of the elements on and below the diagonal.
 Tensor lower_mask(int64_t rows, int64_t cols, int64_t diagonal, Device device) {
   const TensorOptions options = TensorOptions(kInt64).device(device);
@@ -87,6 +96,8 @@ Tensor triangle_indices(const char* op, int64_t rows, int64_t cols, int64_t offs
 Tensor arange(const Scalar& start, const Scalar& end, const Scalar& step, const TensorOptions& options) {
   const bool integers = !start.is_floating_point() && !end.is_floating_point() && !step.is_floating_point();
   const DType type = options.has_dtype() ? options.dtype() : integers ? kInt64 : default_dtype();
+  if (type == kInt64 && !integers)  // computed in integers throughout, as in PyTorch
+    return arange(whole("arange", start), whole("arange", end), whole("arange", step), options);
   const int64_t n = integers ? count_integers(start.to_int(), end.to_int(), step.to_int())
                              : count_floats(start.to_double(), end.to_double(), step.to_double());
   NORCH_CHECK_IMPLEMENTED(type != kBool, "arange: not implemented for bool");
@@ -99,14 +110,16 @@ Tensor linspace(const Scalar& start, const Scalar& end, int64_t steps, const Ten
   NORCH_CHECK(steps >= 0, "linspace: number of steps must be non-negative, got ", steps);
   NORCH_CHECK_IMPLEMENTED(options.dtype() != kBool, "linspace: not implemented for bool");
   Tensor t = new_tensor({steps}, options.dtype(), options.device().resolve());
-  kernels::linspace(t.device(), t, start.to_double(), end.to_double());
+  kernels::linspace(t.device(), t, end_for("linspace", start, t.dtype()).to_double(),
+                    end_for("linspace", end, t.dtype()).to_double());
   return finish(t, options);
 }
 
 Tensor logspace(const Scalar& start, const Scalar& end, int64_t steps, double base, const TensorOptions& options) {
   NORCH_CHECK(steps >= 0, "logspace: number of steps must be non-negative, got ", steps);
   autograd::NoGrad off;
-  const Tensor exponents = linspace(start, end, steps, TensorOptions(kFloat64).device(options.device()));
+  const Tensor exponents = linspace(end_for("logspace", start, options.dtype()), end_for("logspace", end, options.dtype()),
+                                    steps, TensorOptions(kFloat64).device(options.device()));
   Tensor t = pow(Tensor::wrap(base), exponents).to(options.dtype());
   return finish(t, options);
 }

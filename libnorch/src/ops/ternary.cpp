@@ -54,7 +54,8 @@ void record_limit(const char* node, const Tensor& x, const Tensor& limit, const 
 
 Tensor clamp_one(const char* name, const Tensor& x, const Tensor& limit, bool is_min, const Tensor& out) {
   const DType type = result_type(x, limit);
-  NORCH_CHECK_IMPLEMENTED(type != DType::Bool, name, ": not implemented for bool");
+  NORCH_CHECK_IMPLEMENTED(type != DType::Bool || !limit.impl()->wrapped_number, name,
+                          ": not implemented for bool and a number");
   const bool keep = recording(x, limit);
   const Tensor saved_x = keep ? saved_input(x, out) : Tensor(), saved_limit = keep ? saved_input(limit, out) : Tensor();
   Elementwise e(name, {x, limit}, type, type, out);

@@ -163,6 +163,7 @@ Tensor reshape_in_place(const char* op, const Tensor& self, Make make) {
   Tensor out = make(before);
   impl.sizes = out.sizes();
   impl.strides = out.strides();
+  impl.offset = out.storage_offset();
   impl.refresh();
   impl.storage->bump_version();
   if (impl.meta && impl.meta->base.defined()) {
@@ -196,6 +197,10 @@ Tensor transpose_(const Tensor& self, int64_t dim0, int64_t dim1) {
 }
 Tensor t_(const Tensor& self) {
   return reshape_in_place("t_", self, [](const Tensor& x) { return t(x); });
+}
+Tensor as_strided_(const Tensor& self, Ints sizes, Ints strides, std::optional<int64_t> storage_offset) {
+  return reshape_in_place("as_strided_", self,
+                          [&](const Tensor& t) { return as_strided(t, sizes, strides, storage_offset); });
 }
 
 }  // namespace norch

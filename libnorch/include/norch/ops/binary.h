@@ -57,7 +57,7 @@ NORCH_API Tensor hypot_(const Tensor& self, const Tensor& b);
 /// |a| with the sign of b. Integers give the default float dtype.
 NORCH_API Tensor copysign(const Tensor& a, const Tensor& b);
 NORCH_API Tensor copysign_(const Tensor& self, const Tensor& b);
-/// The next number after a towards b; float32 and float64. Not differentiable.
+/// The next number after a towards b; floats only. The gradient passes to a.
 NORCH_API Tensor nextafter(const Tensor& a, const Tensor& b);
 NORCH_API Tensor nextafter_(const Tensor& self, const Tensor& b);
 /// The larger (smaller) number; NaN if either is. Where a == b each gets half the gradient.

@@ -37,6 +37,9 @@ NORCH_API ValuesAndIndices mode(const Tensor& t, int64_t dim = -1, bool keepdim 
 /// \throws Error for another dtype than float32 or float64, or q out of range.
 NORCH_API Tensor quantile(const Tensor& t, const Tensor& q, std::optional<int64_t> dim = {}, bool keepdim = false,
                           const std::string& interpolation = "linear");
+/// quantile of the elements that are not NaN.
+NORCH_API Tensor nanquantile(const Tensor& t, const Tensor& q, std::optional<int64_t> dim = {}, bool keepdim = false,
+                             const std::string& interpolation = "linear");
 
 /// (distinct elements in ascending order, for each element of t the index of its value, how often each occurs).
 /// Waits for the device: the size of the result depends on values.

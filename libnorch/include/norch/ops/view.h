@@ -85,5 +85,6 @@ NORCH_API Tensor squeeze_(const Tensor& self, Ints dims);
 NORCH_API Tensor unsqueeze_(const Tensor& self, int64_t dim);
 NORCH_API Tensor transpose_(const Tensor& self, int64_t dim0, int64_t dim1);
 NORCH_API Tensor t_(const Tensor& self);
+NORCH_API Tensor as_strided_(const Tensor& self, Ints sizes, Ints strides, std::optional<int64_t> storage_offset = {});
 
 }  // namespace norch

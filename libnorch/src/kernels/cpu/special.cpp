@@ -1,0 +1,68 @@
+#include "kernels/special.h"
+
+#include "kernels/cpu/blocks.h"
+
+namespace norch::kernels::cpu::NORCH_ISA {
+
+namespace {
+
+/// A function of doubles on values of any float type.
+template <class... Double>
+struct Called : HeavyExact {
+  double (*f)(Double...);
+  explicit Called(double (*g)(Double...)) : f(g) {}
+  template <class... T>
+  auto operator()(T... x) const {
+    return static_cast<std::common_type_t<T...>>(f(static_cast<double>(x)...));
+  }
+};
+
+double (*function_of(SpecialUnary op))(double) {
+  switch (op) {
+#define NORCH_CASE(name, function) \
+  case SpecialUnary::name: return function;
+    NORCH_SPECIAL_UNARY(NORCH_CASE)
+#undef NORCH_CASE
+  }
+  return nullptr;
+}
+
+double (*function_of(SpecialBinary op))(double, double) {
+  switch (op) {
+#define NORCH_CASE(name, function) \
+  case SpecialBinary::name: return function;
+    NORCH_SPECIAL_BINARY(NORCH_CASE)
+#undef NORCH_CASE
+  }
+  return nullptr;
+}
+
+struct Gcd : HeavyExact {
+  int64_t operator()(int64_t a, int64_t b) const { return gcd(a, b); }
+};
+struct Lcm : HeavyExact {
+  int64_t operator()(int64_t a, int64_t b) const { return lcm(a, b); }
+};
+
+}  // namespace
+
+void special_unary(SpecialUnary op, const Plan& plan) {
+  using F = Called<double>;
+  run_blocks(plan, plan.dtype[0] == DType::Float64 ? block1<F, double, double> : block1<F, float, float>,
+             F(function_of(op)));
+}
+
+void special_binary(SpecialBinary op, const Plan& plan) {
+  using F = Called<double, double>;
+  run_blocks(plan, plan.dtype[0] == DType::Float64 ? block2<F, double, double> : block2<F, float, float>,
+             F(function_of(op)));
+}
+
+void integer_binary(IntegerOp op, const Plan& plan) {
+  if (op == IntegerOp::Gcd)
+    run_blocks(plan, block2<Gcd, int64_t, int64_t>, Gcd{});
+  else
+    run_blocks(plan, block2<Lcm, int64_t, int64_t>, Lcm{});
+}
+
+}  // namespace norch::kernels::cpu::NORCH_ISA

@@ -1,0 +1,246 @@
+// The other ways to call what the rows of the ops_*.cpp files bound: out=, in-place methods, copies of views, and
+// second names. One list each; what a list names and norch lacks is passed over.
+#include "bind.h"
+#include "norch/ops.h"
+#include "out.h"
+
+namespace norch::python {
+
+namespace {
+
+// ---- out=
+
+/// Functions that take out=. Those of the second list make new tensors: without a dtype they take that of `out`.
+constexpr const char* kOut[] = {
+    "abs", "acos", "acosh", "add", "addbmm", "addcdiv", "addcmul", "addmm", "addmv", "addr", "all", "amax", "amin",
+    "aminmax", "angle", "any", "argmax", "argmin", "argsort", "asin", "asinh", "atan", "atan2", "atanh", "avg_pool2d",
+    "avg_pool3d", "baddbmm", "bernoulli", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
+    "bitwise_right_shift", "bitwise_xor", "bmm", "bucketize", "cat", "ceil", "chain_matmul", "cholesky",
+    "cholesky_inverse", "cholesky_solve", "clamp", "clamp_max", "clamp_min", "column_stack", "complex", "conj_physical",
+    "copysign", "cos", "cosh", "cross", "cummax", "cummin", "cumprod", "cumsum", "deg2rad", "diag", "diff", "digamma",
+    "div", "dot", "dstack", "eq", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "float_power", "floor",
+    "floor_divide", "fmax", "fmin", "fmod", "frac", "frexp", "gather", "gcd", "ge", "gelu", "geqrf", "gt", "hardshrink",
+    "heaviside", "histc", "histogram", "histogramdd", "hstack", "hypot", "i0", "igamma", "igammac", "index_add",
+    "index_copy", "index_reduce", "index_select", "inner", "isin", "isneginf", "isposinf", "kron", "kthvalue", "lcm",
+    "ldexp", "le", "lerp", "lgamma", "linear", "log", "log10", "log1p", "log2", "log_softmax", "logaddexp",
+    "logaddexp2", "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logsigmoid",
+    "logsumexp", "lt", "lu_solve", "lu_unpack", "masked_select", "matmul", "matrix_power", "max", "maximum", "mean",
+    "median", "min", "minimum", "mm", "mode", "msort", "mul", "multinomial", "mv", "mvlgamma", "nan_to_num", "nanmean",
+    "nanmedian", "nanquantile", "nansum", "narrow_copy", "ne", "neg", "nextafter", "nonzero", "nonzero_static", "norm",
+    "normal", "normalize", "ormqr", "outer", "polar", "polygamma", "pow", "prod", "qr", "quantile", "rad2deg",
+    "reciprocal", "remainder", "renorm", "round", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "searchsorted",
+    "sgn", "sigmoid", "sign", "signbit", "sin", "sinc", "sinh", "slice_scatter", "softmax", "softplus", "softshrink",
+    "sort", "sqrt", "square", "stack", "std", "std_mean", "sub", "sum", "svd", "take", "take_along_dim", "tan", "tanh",
+    "tensordot", "topk", "triangular_solve", "tril", "triu", "trunc", "var", "var_mean", "vdot", "vstack", "where",
+    "xlogy",
+    // copies of views
+    "as_strided_copy", "diagonal_copy", "expand_copy", "permute_copy", "squeeze_copy", "split_with_sizes_copy",
+    "t_copy", "transpose_copy", "unbind_copy", "unfold_copy", "unsqueeze_copy", "view_copy",
+    // special
+    "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "chebyshev_polynomial_t", "chebyshev_polynomial_u",
+    "chebyshev_polynomial_v", "chebyshev_polynomial_w", "entr", "erfcx", "hermite_polynomial_h",
+    "hermite_polynomial_he", "i0e", "i1", "i1e", "laguerre_polynomial_l", "legendre_polynomial_p", "log_ndtr",
+    "modified_bessel_i0", "modified_bessel_i1", "modified_bessel_k0", "modified_bessel_k1", "ndtr", "ndtri",
+    "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "shifted_chebyshev_polynomial_t",
+    "shifted_chebyshev_polynomial_u", "shifted_chebyshev_polynomial_v", "shifted_chebyshev_polynomial_w",
+    "spherical_bessel_j0", "xlog1py", "zeta",
+    // linalg
+    "cholesky_ex", "cond", "det", "eig", "eigh", "eigvals", "eigvalsh", "householder_product", "inv", "inv_ex",
+    "ldl_factor", "ldl_factor_ex", "ldl_solve", "lstsq", "lu", "lu_factor", "lu_factor_ex", "matrix_norm",
+    "matrix_rank", "multi_dot", "pinv", "slogdet", "solve", "solve_ex", "solve_triangular", "svdvals", "tensorinv",
+    "tensorsolve", "vecdot", "vector_norm",
+    // fft
+    "fft", "fft2", "fftn", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ihfft", "ihfft2", "ihfftn", "irfft",
+    "irfft2", "irfftn", "rfft", "rfft2", "rfftn"};
+constexpr const char* kOutOfFactories[] = {"arange", "empty", "eye", "full", "linspace", "logspace", "ones", "rand",
+                                           "randint", "randn", "randperm", "range", "zeros"};
+
+/// A result, one tensor or several, written into what `out` holds for it.
+nb::object store(const char* name, nb::handle result, nb::handle out) {
+  if (is_tensor(result.ptr())) {
+    NORCH_CHECK_TYPE(is_tensor(out.ptr()), name, "(): argument 'out' must be Tensor, not ",
+                     Py_TYPE(out.ptr())->tp_name);
+    into(unwrap(result.ptr()), unwrap(out.ptr()));
+    return nb::borrow(out);
+  }
+  const bool lists = (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr())) &&
+                     (PyTuple_Check(out.ptr()) || PyList_Check(out.ptr()));
+  NORCH_CHECK_TYPE(lists && nb::len(result) == nb::len(out), name, "(): argument 'out' must be as many tensors as the "
+                   "function gives");
+  nb::list stored;
+  for (size_t i = 0; i < nb::len(result); ++i) stored.append(store(name, result[i], out[i]));
+  if (nb::hasattr(result, "_fields")) return nb::handle(Py_TYPE(result.ptr()))(*stored);
+  return PyTuple_Check(result.ptr()) ? nb::object(nb::tuple(stored)) : nb::object(stored);
+}
+
+/// One more overload of scope.name, chosen where `out` is named: calls without it cost nothing.
+void give_out(nb::handle scope, const char* name, bool factory) {
+  if (!nb::hasattr(scope, name)) return;
+  nb::cpp_function_def(
+      [scope, name, factory](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) -> nb::object {
+        nb::dict rest;
+        for (auto [key, value] : kwargs) rest[key] = value;
+        if (factory && !out.is_none() && !rest.contains("dtype")) rest["dtype"] = out.attr("dtype");
+        const nb::object result = scope.attr(name)(*args, **rest);
+        return out.is_none() ? result : store(name, result, out);
+      },
+      nb::scope(scope), nb::name(name), "The same, written into `out`, which is returned.", "args"_a, "out"_a.none(),
+      "kwargs"_a);
+}
+
+// ---- in place
+
+/// Methods whose in-place form is the method itself, copied over the tensor.
+constexpr const char* kInPlace[] = {"conj_physical", "cumprod", "cumsum", "gcd", "heaviside", "i0", "igamma", "igammac",
+                                    "index_reduce", "lcm", "ldexp", "mvlgamma", "renorm", "sgn"};
+/// In-place methods that PyTorch has as functions too.
+constexpr const char* kInPlaceFunctions[] = {"addmv_", "as_strided_", "clamp_", "clip_", "conj_physical_", "detach_",
+                                             "gcd_", "i0_", "index_put_", "lcm_", "ldexp_", "resize_as_", "xlogy_"};
+
+void give_in_place(nb::handle tensor, const char* name) {
+  const std::string in_place = std::string(name) + "_";
+  if (!nb::hasattr(tensor, name) || nb::hasattr(tensor, in_place.c_str())) return;
+  nb::cpp_function_def(
+      [tensor, name](const Tensor& self, const nb::args& args, const nb::kwargs& kwargs) {
+        // Autograd may keep what the op read, which is about to be overwritten.
+        const bool recorded = autograd::grad_enabled() && self.requires_grad();
+        const nb::object result = tensor.attr(name)(nb::cast(recorded ? self.clone() : self), *args, **kwargs);
+        const Tensor value = nb::cast<Tensor>(result);
+        NORCH_CHECK(value.sizes() == self.sizes(), name, "_: output with shape ", self.sizes(),
+                    " doesn't match the broadcast shape ", value.sizes());
+        NORCH_CHECK(can_cast(value.dtype(), self.dtype()), name, "_: result type ", value.dtype(),
+                    " can't be cast to the desired output type ", self.dtype());
+        return copy_(self, value);
+      },
+      nb::scope(tensor), nb::name(in_place.c_str()), nb::is_method(), "The same, written into the tensor.", "args"_a,
+      "kwargs"_a);
+}
+
+// ---- copies of views
+
+constexpr const char* kViews[] = {"as_strided", "detach", "diagonal", "expand", "narrow", "permute", "select", "split",
+                                  "split_with_sizes", "squeeze", "t", "transpose", "unbind", "unfold", "unsqueeze",
+                                  "view", "view_as_complex", "view_as_real"};
+
+nb::object cloned(nb::handle views) {
+  if (is_tensor(views.ptr())) return nb::cast(unwrap(views.ptr()).clone());
+  nb::list out;
+  for (nb::handle v : views) out.append(cloned(v));
+  return nb::tuple(out);
+}
+
+void give_copy(nb::handle scope, nb::handle tensor, const char* view) {
+  if (!nb::hasattr(tensor, view)) return;
+  nb::cpp_function_def(
+      [tensor, view](const nb::args& args, const nb::kwargs& kwargs) {
+        return cloned(tensor.attr(view)(*args, **kwargs));
+      },
+      nb::scope(scope), nb::name((std::string(view) + "_copy").c_str()), "The view of that name, copied.", "args"_a,
+      "kwargs"_a);
+}
+
+// ---- second names
+
+struct Names {
+  const char *name, *existing;
+};
+
+/// In module norch and on Tensor, in-place forms too, unless a row bound the name.
+constexpr Names kAliases[] = {{"absolute", "abs"},
+                              {"arccos", "acos"},
+                              {"arccosh", "acosh"},
+                              {"arcsin", "asin"},
+                              {"arcsinh", "asinh"},
+                              {"arctan", "atan"},
+                              {"arctan2", "atan2"},
+                              {"arctanh", "atanh"},
+                              {"clip", "clamp"},
+                              {"concat", "cat"},
+                              {"concatenate", "cat"},
+                              {"divide", "div"},
+                              {"fix", "trunc"},
+                              {"ger", "outer"},
+                              {"greater", "gt"},
+                              {"greater_equal", "ge"},
+                              {"less", "lt"},
+                              {"less_equal", "le"},
+                              {"multiply", "mul"},
+                              {"ndimension", "dim"},
+                              {"nelement", "numel"},
+                              {"negative", "neg"},
+                              {"not_equal", "ne"},
+                              {"row_stack", "vstack"},
+                              {"sgn", "sign"},
+                              {"subtract", "sub"},
+                              {"trapz", "trapezoid"},
+                              {"true_divide", "div"},
+                              {"unsafe_chunk", "chunk"},
+                              {"unsafe_split", "split"},
+                              {"unsafe_split_with_sizes", "split_with_sizes"}};
+
+/// In norch.special, for functions of module norch.
+constexpr Names kSpecial[] = {{"digamma", "digamma"},
+                              {"erf", "erf"},
+                              {"erfc", "erfc"},
+                              {"erfinv", "erfinv"},
+                              {"exp2", "exp2"},
+                              {"expit", "sigmoid"},
+                              {"expm1", "expm1"},
+                              {"gammainc", "igamma"},
+                              {"gammaincc", "igammac"},
+                              {"gammaln", "lgamma"},
+                              {"i0", "i0"},
+                              {"log1p", "log1p"},
+                              {"log_softmax", "log_softmax"},
+                              {"logit", "logit"},
+                              {"logsumexp", "logsumexp"},
+                              {"multigammaln", "mvlgamma"},
+                              {"polygamma", "polygamma"},
+                              {"psi", "digamma"},
+                              {"round", "round"},
+                              {"sinc", "sinc"},
+                              {"softmax", "softmax"},
+                              {"xlogy", "xlogy"}};
+
+/// Functions of nn.functional that PyTorch also has in module torch.
+constexpr const char* kShared[] = {
+    "adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "batch_norm", "bilinear",
+    "binary_cross_entropy_with_logits", "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
+    "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "ctc_loss", "embedding", "group_norm",
+    "hinge_embedding_loss", "instance_norm", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d",
+    "max_pool3d", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "rms_norm", "rrelu",
+    "triplet_margin_loss"};
+/// And the other way round.
+constexpr const char* kSharedByRoot[] = {"log_softmax", "sigmoid", "softmax", "tanh"};
+
+void share(nb::handle to, const char* name, nb::handle from, const char* existing) {
+  if (nb::hasattr(from, existing)) to.attr(name) = from.attr(existing);
+}
+
+}  // namespace
+
+void bind_variants(Binder& b) {
+  for (const char* name : kViews) give_copy(b.root, b.tensor, name);
+  for (const char* name : kInPlace) give_in_place(b.tensor, name);
+  for (const char* name : kInPlaceFunctions)
+    if (!nb::hasattr(b.root, name)) share(b.root, name, b.tensor, name);
+  for (const char* module : {"", "_nn", "_special", "_linalg", "_fft"}) {
+    const nb::object scope = *module ? nb::getattr(b.root, module, nb::none()) : nb::object(b.root);
+    if (scope.is_none()) continue;
+    for (const char* name : kOut) give_out(scope, name, false);
+    for (const char* name : kOutOfFactories) give_out(scope, name, true);
+  }
+  for (const Names& n : kAliases) {
+    if (nb::hasattr(b.root, n.name) || nb::hasattr(b.tensor, n.name)) continue;
+    b.same(n.name, n.existing);
+    b.same((std::string(n.name) + "_").c_str(), (std::string(n.existing) + "_").c_str());
+  }
+  const nb::object special = b.root.attr("_special");
+  for (const Names& n : kSpecial) share(special, n.name, b.root, n.existing);
+  for (const char* name : kShared)
+    if (!nb::hasattr(b.root, name)) share(b.root, name, b.nn, name);
+  for (const char* name : kSharedByRoot)
+    if (!nb::hasattr(b.nn, name)) share(b.nn, name, b.root, name);
+}
+
+}  // namespace norch::python

@@ -1,0 +1,86 @@
+"""out=, in-place forms, copies of views and second names, which one mechanism gives to all ops."""
+
+import numpy as np
+import pytest
+
+import norch
+
+
+def test_out_is_written_and_returned():
+    a, out = norch.tensor([1.0, 4.0]), norch.zeros(2)
+    assert norch.sqrt(a, out=out) is out
+    assert out.tolist() == [1, 2]
+    assert norch.add(a, 1, alpha=2, out=None).tolist() == [3, 6]
+
+
+def test_out_takes_the_shape_and_casts():
+    out = norch.empty(0, dtype=norch.float64)
+    norch.matmul(norch.ones(2, 3), norch.ones(3, 4), out=out)
+    assert out.shape == (2, 4) and out.dtype == norch.float64
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        norch.sqrt(norch.ones(2), out=norch.zeros(2, dtype=norch.int64))
+
+
+def test_several_results_go_to_several_outs():
+    x = norch.tensor([[3.0, 1.0, 2.0]])
+    values, indices = norch.empty(0), norch.empty(0, dtype=norch.int64)
+    result = norch.sort(x, dim=1, out=(values, indices))
+    assert result.values is values and result.indices is indices
+    assert values.tolist() == [[1, 2, 3]] and indices.tolist() == [[1, 2, 0]]
+    with pytest.raises(TypeError, match="as many tensors"):
+        norch.sort(x, out=values)
+
+
+def test_factories_take_the_dtype_of_out():
+    out = norch.empty(3, dtype=norch.float64)
+    assert norch.arange(3, out=out) is out
+    assert out.tolist() == [0, 1, 2]
+
+
+def test_out_has_no_gradient():
+    with pytest.raises(RuntimeError, match="automatic differentiation"):
+        norch.exp(norch.ones(2, requires_grad=True), out=norch.empty(2))
+
+
+def test_in_place_from_the_method():
+    x = norch.tensor([1, 2, 3])
+    assert x.cumsum_(0) is x and x.tolist() == [1, 3, 6]
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        x.ldexp_(norch.tensor([0.5]))
+    w = norch.tensor([0.5, 2.0], requires_grad=True)
+    y = w * 1
+    y.i0_()
+    y.sum().backward()
+    np.testing.assert_allclose(w.grad.numpy(), norch.special.i1(w.detach()).numpy())
+
+
+def test_copies_share_no_memory():
+    x = norch.arange(6).reshape(2, 3)
+    for copy in (norch.t_copy(x), norch.view_copy(x, (3, 2)), *norch.unbind_copy(x), *norch.split_copy(x, 1)):
+        assert copy.data_ptr() != x.data_ptr()
+    assert norch.t_copy(x).tolist() == x.t().tolist()
+
+
+def test_second_names():
+    for name, same in (("multiply", "mul"), ("ger", "outer"), ("trapz", "trapezoid"), ("unsafe_chunk", "chunk")):
+        assert getattr(norch, name) is getattr(norch, same)
+    assert norch.special.expit is norch.sigmoid
+    assert norch.Tensor.arccosh_ is norch.Tensor.acosh_
+
+
+def test_resizing():
+    x = norch.arange(4)
+    assert x.resize_(2, 3).shape == (2, 3) and x.flatten()[:4].tolist() == [0, 1, 2, 3]
+    assert x.resize_as_(norch.empty(2)).tolist() == [0, 1]
+    with pytest.raises(RuntimeError, match="require grad"):
+        norch.ones(2, requires_grad=True).resize_(3)
+    with pytest.raises(RuntimeError, match="negative"):
+        x.resize_(-1)
+
+
+def test_fill_diagonal_wraps():
+    for shape in ((3, 3), (7, 3), (2, 5)):
+        for wrap in (False, True):
+            expected = np.zeros(shape)
+            np.fill_diagonal(expected, 1, wrap=wrap)
+            np.testing.assert_array_equal(norch.zeros(shape).fill_diagonal_(1, wrap).numpy(), expected)

@@ -8,42 +8,45 @@ namespace {
 
 using Binary = Tensor (*)(const Tensor&, const Tensor&);
 
+/// Which operands of a function may be Python numbers: none, the second, one of the two, or both.
+enum class Numbers { None, Second, One, Both };
+
 struct BinaryRow {
   const char* name;
   Binary f;
   Binary in_place;  // null where PyTorch has none
-  bool numbers;     // whether `other` may be a Python number
+  Numbers numbers;
   const char* doc;
 };
 
 #define ROW(name, numbers, doc) \
   {#name, &norch::name, &norch::name##_, numbers, #name "(input, other, *, out=None) -> Tensor\n\n" doc}
 #define ROW_OUT_OF_PLACE(name, doc) \
-  {#name, &norch::name, nullptr, false, #name "(input, other, *, out=None) -> Tensor\n\n" doc}
+  {#name, &norch::name, nullptr, Numbers::None, #name "(input, other, *, out=None) -> Tensor\n\n" doc}
 const BinaryRow binary_rows[] = {
-    ROW(mul, true, "input * other."),
-    ROW(floor_divide, true, "input / other rounded down."),
-    ROW(remainder, true, "The rest of the division, with the divisor's sign."),
-    ROW(fmod, true, "The rest of the division, with the dividend's sign."),
-    ROW(copysign, true, "|input| with the sign of other."),
-    ROW(xlogy, true, "input * log(other), 0 where input is 0."),
-    ROW(eq, true, "input == other."),
-    ROW(ne, true, "input != other."),
-    ROW(lt, true, "input < other."),
-    ROW(le, true, "input <= other."),
-    ROW(gt, true, "input > other."),
-    ROW(ge, true, "input >= other."),
-    ROW(bitwise_and, true, "Bitwise and."),
-    ROW(bitwise_or, true, "Bitwise or."),
-    ROW(bitwise_xor, true, "Bitwise exclusive or."),
-    ROW(bitwise_left_shift, true, "input * 2^other."),
-    ROW(bitwise_right_shift, true, "input / 2^other rounded down."),
-    ROW(atan2, false, "The angle of the point (other, input)."),
-    ROW(hypot, false, "sqrt(input^2 + other^2)."),
-    ROW(nextafter, false, "The next number after input towards other."),
-    ROW(logical_and, false, "Whether both are non-zero."),
-    ROW(logical_or, false, "Whether either is non-zero."),
-    ROW(logical_xor, false, "Whether one of them is non-zero."),
+    ROW(mul, Numbers::Both, "input * other."),
+    ROW(floor_divide, Numbers::One, "input / other rounded down."),
+    ROW(remainder, Numbers::One, "The rest of the division, with the divisor's sign."),
+    ROW(fmod, Numbers::Second, "The rest of the division, with the dividend's sign."),
+    ROW(copysign, Numbers::Second, "|input| with the sign of other."),
+    ROW(xlogy, Numbers::One, "input * log(other), 0 where input is 0."),
+    ROW(eq, Numbers::Second, "input == other."),
+    ROW(ne, Numbers::Second, "input != other."),
+    ROW(lt, Numbers::Second, "input < other."),
+    ROW(le, Numbers::Second, "input <= other."),
+    ROW(gt, Numbers::Second, "input > other."),
+    ROW(ge, Numbers::Second, "input >= other."),
+    ROW(bitwise_and, Numbers::One, "Bitwise and."),
+    ROW(bitwise_or, Numbers::One, "Bitwise or."),
+    ROW(bitwise_xor, Numbers::One, "Bitwise exclusive or."),
+    ROW(bitwise_left_shift, Numbers::One, "input * 2^other."),
+    ROW(bitwise_right_shift, Numbers::One, "input / 2^other rounded down."),
+    ROW(atan2, Numbers::None, "The angle of the point (other, input)."),
+    ROW(hypot, Numbers::None, "sqrt(input^2 + other^2)."),
+    ROW(nextafter, Numbers::None, "The next number after input towards other."),
+    ROW(logical_and, Numbers::None, "Whether both are non-zero."),
+    ROW(logical_or, Numbers::None, "Whether either is non-zero."),
+    ROW(logical_xor, Numbers::None, "Whether one of them is non-zero."),
     ROW_OUT_OF_PLACE(maximum, "The larger; NaN if either is."),
     ROW_OUT_OF_PLACE(minimum, "The smaller; NaN if either is."),
     ROW_OUT_OF_PLACE(fmax, "The larger; a number wins over NaN."),
@@ -54,14 +57,27 @@ const BinaryRow binary_rows[] = {
 #undef ROW
 #undef ROW_OUT_OF_PLACE
 
+void check_one_tensor(const char* op, const Tensor& x, const Tensor& y) {
+  NORCH_CHECK_TYPE(!(x.impl()->wrapped_number && y.impl()->wrapped_number), op,
+                   "(): one of the operands must be a Tensor, but both are numbers");
+}
+
 void bind_binary_rows(Binder& b) {
   for (const BinaryRow& row : binary_rows) {
     const char* in_place_doc = "The same, written into the tensor.";
     const std::string in_place = std::string(row.name) + "_";
-    if (row.numbers) {
-      b.function(
-          row.name,
-          [f = row.f](const Operand& x, const Operand& y) { return f(x, y); }, row.doc, "input"_a, "other"_a);
+    if (row.numbers != Numbers::None) {
+      if (row.numbers == Numbers::Second)
+        b.function(
+            row.name, [f = row.f](const Tensor& x, const Operand& y) { return f(x, y); }, row.doc, "input"_a, "other"_a);
+      else
+        b.function(
+            row.name,
+            [row](const Operand& x, const Operand& y) {
+              if (row.numbers == Numbers::One) check_one_tensor(row.name, x, y);
+              return row.f(x, y);
+            },
+            row.doc, "input"_a, "other"_a);
       b.method(
           row.name, [f = row.f](const Tensor& x, const Operand& y) { return f(x, y); }, row.doc, "other"_a);
       b.method(
@@ -119,7 +135,10 @@ void bind_arithmetic(Binder& b) {
   for (auto& [name, f] : powers) {
     b.function(
         name,
-        [f = f](const Operand& x, const Operand& y) { return f(x, y); },
+        [name = name, f = f](const Operand& x, const Operand& y) {
+          check_one_tensor(name, x, y);
+          return f(x, y);
+        },
         "pow(input, exponent, *, out=None) -> Tensor\n\ninput to the power exponent (float_power: in float64).",
         "input"_a, "exponent"_a);
     b.method(

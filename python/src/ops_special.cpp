@@ -76,8 +76,13 @@ void bind_special(Binder& b) {
   for (const UnaryRow& row : unary_rows) b.in(special, row.name, row.f, row.doc, "input"_a);
   for (const BinaryRow& row : binary_rows)
     b.in(
-        special, row.name, [f = row.f](const Operand& x, const Operand& y) { return f(x, y); }, row.doc,
-        nb::arg(row.first), nb::arg(row.second));
+        special, row.name,
+        [row](const Operand& x, const Operand& y) {
+          NORCH_CHECK_TYPE(!(x.tensor.impl()->wrapped_number && y.tensor.impl()->wrapped_number), row.name,
+                           "(): one of the operands must be a Tensor, but both are numbers");
+          return row.f(x, y);
+        },
+        row.doc, nb::arg(row.first), nb::arg(row.second));
 
   b.op("i0", &i0, "i0(input, *, out=None) -> Tensor\n\nThe modified Bessel function of the first kind of order 0.",
        "input"_a);
@@ -92,9 +97,7 @@ void bind_special(Binder& b) {
        "heaviside(input, values, *, out=None) -> Tensor\n\n0 below 0, 1 above, `values` at 0."},
   };
   for (const BinaryRow& row : pairs) b.op(row.name, row.f, row.doc, nb::arg(row.first), nb::arg(row.second));
-  b.op(
-      "ldexp", [](const Tensor& x, const Operand& e) { return ldexp(x, e); },
-      "ldexp(input, other, *, out=None) -> Tensor\n\ninput * 2^other.", "input"_a, "other"_a);
+  b.op("ldexp", &ldexp, "ldexp(input, other, *, out=None) -> Tensor\n\ninput * 2^other.", "input"_a, "other"_a);
   b.op("mvlgamma", &mvlgamma, "mvlgamma(input, p, *, out=None) -> Tensor\n\nThe logarithm of the multivariate gamma "
        "function of dimension p.", "input"_a, "p"_a);
   b.op(

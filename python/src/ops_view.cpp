@@ -144,6 +144,8 @@ void bind_parts(Binder& b) {
   b.op(
       "narrow",
       [](const Tensor& t, int64_t dim, const Operand& start, int64_t length) {
+        NORCH_CHECK(start.tensor.dim() == 0 && is_integral(start.tensor.dtype()),
+                    "narrow: start must be an 0-dim integral Tensor.");
         return narrow(t, dim, start.tensor.item<int64_t>(), length);
       },
       "narrow(input, dim, start, length) -> Tensor", "input"_a, "dim"_a, "start"_a, "length"_a);

@@ -1,35 +1,37 @@
-// The `out=` argument of elementwise functions.
+// The `out=` argument of functions.
 #pragma once
 
+#include "autograd/in_place.h"
 #include "casters.h"
 #include "norch/autograd.h"
 #include "norch/ops/copy.h"
 
 namespace norch::python {
 
-/// Writes a finished result into `out`, if given, and returns that. An `out` of another shape takes the result's.
+/// Writes a finished result into `out`, which takes its shape if it has another.
 /// \throws Error if `out` can't hold the result's dtype, or if gradients would have to flow through it.
-inline Tensor into(const Tensor& result, const std::optional<Tensor>& out) {
-  if (!out) return result;
-  NORCH_CHECK(!result.requires_grad() && !(autograd::grad_enabled() && out->requires_grad()),
+inline void into(const Tensor& result, const Tensor& out) {
+  NORCH_CHECK(!result.requires_grad() && !(autograd::grad_enabled() && out.requires_grad()),
               "functions with out=... arguments don't support automatic differentiation, but one of the arguments "
               "requires grad.");
-  NORCH_CHECK(can_cast(result.dtype(), out->dtype()), "out: result type ", result.dtype(),
-              " can't be cast to the desired output type ", out->dtype());
-  NORCH_CHECK(result.device() == out->device(), "out: Expected all tensors to be on the same device, but the result is "
-              "on ", result.device(), " and out on ", out->device());
-  if (out->sizes() != result.sizes()) {
+  NORCH_CHECK(can_cast(result.dtype(), out.dtype()), "out: result type ", result.dtype(),
+              " can't be cast to the desired output type ", out.dtype());
+  NORCH_CHECK(result.device() == out.device(), "out: Expected all tensors to be on the same device, but the result is "
+              "on ", result.device(), " and out on ", out.device());
+  NORCH_CHECK(!autograd::overlaps_itself(out), "out: unsupported operation: more than one element of the written-to "
+              "tensor refers to a single memory location. Please clone() the tensor before performing the operation.");
+  if (out.sizes() != result.sizes()) {
     // Resized: new memory of its own, as views of the old memory must keep their shape.
-    const Tensor fresh = result.to(out->device(), out->dtype(), true).contiguous();
-    TensorImpl& impl = *out->impl();
+    const Tensor fresh = result.to(out.device(), out.dtype(), true).contiguous();
+    TensorImpl& impl = *out.impl();
     impl.storage = fresh.storage();
     impl.sizes = fresh.sizes();
     impl.strides = fresh.strides();
     impl.offset = 0;
     impl.refresh();
-    return *out;
+    return;
   }
-  return copy_(*out, result);
+  copy_(out, result);
 }
 
 }  // namespace norch::python

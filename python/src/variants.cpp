@@ -26,16 +26,13 @@ constexpr const char* kOut[] = {
     "logaddexp2", "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logsigmoid",
     "logsumexp", "lt", "lu_solve", "lu_unpack", "masked_select", "matmul", "matrix_power", "max", "maximum", "mean",
     "median", "min", "minimum", "mm", "mode", "msort", "mul", "multinomial", "mv", "mvlgamma", "nan_to_num", "nanmean",
-    "nanmedian", "nanquantile", "nansum", "narrow_copy", "ne", "neg", "nextafter", "nonzero", "nonzero_static", "norm",
+    "nanmedian", "nanquantile", "nansum", "ne", "neg", "nextafter", "nonzero", "nonzero_static", "norm",
     "normal", "normalize", "ormqr", "outer", "polar", "polygamma", "pow", "prod", "qr", "quantile", "rad2deg",
     "reciprocal", "remainder", "renorm", "round", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "searchsorted",
     "sgn", "sigmoid", "sign", "signbit", "sin", "sinc", "sinh", "slice_scatter", "softmax", "softplus", "softshrink",
     "sort", "sqrt", "square", "stack", "std", "std_mean", "sub", "sum", "svd", "take", "take_along_dim", "tan", "tanh",
     "tensordot", "topk", "triangular_solve", "tril", "triu", "trunc", "var", "var_mean", "vdot", "vstack", "where",
     "xlogy",
-    // copies of views
-    "as_strided_copy", "diagonal_copy", "expand_copy", "permute_copy", "squeeze_copy", "split_with_sizes_copy",
-    "t_copy", "transpose_copy", "unbind_copy", "unfold_copy", "unsqueeze_copy", "view_copy",
     // special
     "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "chebyshev_polynomial_t", "chebyshev_polynomial_u",
     "chebyshev_polynomial_v", "chebyshev_polynomial_w", "entr", "erfcx", "hermite_polynomial_h",
@@ -131,12 +128,15 @@ nb::object cloned(nb::handle views) {
 
 void give_copy(nb::handle scope, nb::handle tensor, const char* view) {
   if (!nb::hasattr(tensor, view)) return;
+  const std::string name = std::string(view) + "_copy";
   nb::cpp_function_def(
-      [tensor, view](const nb::args& args, const nb::kwargs& kwargs) {
-        return cloned(tensor.attr(view)(*args, **kwargs));
+      [tensor, view](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) {
+        const nb::object copies = cloned(tensor.attr(view)(*args, **kwargs));
+        return out.is_none() ? copies : store(view, copies, out);
       },
-      nb::scope(scope), nb::name((std::string(view) + "_copy").c_str()), "The view of that name, copied.", "args"_a,
+      nb::scope(scope), nb::name(name.c_str()), "The view of that name, copied.", "args"_a, "out"_a = nb::none(),
       "kwargs"_a);
+  if (std::strcmp(view, "narrow") == 0) tensor.attr(name.c_str()) = scope.attr(name.c_str());
 }
 
 // ---- second names

@@ -18,9 +18,9 @@ using autograd::recording;
 
 namespace {
 
-void check(const char* op, const Tensor& x, double p) {
+void check(const char* op, const Tensor& x, double p, bool training) {
   NORCH_CHECK_VALUE(p >= 0 && p <= 1, "dropout probability has to be between 0 and 1, but got ", p);
-  NORCH_CHECK_IMPLEMENTED(x.is_floating_point(), op, ": not implemented for ", x.dtype(),
+  NORCH_CHECK_IMPLEMENTED(x.is_floating_point() || !training || p == 0, op, ": not implemented for ", x.dtype(),
                           "; use a floating-point dtype");
 }
 
@@ -54,33 +54,33 @@ Tensor apply_alpha(const Tensor& x, const Tensor& noise, double p) {
 }  // namespace
 
 Tensor dropout(const Tensor& input, double p, bool training) {
-  check("dropout", input, p);
+  check("dropout", input, p, training);
   if (!training || p == 0 || input.numel() == 0) return input;
   return apply(input, default_generator().next(), p);
 }
 
 Tensor dropout_(const Tensor& self, double p, bool training) {
-  check("dropout_", self, p);
+  check("dropout_", self, p, training);
   if (!training || p == 0 || self.numel() == 0) return self;
   autograd::InPlace write("dropout_", self);
   return write.finish(apply(write.input(), default_generator().next(), p));
 }
 
 Tensor feature_dropout(const Tensor& input, double p, bool training, int64_t channel_dims) {
-  check("feature_dropout", input, p);
+  check("feature_dropout", input, p, training);
   if (!training || p == 0 || input.numel() == 0) return input;
   return input * (channel_noise(input, p, channel_dims) * Scalar(p == 1 ? 0 : 1 / (1 - p)));
 }
 
 Tensor alpha_dropout(const Tensor& input, double p, bool training) {
-  check("alpha_dropout", input, p);
+  check("alpha_dropout", input, p, training);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return input * Scalar(0.0);
   return apply_alpha(input, bernoulli_(empty_like(input), 1 - p), p);
 }
 
 Tensor feature_alpha_dropout(const Tensor& input, double p, bool training, int64_t channel_dims) {
-  check("feature_alpha_dropout", input, p);
+  check("feature_alpha_dropout", input, p, training);
   if (!training || p == 0 || input.numel() == 0) return input;
   if (p == 1) return input * Scalar(0.0);
   return apply_alpha(input, channel_noise(input, p, channel_dims), p);

@@ -113,7 +113,9 @@ Tensor scatter_form(const char* op, const Tensor& self, int64_t dim, const Tenso
               ": reduce argument must be either add or multiply, got '", reduce, "'");
   dim = wrap_dim(dim, self.dim(), op);
   const Tensor index = checked_index(op, self, dim, index_, number ? Tensor() : src);
-  if (index.numel() == 0) return in_place ? self : self.clone();
+  // Nothing to write; a double backward still wants the (empty) source in the graph.
+  const bool linked = recording(src) && src.sizes() == index.sizes();
+  if (index.numel() == 0 && !linked) return in_place ? self : self.clone();
   const Tensor part = number ? src : used_part(src, index);
   auto apply = [&](const Tensor& from, const Tensor& out) {
     if (reduce == "multiply") return scatter_product(op, from, dim, index, part, out);
@@ -180,7 +182,8 @@ void product_backward(Backward& ctx, const Tensor& self, const Tensor& src, cons
         scatter_op("scatter", zeros(self.sizes(), src.options()), dim, index, is_zero, ScatterOp::Add), dim, index);
     const Tensor only_zero = mul(is_zero, indicator(eq(zeros_there, Tensor::wrap(1)), src));
     // A single zero: its derivative is the product of the others. Otherwise the product over the value itself.
-    const Tensor without = reduce_op("scatter_reduce", self, dim, index, add(src, only_zero), r);
+    const Tensor others = add(mul(src, sub(Tensor::wrap(1), only_zero)), only_zero);
+    const Tensor without = reduce_op("scatter_reduce", self, dim, index, others, r);
     const Tensor single = mul(only_zero, gather(mul(g, without), dim, index));
     const Tensor rest = div(gather(mul(g, result), dim, index), add(src, is_zero));
     ctx.set(1, add(single, mul(sub(Tensor::wrap(1), only_zero), rest)));

@@ -56,6 +56,7 @@ Tensor roll(const Tensor& t, Ints shifts, Ints dims) {
   if (dims.empty() && shifts.size() == 1) return reshape(roll(flatten(t), shifts, {0}), t.sizes());
   NORCH_CHECK(shifts.size() == dims.size(), "shifts and dimensions must align. shifts: ", shifts.size(), ", dims:",
               dims.size());
+  NORCH_CHECK_INDEX(t.dim() > 0, "roll: Dimension specified as ", dims[0], " but tensor has no dimensions");
   Tensor out = t;
   for (size_t i = 0; i < dims.size(); ++i) {
     const int64_t d = wrap_dim(dims[i], t.dim());

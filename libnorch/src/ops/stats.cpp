@@ -59,7 +59,8 @@ Moments moments_op(const char* op, const char* node, const Tensor& t, Ints dims,
         if (root) {
           // A deviation of 0 is a corner: its gradient is 0, as in PyTorch.
           const Tensor std = ctx.get(y);
-          g = masked_fill(div(g, std * Scalar(2)), eq(std.detach(), Tensor::wrap(0)), Tensor::wrap(0));
+          const Tensor none = eq(std.detach(), Tensor::wrap(0));
+          g = masked_fill(div(g, masked_fill(std, none, Tensor::wrap(1)) * Scalar(2)), none, Tensor::wrap(0));
         }
         sum = var_gradient(g, ctx.get(t), d, correction);
       }
@@ -82,7 +83,11 @@ Tensor norm_gradient(const Tensor& g, const Tensor& x, const Tensor& norm, const
   const Tensor zero = Tensor::wrap(0), n = with_ones(norm, d), grad = with_ones(g, d);
   if (p == 0) return mul(grad, x) * Scalar(0);
   if (p == 1) return mul(grad, sign(x));
-  if (p == 2) return mul(x, masked_fill(div(grad, n), eq(n.detach(), zero), zero));
+  if (p == 2) {
+    // The norm is replaced where it is 0 before the division, so that no second derivative is NaN there.
+    const Tensor none = eq(n.detach(), zero);
+    return mul(x, masked_fill(div(grad, masked_fill(n, none, Tensor::wrap(1))), none, zero));
+  }
   if (std::isinf(p)) {
     const Tensor size = abs(x).detach();
     const Tensor mask = add(eq(size, n.detach()), ne(size, size));

@@ -81,7 +81,8 @@ Tensor histc(const Tensor& t, int64_t bins, const Scalar& low, const Scalar& hig
   autograd::NoGrad off;
   double from = low.to_double(), to = high.to_double();
   NORCH_CHECK(from <= to, "histc: max must be larger than min, got ", from, " and ", to);
-  const Tensor x = reshape(t.detach(), {-1});
+  // In at least float32: 16 bits would round elements into the next interval.
+  const Tensor x = reshape(t.detach(), {-1}).to(t.itemsize() < 4 ? kFloat32 : t.dtype());
   if (from == to && x.numel()) {
     from = min(x).item<double>();
     to = max(x).item<double>();

@@ -15,8 +15,10 @@ def test_out_is_written_and_returned():
 
 def test_out_takes_the_shape_and_casts():
     out = norch.empty(0, dtype=norch.float64)
-    norch.matmul(norch.ones(2, 3), norch.ones(3, 4), out=out)
+    norch.add(norch.ones(2, 1), norch.ones(4), out=out)
     assert out.shape == (2, 4) and out.dtype == norch.float64
+    with pytest.raises(RuntimeError, match="Expected out tensor to have dtype float32"):
+        norch.matmul(norch.ones(2, 3), norch.ones(3, 4), out=out)
     with pytest.raises(RuntimeError, match="can't be cast"):
         norch.sqrt(norch.ones(2), out=norch.zeros(2, dtype=norch.int64))
 
@@ -35,6 +37,11 @@ def test_factories_take_the_dtype_of_out():
     out = norch.empty(3, dtype=norch.float64)
     assert norch.arange(3, out=out) is out
     assert out.tolist() == [0, 1, 2]
+
+
+def test_out_that_overlaps_itself_is_refused():
+    with pytest.raises(RuntimeError, match="unsupported operation"):
+        norch.exp(norch.ones(3), out=norch.zeros(1).expand(3))
 
 
 def test_out_has_no_gradient():

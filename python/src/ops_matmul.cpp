@@ -24,7 +24,6 @@ void bind_matmul(Binder& b) {
   b.op("vdot", &vdot, "vdot(input, other) -> Tensor\n\nAs dot, for real numbers.", "input"_a, "other"_a);
   b.op("outer", &outer, "outer(input, vec2) -> Tensor\n\nEvery product of two elements: (m) and (n) -> (m, n).",
        "input"_a, "vec2"_a);
-  b.same("ger", "outer");
   struct Row {
     const char* name;
     Sum f, in_place;

@@ -10,29 +10,21 @@ namespace {
 
 // ---- out=
 
-/// Functions that take out=. Those of the second list make new tensors: without a dtype they take that of `out`.
+/// Functions that take out=. Results of the first list are cast to out's dtype, those of the second must have it.
 constexpr const char* kOut[] = {
-    "abs", "acos", "acosh", "add", "addbmm", "addcdiv", "addcmul", "addmm", "addmv", "addr", "all", "amax", "amin",
-    "aminmax", "angle", "any", "argmax", "argmin", "argsort", "asin", "asinh", "atan", "atan2", "atanh", "avg_pool2d",
-    "avg_pool3d", "baddbmm", "bernoulli", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or",
-    "bitwise_right_shift", "bitwise_xor", "bmm", "bucketize", "cat", "ceil", "chain_matmul", "cholesky",
-    "cholesky_inverse", "cholesky_solve", "clamp", "clamp_max", "clamp_min", "column_stack", "complex", "conj_physical",
-    "copysign", "cos", "cosh", "cross", "cummax", "cummin", "cumprod", "cumsum", "deg2rad", "diag", "diff", "digamma",
-    "div", "dot", "dstack", "eq", "erf", "erfc", "erfinv", "exp", "exp2", "expm1", "float_power", "floor",
-    "floor_divide", "fmax", "fmin", "fmod", "frac", "frexp", "gather", "gcd", "ge", "gelu", "geqrf", "gt", "hardshrink",
-    "heaviside", "histc", "histogram", "histogramdd", "hstack", "hypot", "i0", "igamma", "igammac", "index_add",
-    "index_copy", "index_reduce", "index_select", "inner", "isin", "isneginf", "isposinf", "kron", "kthvalue", "lcm",
-    "ldexp", "le", "lerp", "lgamma", "linear", "log", "log10", "log1p", "log2", "log_softmax", "logaddexp",
-    "logaddexp2", "logcumsumexp", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logsigmoid",
-    "logsumexp", "lt", "lu_solve", "lu_unpack", "masked_select", "matmul", "matrix_power", "max", "maximum", "mean",
-    "median", "min", "minimum", "mm", "mode", "msort", "mul", "multinomial", "mv", "mvlgamma", "nan_to_num", "nanmean",
-    "nanmedian", "nanquantile", "nansum", "ne", "neg", "nextafter", "nonzero", "nonzero_static", "norm",
-    "normal", "normalize", "ormqr", "outer", "polar", "polygamma", "pow", "prod", "qr", "quantile", "rad2deg",
-    "reciprocal", "remainder", "renorm", "round", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "searchsorted",
-    "sgn", "sigmoid", "sign", "signbit", "sin", "sinc", "sinh", "slice_scatter", "softmax", "softplus", "softshrink",
-    "sort", "sqrt", "square", "stack", "std", "std_mean", "sub", "sum", "svd", "take", "take_along_dim", "tan", "tanh",
-    "tensordot", "topk", "triangular_solve", "tril", "triu", "trunc", "var", "var_mean", "vdot", "vstack", "where",
-    "xlogy",
+    "acos", "acosh", "add", "addcdiv", "addcmul", "addr", "all", "angle", "any", "argmax", "argmin", "argsort",
+    "asin", "asinh", "atan", "atan2", "atanh", "bernoulli", "bitwise_and", "bitwise_left_shift", "bitwise_not",
+    "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bucketize", "cat", "chain_matmul", "cholesky",
+    "cholesky_inverse", "cholesky_solve", "clamp", "clamp_max", "clamp_min", "column_stack", "complex", "copysign",
+    "cos", "cosh", "cumprod", "cumsum", "deg2rad", "digamma", "div", "dstack", "eq", "erf", "erfc", "erfinv", "exp",
+    "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "gcd", "ge", "geqrf", "gt", "histogramdd",
+    "hstack", "hypot", "i0", "igamma", "igammac", "isin", "isneginf", "isposinf", "kron", "lcm", "ldexp", "le",
+    "lerp", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "logit", "logsumexp", "lt", "matrix_power", "max", "maximum", "mean", "median",
+    "min", "minimum", "mul", "mvlgamma", "nanmean", "nanmedian", "nansum", "ne", "nextafter",
+    "nonzero", "nonzero_static", "normal", "normalize", "outer", "polar", "polygamma", "pow", "prod", "rad2deg",
+    "reciprocal", "remainder", "rsqrt", "searchsorted", "sigmoid", "signbit", "sin", "sinc", "sinh", "sqrt", "square",
+    "stack", "std", "std_mean", "sub", "sum", "tan", "tanh", "var", "var_mean", "vstack", "xlogy",
     // special
     "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "chebyshev_polynomial_t", "chebyshev_polynomial_u",
     "chebyshev_polynomial_v", "chebyshev_polynomial_w", "entr", "erfcx", "hermite_polynomial_h",
@@ -42,22 +34,34 @@ constexpr const char* kOut[] = {
     "shifted_chebyshev_polynomial_u", "shifted_chebyshev_polynomial_v", "shifted_chebyshev_polynomial_w",
     "spherical_bessel_j0", "xlog1py", "zeta",
     // linalg
-    "cholesky_ex", "cond", "det", "eig", "eigh", "eigvals", "eigvalsh", "householder_product", "inv", "inv_ex",
-    "ldl_factor", "ldl_factor_ex", "ldl_solve", "lstsq", "lu", "lu_factor", "lu_factor_ex", "matrix_norm",
-    "matrix_rank", "multi_dot", "pinv", "slogdet", "solve", "solve_ex", "solve_triangular", "svdvals", "tensorinv",
-    "tensorsolve", "vecdot", "vector_norm",
+    "cond", "eig", "eigvals", "householder_product", "lstsq", "lu", "matrix_rank", "pinv", "tensorinv", "tensorsolve",
     // fft
     "fft", "fft2", "fftn", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ihfft", "ihfft2", "ihfftn", "irfft",
     "irfft2", "irfftn", "rfft", "rfft2", "rfftn"};
+constexpr const char* kOutOfSameDtype[] = {
+    "abs", "addbmm", "addmm", "addmv", "amax", "amin", "aminmax", "avg_pool2d", "avg_pool3d", "baddbmm", "bmm",
+    "ceil", "conj_physical", "cross", "cummax", "cummin", "diag", "diff", "dot", "floor", "frac", "frexp", "gather",
+    "gelu", "hardshrink", "heaviside", "histc", "histogram", "index_add", "index_copy", "index_reduce",
+    "index_select", "inner", "kthvalue", "linear", "log_softmax", "logcumsumexp", "logsigmoid", "lu_solve",
+    "lu_unpack", "masked_select", "matmul", "mm", "mode", "msort", "mv", "nan_to_num", "nanquantile", "neg", "norm",
+    "ormqr", "qr", "quantile", "renorm", "round", "scatter", "scatter_add", "scatter_reduce", "sgn", "sign",
+    "slice_scatter", "softmax", "softplus", "softshrink", "sort", "svd", "take", "take_along_dim", "tensordot",
+    "topk", "triangular_solve", "tril", "triu", "trunc", "vdot", "where", "cholesky_ex", "det", "eigh", "eigvalsh",
+    "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu_factor", "lu_factor_ex", "matrix_norm",
+    "multi_dot", "multinomial", "slogdet", "solve", "solve_ex", "solve_triangular", "svdvals", "vecdot", "vector_norm"};
+/// Functions that make new tensors: without a dtype they take that of `out`.
 constexpr const char* kOutOfFactories[] = {"arange", "empty", "eye", "full", "linspace", "logspace", "ones", "rand",
                                            "randint", "randn", "randperm", "range", "zeros"};
 
 /// A result, one tensor or several, written into what `out` holds for it.
-nb::object store(const char* name, nb::handle result, nb::handle out) {
+nb::object store(const char* name, nb::handle result, nb::handle out, bool same_dtype) {
   if (is_tensor(result.ptr())) {
     NORCH_CHECK_TYPE(is_tensor(out.ptr()), name, "(): argument 'out' must be Tensor, not ",
                      Py_TYPE(out.ptr())->tp_name);
-    into(unwrap(result.ptr()), unwrap(out.ptr()));
+    const Tensor value = unwrap(result.ptr()), target = unwrap(out.ptr());
+    NORCH_CHECK(!same_dtype || value.dtype() == target.dtype(), name, "(): Expected out tensor to have dtype ",
+                value.dtype(), ", but got ", target.dtype(), " instead");
+    into(value, target);
     return nb::borrow(out);
   }
   const bool lists = (PyTuple_Check(result.ptr()) || PyList_Check(result.ptr())) &&
@@ -65,21 +69,23 @@ nb::object store(const char* name, nb::handle result, nb::handle out) {
   NORCH_CHECK_TYPE(lists && nb::len(result) == nb::len(out), name, "(): argument 'out' must be as many tensors as the "
                    "function gives");
   nb::list stored;
-  for (size_t i = 0; i < nb::len(result); ++i) stored.append(store(name, result[i], out[i]));
+  for (size_t i = 0; i < nb::len(result); ++i) stored.append(store(name, result[i], out[i], same_dtype));
   if (nb::hasattr(result, "_fields")) return nb::handle(Py_TYPE(result.ptr()))(*stored);
   return PyTuple_Check(result.ptr()) ? nb::object(nb::tuple(stored)) : nb::object(stored);
 }
 
+enum class Out { Cast, SameDtype, Factory };
+
 /// One more overload of scope.name, chosen where `out` is named: calls without it cost nothing.
-void give_out(nb::handle scope, const char* name, bool factory) {
+void give_out(nb::handle scope, const char* name, Out kind) {
   if (!nb::hasattr(scope, name)) return;
   nb::cpp_function_def(
-      [scope, name, factory](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) -> nb::object {
+      [scope, name, kind](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) -> nb::object {
         nb::dict rest;
         for (auto [key, value] : kwargs) rest[key] = value;
-        if (factory && !out.is_none() && !rest.contains("dtype")) rest["dtype"] = out.attr("dtype");
+        if (kind == Out::Factory && !out.is_none() && !rest.contains("dtype")) rest["dtype"] = out.attr("dtype");
         const nb::object result = scope.attr(name)(*args, **rest);
-        return out.is_none() ? result : store(name, result, out);
+        return out.is_none() ? result : store(name, result, out, kind == Out::SameDtype);
       },
       nb::scope(scope), nb::name(name), "The same, written into `out`, which is returned.", "args"_a, "out"_a.none(),
       "kwargs"_a);
@@ -100,7 +106,8 @@ void give_in_place(nb::handle tensor, const char* name) {
   nb::cpp_function_def(
       [tensor, name](const Tensor& self, const nb::args& args, const nb::kwargs& kwargs) {
         // Autograd may keep what the op read, which is about to be overwritten.
-        const bool recorded = autograd::grad_enabled() && self.requires_grad();
+        bool recorded = autograd::grad_enabled() && self.requires_grad();
+        for (nb::handle a : args) recorded = recorded || (is_tensor(a.ptr()) && unwrap(a.ptr()).requires_grad());
         const nb::object result = tensor.attr(name)(nb::cast(recorded ? self.clone() : self), *args, **kwargs);
         const Tensor value = nb::cast<Tensor>(result);
         NORCH_CHECK(value.sizes() == self.sizes(), name, "_: output with shape ", self.sizes(),
@@ -132,7 +139,7 @@ void give_copy(nb::handle scope, nb::handle tensor, const char* view) {
   nb::cpp_function_def(
       [tensor, view](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) {
         const nb::object copies = cloned(tensor.attr(view)(*args, **kwargs));
-        return out.is_none() ? copies : store(view, copies, out);
+        return out.is_none() ? copies : store(view, copies, out, true);
       },
       nb::scope(scope), nb::name(name.c_str()), "The view of that name, copied.", "args"_a, "out"_a = nb::none(),
       "kwargs"_a);
@@ -227,8 +234,9 @@ void bind_variants(Binder& b) {
   for (const char* module : {"", "_nn", "_special", "_linalg", "_fft"}) {
     const nb::object scope = *module ? nb::getattr(b.root, module, nb::none()) : nb::object(b.root);
     if (scope.is_none()) continue;
-    for (const char* name : kOut) give_out(scope, name, false);
-    for (const char* name : kOutOfFactories) give_out(scope, name, true);
+    for (const char* name : kOut) give_out(scope, name, Out::Cast);
+    for (const char* name : kOutOfSameDtype) give_out(scope, name, Out::SameDtype);
+    for (const char* name : kOutOfFactories) give_out(scope, name, Out::Factory);
   }
   for (const Names& n : kAliases) {
     if (nb::hasattr(b.root, n.name) || nb::hasattr(b.tensor, n.name)) continue;

@@ -87,11 +87,32 @@ NORCH_HD_LONG double hurwitz_zeta(double s, double q) {
   return sum;
 }
 
+/// The second derivative of log gamma: reflection below 1/2, recurrence up to 10, then the asymptotic series.
+NORCH_HD_LONG double trigamma_of(double x) {
+  if (x == HUGE_VAL) return 0;
+  double sign = 1, result = 0;
+  if (x < 0.5) {
+    if (x == std::floor(x)) return HUGE_VAL;
+    const double s = std::sin(kPi * (x - std::floor(x)));
+    result = -(kPi * kPi) / (s * s);
+    sign = -1;
+    x = 1 - x;
+  }
+  while (x < 10) {
+    result += 1 / (x * x);
+    x += 1;
+  }
+  const double z = 1 / (x * x);
+  const double series = z * (1.0 / 6 - z * (1.0 / 30 - z * (1.0 / 42 - z * (1.0 / 30 - z * (5.0 / 66 - z * (691.0 / 2730))))));
+  return sign * (result + (1 + 0.5 / x + series) / x);
+}
+
 /// The n-th derivative of digamma, n >= 0: (-1)^(n + 1) n! zeta(n + 1, x).
 template <class T>
 NORCH_HD T polygamma(int n, T x) {
   if (n == 0) return digamma(x);
   if (x != x) return x;
+  if (n == 1) return static_cast<T>(trigamma_of(static_cast<double>(x)));
   const double magnitude = std::tgamma(n + 1.0) * hurwitz_zeta(n + 1.0, static_cast<double>(x));
   return static_cast<T>(n % 2 ? magnitude : -magnitude);
 }

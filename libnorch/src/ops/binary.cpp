@@ -211,9 +211,9 @@ Tensor nextafter_op(const char* name, const Tensor& a, const Tensor& b, const Te
   const bool narrow = itemsize(type) < 4;
   Tensor result = narrow ? next_of_16_bits(a, b, type) : run(name, BinaryOp::Nextafter, a, b, type, out);
   if (recording(a, b)) {
-    // The step is tiny: a passes through, b only says where to.
-    record("NextafterBackward0", {a, b}, {result}, [](Backward& ctx) {
-      if (ctx.needs(0)) ctx.set(0, ctx.grad());
+    // The step is tiny: a passes through (but where it equals b, as in PyTorch), b only says where to.
+    record("NextafterBackward0", {a, b}, {result}, [apart = save(ne(a.detach(), b.detach()))](Backward& ctx) {
+      if (ctx.needs(0)) ctx.set(0, mul(ctx.grad(), ctx.get(apart)));
       if (ctx.needs(1)) ctx.set(1, zeros_like(ctx.grad()));
     });
   }

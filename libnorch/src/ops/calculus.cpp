@@ -59,12 +59,6 @@ Tensor slope(const Tensor& x, int64_t dim, const Tensor& h, int64_t edge_order) 
   return cat({first, middle, last}, dim);
 }
 
-/// Products of widths and means of neighbours.
-Tensor pieces(const Tensor& y, int64_t dim) {
-  const int64_t n = y.size(dim);
-  return div(add(narrow(y, dim, 1, n - 1), narrow(y, dim, 0, n - 1)), Tensor::wrap(2.0));
-}
-
 /// The widths between places x, laid so that they broadcast with y.
 Tensor widths(const char* op, const Tensor& y, const Tensor& x, int64_t dim) {
   NORCH_CHECK(x.dim() > 0, op, "(): x must have at least one dimension, got a 0-d tensor");
@@ -133,8 +127,9 @@ TensorList gradient(const Tensor& x, const TensorList& spacing, Ints dims_, int6
 namespace {
 
 Tensor area(const Tensor& y, const Tensor& width, int64_t dim, bool running) {
-  const Tensor products = mul(pieces(y, dim), width);
-  return running ? cumsum(products, dim) : sum(products, {dim});
+  const int64_t n = y.size(dim);
+  const Tensor twice = mul(add(narrow(y, dim, 1, n - 1), narrow(y, dim, 0, n - 1)), width);
+  return div(running ? cumsum(twice, dim) : sum(twice, {dim}), Tensor::wrap(2.0));
 }
 
 /// `dim` of y and, if they have no samples, the dtype of the empty result.

@@ -146,8 +146,9 @@ Tensor sum_to_size(const Tensor& t, Ints sizes) {
                 t.sizes());
     if (d < extra || (want == 1 && t.sizes()[d] != 1)) dims.push_back(d);
   }
-  if (dims.empty()) return t;
-  const Tensor out = sum(t, dims, true, t.dtype());
+  // Integers sum in int64, as in sum; to a 0-d tensor even where there is nothing to sum.
+  if (dims.empty()) return sizes.size() == 0 ? sum(t) : t;
+  const Tensor out = sum(t, dims, true);
   return extra ? reshape(out, sizes) : out;
 }
 

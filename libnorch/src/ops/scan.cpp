@@ -120,9 +120,15 @@ Tensor logcumsumexp(const Tensor& t, int64_t dim) {
   if (recording(t)) {
     // dL/dx[i] = sum over j >= i of g[j] exp(x[i] - y[j]); y never falls, so each factor below is at most 1.
     record("LogcumsumexpBackward0", {t}, {out}, [dim, t = save(t), out = save_output(out)](Backward& ctx) {
-      const Tensor x = ctx.get(t), y = ctx.get(out);
+      Tensor x = ctx.get(t), y = ctx.get(out), g = ctx.grad();
+      if (x.itemsize() < 4) {
+        // 16 bits hold y too coarsely for differences of large numbers.
+        x = x.to(kFloat32);
+        y = logcumsumexp(x, dim);
+        g = g.to(kFloat32);
+      }
       const Tensor decay = exp(sub(y, shift(y, dim, false, INFINITY)));
-      ctx.set(0, mul(exp(sub(x, y)), linear_scan(decay, ctx.grad(), dim, true)));
+      ctx.set(0, mul(exp(sub(x, y)), linear_scan(decay, g, dim, true)));
     });
   }
   return out;

@@ -82,19 +82,22 @@ Tensor special_i0e(const Tensor& x) {
   return function("special_i0e", "SpecialI0EBackward0", SpecialUnary::I0e, x,
                   NORCH_SLOPE(special_i1e(x) - sign(x) * y));
 }
+
+/// The derivative `slope(x)`, which divides by x, and its limit 1/2 near 0 (and for NaN, as in PyTorch).
+template <class S>
+static Tensor away_from_zero(const Tensor& x, S slope) {
+  const double eps = x.dtype() == DType::Float64 ? 2.220446049250313e-16 : 1.1920928955078125e-07;
+  const Tensor far = gt(abs(x.detach()), Tensor::wrap(eps));
+  return where(far, slope(where(far, x, Tensor::wrap(eps))), Tensor::wrap(0.5));
+}
 Tensor special_i1(const Tensor& x) {
-  // At 0, where y / x is missing, the derivative is I0(0) - 1/2.
-  return function("special_i1", "SpecialI1Backward0", SpecialUnary::I1, x, NORCH_SLOPE([&] {
-                    const Tensor none = eq(x, zero());
-                    return i0(x) - where(none, full_like(x, 0.5), y / masked_fill(x, none, Tensor::wrap(1)));
-                  }()));
+  return function("special_i1", "SpecialI1Backward0", SpecialUnary::I1, x,
+                  NORCH_SLOPE(away_from_zero(x, [&](const Tensor& x) { return i0(x) - y / x; })));
 }
 Tensor special_i1e(const Tensor& x) {
-  return function("special_i1e", "SpecialI1EBackward0", SpecialUnary::I1e, x, NORCH_SLOPE([&] {
-                    const Tensor none = eq(x, zero());
-                    const Tensor ratio = where(none, full_like(x, 0.5), y / masked_fill(x, none, Tensor::wrap(1)));
-                    return special_i0e(x) - y * sign(x) - ratio;
-                  }()));
+  return function("special_i1e", "SpecialI1EBackward0", SpecialUnary::I1e, x, NORCH_SLOPE(away_from_zero(x, [&](const Tensor& x) {
+                    return special_i0e(x) - y * (sign(x) + reciprocal(x));
+                  })));
 }
 NORCH_PLAIN(special_modified_bessel_i0, I0)
 NORCH_PLAIN(special_modified_bessel_i1, I1)

@@ -50,9 +50,6 @@ NORCH_HD_LONG double bessel_k1(double x) {
 
 // ---- of the first and second kind (DLMF 10.2, 10.8, 10.17)
 
-/// x^2 - zero^2, right to the last place near the zero too.
-NORCH_HD double beside_zero(double x, const double (&zero)[2]) { return ((x - zero[0]) - zero[1]) * (x + zero[0]); }
-
 /// Large x: sqrt(2 / (pi x)) (p cos(chi) - q sin(chi)) is J, and (p sin(chi) + q cos(chi)) Y, with chi = x - pi / 4 for
 /// order 0 and x - 3 pi / 4 for order 1.
 struct Oscillation {
@@ -68,14 +65,14 @@ NORCH_HD Oscillation oscillation(int order, double x) {
 
 NORCH_HD_LONG double bessel_j0(double x) {
   x = std::fabs(x);
-  if (x <= 8) return j0_small(x * x / 32 - 1) * beside_zero(x, kJ0Zero1) * beside_zero(x, kJ0Zero2);
+  if (x <= 8) return j0_small(x * x / 32 - 1) * beside_j0_zero1(x) * beside_j0_zero2(x);
   const Oscillation o = oscillation(0, x);
   const double t = 128 / (x * x) - 1;
   return o.scale * (p0(t) * o.cosine - q0(t) / x * o.sine);
 }
 NORCH_HD_LONG double bessel_j1(double x) {
   const double a = std::fabs(x);
-  if (a <= 8) return x * j1_small(a * a / 32 - 1) * beside_zero(a, kJ1Zero1) * beside_zero(a, kJ1Zero2);
+  if (a <= 8) return x * j1_small(a * a / 32 - 1) * beside_j1_zero1(a) * beside_j1_zero2(a);
   const Oscillation o = oscillation(1, a);
   const double t = 128 / (a * a) - 1;
   return std::copysign(o.scale, x) * (p1(t) * o.cosine - q1(t) / a * o.sine);

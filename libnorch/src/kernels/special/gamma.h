@@ -74,11 +74,12 @@ NORCH_HD_LONG double gamma_uniform(double a, double x, bool upper) {
 
 /// The regularised incomplete gamma function, lower (P) or upper (Q = 1 - P).
 NORCH_HD_LONG double incomplete_gamma(double a, double x, bool upper) {
-  if (!(a >= 0 && x >= 0)) return NAN;
+  if (a < 0 || x < 0) return NAN;
   if (a == 0) return x == 0 ? NAN : upper ? 0 : 1;
   if (x == 0) return upper ? 1 : 0;
   if (a == HUGE_VAL) return x == HUGE_VAL ? NAN : upper ? 1 : 0;
   if (x == HUGE_VAL) return upper ? 0 : 1;
+  if (a != a || x != x) return NAN;  // PyTorch's order: 0 and inf decide before NaN does
   if (a > 1e8) return gamma_uniform(a, x, upper);
   if (!upper) return x > 1 && x > a ? 1 - gamma_fraction(a, x) : gamma_series(a, x);
   if (x > 1.1) return x < a ? 1 - gamma_series(a, x) : gamma_fraction(a, x);
@@ -91,7 +92,7 @@ NORCH_HD_LONG double igammac(double a, double x) { return incomplete_gamma(a, x,
 /// The Hurwitz zeta function: inf at its pole, NaN left of it.
 NORCH_HD_LONG double zeta(double s, double q) {
   if (s == 1) return HUGE_VAL;
-  if (!(s > 1)) return NAN;
+  if (!(s > 1) || q == HUGE_VAL) return NAN;  // at q = inf as in PyTorch
   return hurwitz_zeta(s, q);
 }
 

@@ -6,14 +6,22 @@
 namespace norch::kernels {
 inline namespace NORCH_ISA {
 
-/// Zero 1 of J0, as a sum of two doubles.
-inline constexpr double kJ0Zero1[2] = {2.404825557695773, -1.176691651530894e-16};
-/// Zero 2 of J0, as a sum of two doubles.
-inline constexpr double kJ0Zero2[2] = {5.520078110286311, 8.088597146146722e-17};
-/// Zero 1 of J1, as a sum of two doubles.
-inline constexpr double kJ1Zero1[2] = {3.8317059702075125, -1.5269184090088067e-16};
-/// Zero 2 of J1, as a sum of two doubles.
-inline constexpr double kJ1Zero2[2] = {7.015586669815619, -9.414165653410389e-17};
+/// x^2 - z^2 for zero 1 of J0, z = 2.404825557695773 + -1.176691651530894e-16: right to the last place near z too.
+NORCH_HD double beside_j0_zero1(double x) {
+  return ((x - 2.404825557695773) - -1.176691651530894e-16) * (x + 2.404825557695773);
+}
+/// x^2 - z^2 for zero 2 of J0, z = 5.520078110286311 + 8.088597146146722e-17: right to the last place near z too.
+NORCH_HD double beside_j0_zero2(double x) {
+  return ((x - 5.520078110286311) - 8.088597146146722e-17) * (x + 5.520078110286311);
+}
+/// x^2 - z^2 for zero 1 of J1, z = 3.8317059702075125 + -1.5269184090088067e-16: right to the last place near z too.
+NORCH_HD double beside_j1_zero1(double x) {
+  return ((x - 3.8317059702075125) - -1.5269184090088067e-16) * (x + 3.8317059702075125);
+}
+/// x^2 - z^2 for zero 2 of J1, z = 7.015586669815619 + -9.414165653410389e-17: right to the last place near z too.
+NORCH_HD double beside_j1_zero2(double x) {
+  return ((x - 7.015586669815619) - -9.414165653410389e-17) * (x + 7.015586669815619);
+}
 
 NORCH_HD_LONG double i0e_small(double t) {
   const double c[] = {

@@ -112,7 +112,7 @@ TABLES = {
 
 def split(x):
     high = mpf(float(x))
-    return f"{float(high)!r}, {float(x - high)!r}"
+    return repr(float(high)), repr(float(x - high))
 
 
 def main():
@@ -121,8 +121,10 @@ def main():
     print("namespace norch::kernels {\ninline namespace NORCH_ISA {\n")
     for order in (0, 1):
         for k, z in enumerate(zeros(order), 1):
-            print(f"/// Zero {k} of J{order}, as a sum of two doubles.")
-            print(f"inline constexpr double kJ{order}Zero{k}[2] = {{{split(z)}}};")
+            high, low = split(z)
+            print(f"/// x^2 - z^2 for zero {k} of J{order}, z = {high} + {low}: right to the last place near z too.")
+            print(f"NORCH_HD double beside_j{order}_zero{k}(double x) {{")
+            print(f"  return ((x - {high}) - {low}) * (x + {high});\n}}")
     print()
     for name, f in TABLES.items():
         c = series(f)

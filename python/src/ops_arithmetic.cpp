@@ -19,43 +19,58 @@ struct BinaryRow {
   const char* doc;
 };
 
-#define ROW(name, numbers, doc) \
-  {#name, &norch::name, &norch::name##_, numbers, #name "(input, other, *, out=None) -> Tensor\n\n" doc}
-#define ROW_OUT_OF_PLACE(name, doc) \
-  {#name, &norch::name, nullptr, Numbers::None, #name "(input, other, *, out=None) -> Tensor\n\n" doc}
+// The last three are an example: the elements of two tensors, and what is printed.
+#define DOC(name, doc, a, b, printed)                                                             \
+  #name "(input, other, *, out=None) -> Tensor\n\n" doc                                           \
+        " The operands broadcast and promote to one dtype.\n\n>>> norch." #name "(norch.tensor(" a \
+        "), norch.tensor(" b "))\n" printed
+#define ROW(name, numbers, doc, a, b, printed) \
+  {#name, &norch::name, &norch::name##_, numbers, DOC(name, doc, a, b, printed)}
+#define ROW_OUT_OF_PLACE(name, doc, a, b, printed) \
+  {#name, &norch::name, nullptr, Numbers::None, DOC(name, doc, a, b, printed)}
 const BinaryRow binary_rows[] = {
-    ROW(mul, Numbers::Both, "input * other."),
-    ROW(floor_divide, Numbers::One, "input / other rounded down."),
-    ROW(remainder, Numbers::One, "The rest of the division, with the divisor's sign."),
-    ROW(fmod, Numbers::Second, "The rest of the division, with the dividend's sign."),
-    ROW(copysign, Numbers::Second, "|input| with the sign of other."),
-    ROW(xlogy, Numbers::One, "input * log(other), 0 where input is 0."),
-    ROW(eq, Numbers::Second, "input == other."),
-    ROW(ne, Numbers::Second, "input != other."),
-    ROW(lt, Numbers::Second, "input < other."),
-    ROW(le, Numbers::Second, "input <= other."),
-    ROW(gt, Numbers::Second, "input > other."),
-    ROW(ge, Numbers::Second, "input >= other."),
-    ROW(bitwise_and, Numbers::One, "Bitwise and."),
-    ROW(bitwise_or, Numbers::One, "Bitwise or."),
-    ROW(bitwise_xor, Numbers::One, "Bitwise exclusive or."),
-    ROW(bitwise_left_shift, Numbers::One, "input * 2^other."),
-    ROW(bitwise_right_shift, Numbers::One, "input / 2^other rounded down."),
-    ROW(atan2, Numbers::None, "The angle of the point (other, input)."),
-    ROW(hypot, Numbers::None, "sqrt(input^2 + other^2)."),
-    ROW(nextafter, Numbers::None, "The next number after input towards other."),
-    ROW(logical_and, Numbers::None, "Whether both are non-zero."),
-    ROW(logical_or, Numbers::None, "Whether either is non-zero."),
-    ROW(logical_xor, Numbers::None, "Whether one of them is non-zero."),
-    ROW_OUT_OF_PLACE(maximum, "The larger; NaN if either is."),
-    ROW_OUT_OF_PLACE(minimum, "The smaller; NaN if either is."),
-    ROW_OUT_OF_PLACE(fmax, "The larger; a number wins over NaN."),
-    ROW_OUT_OF_PLACE(fmin, "The smaller; a number wins over NaN."),
-    ROW_OUT_OF_PLACE(logaddexp, "log(exp(input) + exp(other))."),
-    ROW_OUT_OF_PLACE(logaddexp2, "log2(2^input + 2^other)."),
+    ROW(mul, Numbers::Both, "input * other.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([3., 2.])"),
+    ROW(floor_divide, Numbers::One, "input / other rounded down.", "[7.0, -7.0]", "[2.0, 2.0]", "tensor([ 3., -4.])"),
+    ROW(remainder, Numbers::One, "The rest of the division, with the divisor's sign.", "[7.0, -7.0]", "[2.0, 2.0]",
+        "tensor([1., 1.])"),
+    ROW(fmod, Numbers::Second, "The rest of the division, with the dividend's sign.", "[7.0, -7.0]", "[2.0, 2.0]",
+        "tensor([ 1., -1.])"),
+    ROW(copysign, Numbers::Second, "|input| with the sign of other.", "[7.0, -7.0]", "[2.0, 2.0]", "tensor([7., 7.])"),
+    ROW(xlogy, Numbers::One, "input * log(other), 0 where input is 0.", "[1.0, 2.0]", "[3.0, 1.0]",
+        "tensor([1.0986, 0.0000])"),
+    ROW(eq, Numbers::Second, "input == other.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([False, False])"),
+    ROW(ne, Numbers::Second, "input != other.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([True, True])"),
+    ROW(lt, Numbers::Second, "input < other.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([ True, False])"),
+    ROW(le, Numbers::Second, "input <= other.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([ True, False])"),
+    ROW(gt, Numbers::Second, "input > other.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([False,  True])"),
+    ROW(ge, Numbers::Second, "input >= other.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([False,  True])"),
+    ROW(bitwise_and, Numbers::One, "Bitwise and.", "[6, 5]", "[3, 1]", "tensor([2, 1])"),
+    ROW(bitwise_or, Numbers::One, "Bitwise or.", "[6, 5]", "[3, 1]", "tensor([7, 5])"),
+    ROW(bitwise_xor, Numbers::One, "Bitwise exclusive or.", "[6, 5]", "[3, 1]", "tensor([5, 4])"),
+    ROW(bitwise_left_shift, Numbers::One, "input * 2^other.", "[6, 5]", "[3, 1]", "tensor([48, 10])"),
+    ROW(bitwise_right_shift, Numbers::One, "input / 2^other rounded down.", "[6, 5]", "[3, 1]", "tensor([0, 2])"),
+    ROW(atan2, Numbers::None, "The angle of the point (other, input).", "[1.0, 2.0]", "[3.0, 1.0]",
+        "tensor([0.3218, 1.1071])"),
+    ROW(hypot, Numbers::None, "sqrt(input^2 + other^2).", "[3.0, 6.0]", "[4.0, 8.0]", "tensor([ 5., 10.])"),
+    ROW(nextafter, Numbers::None, "The next number after input towards other.", "[1.0, 2.0]", "[3.0, 1.0]",
+        "tensor([1.0000, 2.0000])"),
+    ROW(logical_and, Numbers::None, "Whether both are non-zero.", "[True, False]", "[True, True]",
+        "tensor([ True, False])"),
+    ROW(logical_or, Numbers::None, "Whether either is non-zero.", "[True, False]", "[True, True]",
+        "tensor([True, True])"),
+    ROW(logical_xor, Numbers::None, "Whether one of them is non-zero.", "[True, False]", "[True, True]",
+        "tensor([False,  True])"),
+    ROW_OUT_OF_PLACE(maximum, "The larger; NaN if either is.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([3., 2.])"),
+    ROW_OUT_OF_PLACE(minimum, "The smaller; NaN if either is.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([1., 1.])"),
+    ROW_OUT_OF_PLACE(fmax, "The larger; a number wins over NaN.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([3., 2.])"),
+    ROW_OUT_OF_PLACE(fmin, "The smaller; a number wins over NaN.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([1., 1.])"),
+    ROW_OUT_OF_PLACE(logaddexp, "log(exp(input) + exp(other)).", "[1.0, 2.0]", "[3.0, 1.0]",
+        "tensor([3.1269, 2.3133])"),
+    ROW_OUT_OF_PLACE(logaddexp2, "log2(2^input + 2^other).", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([3.3219, 2.5850])"),
 };
 #undef ROW
 #undef ROW_OUT_OF_PLACE
+#undef DOC
 
 void check_one_tensor(const char* op, const Tensor& x, const Tensor& y) {
   NORCH_CHECK_TYPE(!(x.impl()->wrapped_number && y.impl()->wrapped_number), op,

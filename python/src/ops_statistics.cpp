@@ -76,9 +76,6 @@ void bind_summaries(Binder& b) {
       "cov(input, *, correction=1, fweights=None, aweights=None) -> Tensor\n\nThe covariance matrix of the rows.",
       "input"_a, nb::kw_only(), "correction"_a = 1, "fweights"_a = nb::none(), "aweights"_a = nb::none());
   b.op("corrcoef", &corrcoef, "corrcoef(input) -> Tensor\n\nThe correlation coefficients of the rows.", "input"_a);
-  b.op("dist", &dist, "dist(input, other, p=2) -> Tensor\n\nThe p-norm of the difference.\n\n"
-       ">>> norch.dist(norch.tensor([0., 3.]), norch.tensor([4., 0.]))\ntensor(5.)",
-       "input"_a, "other"_a, "p"_a = Scalar(2));
   b.op("renorm", &renorm, "renorm(input, p, dim, maxnorm) -> Tensor\n\nSlices along `dim` scaled down to a p-norm of at "
        "most maxnorm.", "input"_a, "p"_a, "dim"_a, "maxnorm"_a);
 

@@ -64,8 +64,6 @@ Tensor corrcoef(const Tensor& x) {
   return clamp(div(div(c, unsqueeze(deviation, 1)), unsqueeze(deviation, 0)), number(-1), number(1));
 }
 
-Tensor dist(const Tensor& x, const Tensor& y, const Scalar& p) { return vector_norm(sub(x, y), p); }
-
 Tensor renorm(const Tensor& x, const Scalar& p, int64_t dim, const Scalar& maxnorm) {
   NORCH_CHECK(p.to_double() > 0, "renorm: non-positive-norm not supported, got p = ", p);
   NORCH_CHECK(maxnorm.to_double() >= 0, "renorm: expected maxnorm to be >= 0 but got ", maxnorm);

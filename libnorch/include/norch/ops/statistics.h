@@ -17,8 +17,6 @@ namespace norch {
 NORCH_API Tensor cov(const Tensor& x, int64_t correction = 1, const Tensor& fweights = {}, const Tensor& aweights = {});
 /// Pearson's correlation coefficients: cov divided by the standard deviations.
 NORCH_API Tensor corrcoef(const Tensor& x);
-/// The p-norm of x - y (broadcast).
-NORCH_API Tensor dist(const Tensor& x, const Tensor& y, const Scalar& p = 2);
 /// x with every slice along `dim` scaled down to a p-norm of at most `maxnorm`. \throws Error below 2 dims, for p <= 0
 /// or maxnorm < 0.
 NORCH_API Tensor renorm(const Tensor& x, const Scalar& p, int64_t dim, const Scalar& maxnorm);

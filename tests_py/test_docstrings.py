@@ -9,6 +9,7 @@ import pytest
 
 import norch
 
+NAMES = {"norch": norch, "nn": norch.nn, "F": norch.nn.functional}
 FLAGS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
@@ -43,7 +44,7 @@ def test_there_are_examples():
 
 @pytest.mark.parametrize("name,doc", [pytest.param(n, d, id=n) for n, d in EXAMPLES])
 def test_example(name, doc):
-    example = doctest.DocTestParser().get_doctest(doc, {"norch": norch}, name, None, 0)
+    example = doctest.DocTestParser().get_doctest(doc, dict(NAMES), name, None, 0)
     report: list[str] = []
     doctest.DocTestRunner(optionflags=FLAGS, verbose=False).run(example, out=report.append)
     assert not report, "".join(report)

@@ -11,7 +11,7 @@ inline namespace NORCH_ISA {
 inline constexpr double kLastDegree = 1048576;
 
 /// The degree as an integer, -1 for none.
-NORCH_HD double degree_of(double n) { return n >= 0 && n < 9e18 ? std::trunc(n) : -1; }
+NORCH_HD double degree_of(double n) { return n > -1 && n < 9e18 ? std::trunc(n) : -1; }
 
 /// Runs p[k + 1] = step(k, p[k], p[k - 1]) from p[0] = 1 and p[1] = first up to p[n].
 template <class Step>

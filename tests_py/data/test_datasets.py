@@ -110,6 +110,9 @@ def test_samplers():
         BatchSampler([1], 0, False)
     with pytest.raises(TypeError, match="replacement should be a boolean"):
         RandomSampler(data, replacement=1)
+    for source, samples in ((data, 0), (data, 2.5), (Squares(0), None)):
+        with pytest.raises(ValueError, match="positive integer"):
+            RandomSampler(source, num_samples=samples)
     with pytest.raises(ValueError, match="empty dataset"):
         list(RandomSampler(Squares(0), num_samples=2))
 
@@ -121,9 +124,9 @@ def test_weighted_sampler():
     assert sorted(WeightedRandomSampler(weights, 2, replacement=False)) == [1, 2]
     first = Counter(next(iter(WeightedRandomSampler(weights, 1, replacement=False))) for _ in range(2000))
     assert abs(first[2] / 2000 - 0.75) < 0.06
-    with pytest.raises(ValueError, match="without replacement"):
+    with pytest.raises(RuntimeError, match="without replacement"):
         WeightedRandomSampler(weights, 3, replacement=False)
-    with pytest.raises(ValueError, match="non-negative"):
+    with pytest.raises(RuntimeError, match="non-negative"):
         WeightedRandomSampler([1.0, -1.0], 1)
     with pytest.raises(ValueError, match="positive integer"):
         WeightedRandomSampler(weights, 0)

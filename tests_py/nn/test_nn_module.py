@@ -317,3 +317,11 @@ def test_buffers_by_assignment():
     net.weight = nn.Buffer(norch.zeros(2))  # no longer a parameter
     assert not list(net.parameters()) and "weight" in dict(net.named_buffers())
     assert nn.Buffer().numel() == 0 and nn.parameter.Buffer is nn.Buffer
+
+
+def test_to_empty(device):
+    net = nn.BatchNorm1d(3, dtype=norch.float64)
+    weight = net.weight
+    assert net.to_empty(device=device) is net and net.weight is weight
+    assert {t.device.type for t in net.state_dict().values()} == {device}
+    assert [t.dtype for t in net.state_dict().values()] == [norch.float64] * 4 + [norch.int64]

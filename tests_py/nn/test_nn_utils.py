@@ -37,6 +37,17 @@ def test_clip_grad_norm(device, norm):
     np.testing.assert_allclose(utils.get_total_norm(again, norm).item(), 1.5, rtol=1e-4)
 
 
+def test_clip_grads_with_a_norm_that_is_known(device):
+    params, _ = params_with_grads(device)
+    others, _ = params_with_grads(device)
+    total = utils.clip_grad_norm_(others, 1.5)
+    utils.clip_grads_with_norm_(params, 1.5, utils.get_total_norm([p.grad for p in params[:3]]))
+    for p, q in zip(params[:3], others):
+        np.testing.assert_allclose(p.grad.cpu().numpy(), q.grad.cpu().numpy(), rtol=1e-6)
+    utils.clip_grads_with_norm_(params, 100.0, total)  # short enough: untouched
+    np.testing.assert_allclose(params[0].grad.cpu().numpy(), others[0].grad.cpu().numpy(), rtol=1e-6)
+
+
 def test_clip_grad_norm_of_nothing_and_of_one():
     assert utils.clip_grad_norm_([nn.Parameter(norch.zeros(2))], 1.0).item() == 0
     assert utils.get_total_norm([]).item() == 0

@@ -201,6 +201,7 @@ def test_wrong_groups():
         (optim.Adam, dict(eps=-1), "Invalid epsilon value: -1"),
         (optim.Adam, dict(betas=(1.0, 0.9)), "Invalid beta parameter at index 0: 1.0"),
         (optim.AdamW, dict(betas=(0.9, -1)), "Invalid beta parameter at index 1: -1"),
+        (optim.Adam, dict(betas=(0.9,)), "betas must be two numbers"),
         (optim.RMSprop, dict(alpha=-1), "Invalid alpha value: -1"),
         (optim.SGD, dict(lr=float("nan")), "Invalid learning rate: nan"),
     ],
@@ -208,6 +209,12 @@ def test_wrong_groups():
 def test_wrong_options(make, options, text):
     with pytest.raises(ValueError, match=text):
         make([nn.Parameter(norch.ones(1))], **options)
+
+
+@pytest.mark.parametrize("make", [optim.SGD, optim.Adam, optim.AdamW])
+def test_foreach_and_fused_exclude_each_other(make):
+    with pytest.raises(RuntimeError, match="cannot be `True` together"):
+        make([nn.Parameter(norch.ones(1))], lr=0.1, foreach=True, fused=True)
 
 
 def test_state_dict_has_pytorchs_layout():

@@ -1,7 +1,6 @@
 """Automatic differentiation: backward, grad, modes, custom functions, checks."""
 
 from norch._C import _autograd
-from norch._C import _autograd as _impl
 from norch.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
 from norch.autograd.function import Function, FunctionCtx, once_differentiable
 from norch.autograd.grad_mode import (
@@ -35,6 +34,6 @@ __all__ = [
     "set_grad_enabled",
 ]
 
-backward = _impl.backward
-grad = _impl.grad
+backward = _autograd.backward
+grad = _autograd.grad
 Node = _autograd.Node

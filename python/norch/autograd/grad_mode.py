@@ -25,7 +25,7 @@ class _Mode:
     def __exit__(self, *exc: Any) -> None:
         raise TypeError("a mode without __exit__")
 
-    def _again(self) -> "_Mode":
+    def clone(self) -> "_Mode":
         """A fresh manager of the same mode: one object may be entered many times at once."""
         return type(self)()
 
@@ -37,7 +37,7 @@ class _Mode:
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with self._again():
+            with self.clone():
                 return function(*args, **kwargs)
 
         return wrapped
@@ -50,14 +50,14 @@ class _Mode:
             sent = None
             try:
                 while True:
-                    with self._again():
+                    with self.clone():
                         try:
                             item = generator.send(sent)
                         except StopIteration as stop:
                             return stop.value
                     sent = yield item
             finally:
-                with self._again():
+                with self.clone():
                     generator.close()
 
         return wrapped
@@ -97,7 +97,7 @@ class set_grad_enabled(_Mode):
         self.mode = mode
         _set_grad(mode)
 
-    def _again(self) -> "set_grad_enabled":
+    def clone(self) -> "set_grad_enabled":
         return set_grad_enabled(self.mode)
 
     def __call__(self, function: Callable) -> Callable:
@@ -124,7 +124,7 @@ class inference_mode(_Mode):
     def __init__(self, mode: bool = True) -> None:
         self.mode = mode
 
-    def _again(self) -> "inference_mode":
+    def clone(self) -> "inference_mode":
         return inference_mode(self.mode)
 
     def __enter__(self) -> None:

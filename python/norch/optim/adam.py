@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from norch._C import Tensor, _optim, zeros_like
 
-from .optimizer import Optimizer, check_nonnegative, number
+from .optimizer import Optimizer, check_nonnegative, check_one_way, number
 
 __all__ = ["Adam", "AdamW"]
 
@@ -35,6 +35,9 @@ class Adam(Optimizer):
     ) -> None:
         check_nonnegative("learning rate", lr)
         check_nonnegative("epsilon value", eps)
+        check_one_way(foreach, fused)
+        if len(betas) != 2:
+            raise ValueError(f"betas must be two numbers, but got {betas}")
         for i, beta in enumerate(betas):
             if not 0.0 <= beta < 1.0:
                 raise ValueError(f"Invalid beta parameter at index {i}: {beta}")

@@ -360,6 +360,12 @@ def check_nonnegative(what: str, value: Any) -> None:
         raise ValueError(f"Invalid {what}: {value}")
 
 
+def check_one_way(foreach: bool | None, fused: bool | None) -> None:
+    """RuntimeError if both ways of a step were asked for (norch has one, whichever is)."""
+    if foreach and fused:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
 def number(value: Any) -> float:
     """An option that may be a one-element tensor, as a number."""
     return value.item() if isinstance(value, Tensor) else value

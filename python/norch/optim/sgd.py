@@ -6,7 +6,7 @@ from typing import Any, Callable
 
 from norch._C import _optim, zeros_like
 
-from .optimizer import Optimizer, check_nonnegative, number
+from .optimizer import Optimizer, check_nonnegative, check_one_way, number
 
 __all__ = ["SGD"]
 
@@ -32,6 +32,7 @@ class SGD(Optimizer):
         check_nonnegative("learning rate", lr)
         check_nonnegative("momentum value", momentum)
         check_nonnegative("weight_decay value", weight_decay)
+        check_one_way(foreach, fused)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(

@@ -266,6 +266,10 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
 
         return self._apply(convert)
 
+    def to_empty(self: T, *, device: Any, recurse: bool = True) -> T:
+        """Moves parameters and buffers to `device` without their values: memory as it comes."""
+        return self._apply(lambda t: norch.empty_like(t, device=device), recurse=recurse)
+
     def cuda(self: T, device: Any = None) -> T:
         """Moves all parameters and buffers to a CUDA device (default: the current one)."""
         return self._apply(lambda t: t.cuda(device))

@@ -8,7 +8,7 @@ import norch
 from norch._C import Tensor, _optim
 from norch.autograd import no_grad
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
 
 def _grads(parameters: Any) -> list[Tensor]:
@@ -51,6 +51,17 @@ def clip_grad_norm_(
     if not grads:
         return norch.tensor(0.0)
     return _optim.clip_grad_norm_(grads, float(max_norm), float(norm_type), error_if_nonfinite)
+
+
+def clip_grads_with_norm_(
+    parameters: Iterable[Tensor] | Tensor, max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Scales the gradients by max_norm / (total_norm + 1e-6), at most 1: `clip_grad_norm_` with a norm that
+    `get_total_norm` gave."""
+    with no_grad():
+        scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+        for grad in _grads(parameters):
+            grad.mul_(scale.to(grad.device))
 
 
 def clip_grad_value_(

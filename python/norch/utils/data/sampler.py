@@ -65,8 +65,8 @@ class RandomSampler(Sampler[int]):
         self.replacement = replacement
         self._num_samples = num_samples
         self.generator = generator
-        if not isinstance(self.num_samples, int) or self.num_samples < 0:
-            raise ValueError(f"num_samples should be a non-negative integer value, but got num_samples={self.num_samples}")
+        if not isinstance(self.num_samples, int) or self.num_samples <= 0:
+            raise ValueError(f"num_samples should be a positive integer value, but got num_samples={self.num_samples}")
 
     @property
     def num_samples(self) -> int:
@@ -124,9 +124,9 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(f"weights should be a 1d sequence but given weights have shape {tuple(self.weights.shape)}")
         w = self.weights.cpu().numpy()
         if not ((w >= 0).all() and w.sum() > 0 and w.sum() < float("inf")):
-            raise ValueError("weights must be finite and non-negative, and not all zero")
+            raise RuntimeError("invalid multinomial distribution: weights must be finite and non-negative, and not all zero")
         if not replacement and num_samples > int((w > 0).sum()):
-            raise ValueError(f"cannot draw {num_samples} samples without replacement from {int((w > 0).sum())} with weight")
+            raise RuntimeError(f"cannot draw {num_samples} samples without replacement from {int((w > 0).sum())} with weight")
         self.num_samples = num_samples
         self.replacement = replacement
         self.generator = generator

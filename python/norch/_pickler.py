@@ -78,11 +78,15 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
         dtype = str(t.dtype).rpartition(".")[2]
         key, numel, offset = self._storage(t)
         location = "cpu" if t.device.type == "cpu" else f"{t.device.type}:{t.device.index or 0}"
-        storage = _StorageId(("storage", _name(f"torch.{_STORAGE_NAMES[dtype]}"), key, location, numel))
+        typed = dtype in _STORAGE_NAMES
+        kind, count = (_STORAGE_NAMES[dtype], numel) if typed else ("UntypedStorage", numel * t.itemsize)
+        storage = _StorageId(("storage", _name(f"torch.{kind}"), key, location, count))
         if t.requires_grad and not t.is_leaf:
             raise pickle.PicklingError("save: a tensor that is not a leaf requires grad; save its detach()")
         args: tuple = (storage, offset, tuple(t.shape), tuple(t.stride()), t.requires_grad, OrderedDict())
-        return _name("torch._utils._rebuild_tensor_v2"), args
+        if typed:
+            return _name("torch._utils._rebuild_tensor_v2"), args
+        return _name("torch._utils._rebuild_tensor_v3"), (*args, t.dtype)
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         if isinstance(obj, norch.dtype):

@@ -33,7 +33,7 @@ def _reversed(self: Tensor) -> Tensor:
 
 
 def _contains(self: Tensor, element: Any) -> bool:
-    if isinstance(element, (Tensor, int, float, bool)):
+    if isinstance(element, (Tensor, int, float, bool, complex)):
         return bool((self == element).any().item())
     raise RuntimeError(
         f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
@@ -142,6 +142,11 @@ _TYPE_NAMES = {
     _C.bfloat16: "BFloat16Tensor",
     _C.float32: "FloatTensor",
     _C.float64: "DoubleTensor",
+    _C.complex64: "ComplexFloatTensor",
+    _C.complex128: "ComplexDoubleTensor",
+    _C.uint16: "UInt16Tensor",
+    _C.uint32: "UInt32Tensor",
+    _C.uint64: "UInt64Tensor",
 }
 
 

@@ -28,6 +28,8 @@ STORAGE_DTYPES = {
     "CharStorage": "int8",
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
+    "ComplexDoubleStorage": "complex128",
     "UntypedStorage": "uint8",
 }
 _MAX_KEY_DEPTH = 16
@@ -150,6 +152,8 @@ class SafeUnpickler:
         names: dict[str, Any] = {k: _Name(k, f) for k, f in functions.items()}
         for storage, dtype in STORAGE_DTYPES.items():
             names[f"torch.{storage}"] = names[f"torch.storage.{storage}"] = StorageType(getattr(norch, dtype))
+            names[f"torch.{dtype}"] = getattr(norch, dtype)
+        for dtype in ("uint16", "uint32", "uint64"):  # these have no storage classes
             names[f"torch.{dtype}"] = getattr(norch, dtype)
         return names
 

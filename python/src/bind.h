@@ -99,6 +99,7 @@ void bind_unary_ops(Binder& b);
 void bind_binary_ops(Binder& b);
 void bind_factories(Binder& b);
 void bind_matmul(Binder& b);
+void bind_complex(Binder& b);
 void bind_contract(Binder& b);
 void bind_conv(Binder& b);
 void bind_pools(Binder& b);

@@ -55,7 +55,7 @@ struct type_caster<norch::Tensor> {
 
 template <>
 struct type_caster<norch::python::Operand> {
-  NB_TYPE_CASTER(norch::python::Operand, const_name("norch.Tensor | float"))
+  NB_TYPE_CASTER(norch::python::Operand, const_name("norch.Tensor | complex"))
   bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
     value.tensor = norch::python::operand_from_python(src.ptr());
     return value.tensor.defined();
@@ -105,13 +105,15 @@ struct type_caster<norch::TensorList> {
 
 template <>
 struct type_caster<norch::Scalar> {
-  NB_TYPE_CASTER(norch::Scalar, const_name("float"))
+  NB_TYPE_CASTER(norch::Scalar, const_name("complex"))
   bool from_python(handle src, uint8_t, cleanup_list*) noexcept {
     return norch::python::scalar_from_python(src.ptr(), value);
   }
   static handle from_cpp(const norch::Scalar& v, rv_policy, cleanup_list*) noexcept {
     if (v.is_bool()) return PyBool_FromLong(v.to_bool());
+    if (v.above_int64()) return PyLong_FromUnsignedLongLong(v.to<uint64_t>());
     if (v.is_integral()) return PyLong_FromLongLong(v.to_int());
+    if (v.is_complex()) return PyComplex_FromDoubles(v.to_complex().re, v.to_complex().im);
     return PyFloat_FromDouble(v.to_double());
   }
 };
@@ -132,6 +134,8 @@ struct type_caster<norch::DType> {
       value = norch::DType::Int64;
     else if (o == reinterpret_cast<PyObject*>(&PyBool_Type))
       value = norch::DType::Bool;
+    else if (o == reinterpret_cast<PyObject*>(&PyComplex_Type))
+      value = norch::to_complex(norch::default_dtype());
     else
       return false;
     return true;

@@ -13,7 +13,7 @@ namespace {
 /// What a walk over nested sequences finds: the shape and the highest category of number.
 struct Found {
   Shape shape;
-  int category = -1;  // 0 bool, 1 int, 2 float
+  int category = -1;  // 0 bool, 1 int, 2 float, 3 complex
 };
 
 bool is_sequence(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o); }
@@ -45,7 +45,7 @@ void look(PyObject* o, Found& found, size_t depth) {
       NORCH_RAISE(TypeError, "could not infer dtype of ", Py_TYPE(o)->tp_name,
                   "; tensors are made from numbers, nested sequences of them, or arrays");
     }
-    category = s.is_bool() ? 0 : s.is_integral() ? 1 : 2;
+    category = s.is_bool() ? 0 : s.is_integral() ? 1 : s.is_complex() ? 3 : 2;
   }
   if (category > found.category) found.category = category;
 }
@@ -59,9 +59,12 @@ void store(PyObject* o, T*& out) {
   }
   Scalar s;
   if (!scalar_from_python(o, s)) {
-    NORCH_CHECK(!PyLong_Check(o), "Overflow when unpacking long: an integer does not fit in 64 bits");
+    NORCH_CHECK_VALUE(!PyLong_Check(o), "Overflow when unpacking long long: an integer does not fit in 64 bits");
     NORCH_RAISE(TypeError, "expected a number, got ", Py_TYPE(o)->tp_name);
   }
+  constexpr bool holds_all = std::is_same_v<T, uint64_t> || !std::is_integral_v<T>;
+  NORCH_CHECK_VALUE(holds_all || !s.above_int64(),
+                    "Overflow when unpacking long long: an integer of 2**63 or more needs dtype=uint64");
   *out++ = s.to<T>();
 }
 
@@ -91,10 +94,12 @@ DType dtype_of_format(const char* format, Py_ssize_t size) {
   if (c == 'e') return kFloat16;
   if (c == 'f') return kFloat32;
   if (c == 'd') return kFloat64;
-  if (c == 'B') return kUInt8;
+  if (c == 'Z') return size == 8 ? kComplex64 : kComplex128;
+  if (std::strchr("BHILQ", c)) return size == 1 ? kUInt8 : size == 2 ? kUInt16 : size == 4 ? kUInt32 : kUInt64;
   if (std::strchr("bhilq", c)) return size == 1 ? kInt8 : size == 2 ? kInt16 : size == 4 ? kInt32 : kInt64;
   NORCH_RAISE(TypeError, "can't convert an array of format '", format ? format : "", "'. The only supported types are: "
-              "float64, float32, float16, int64, int32, int16, int8, uint8, and bool.");
+              "float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, "
+              "uint8, and bool.");
 }
 
 Tensor tensor_from_array(nb::handle array) {
@@ -145,10 +150,13 @@ Tensor tensor_from_python(nb::handle data, std::optional<DType> dtype, Device de
   }
   Found found;
   look(o, found, 0);
-  const DType inferred = found.category == 0 ? kBool : found.category == 1 ? kInt64 : default_dtype();
+  const DType inferred = found.category == 0   ? kBool
+                         : found.category == 1 ? kInt64
+                         : found.category == 3 ? to_complex(default_dtype())
+                                               : default_dtype();
   const DType type = dtype.value_or(inferred);
   Tensor t = new_tensor(found.shape, type, kCPU);
-  visit_all(type, [&](auto tag) {
+  visit_any(type, [&](auto tag) {
     auto* out = static_cast<typename decltype(tag)::type*>(t.data_ptr());
     store(o, out);
   });

@@ -41,7 +41,7 @@ class PyHook final : public autograd::Hook {
     if (result.is_none()) return {};
     NORCH_CHECK_TYPE(is_tensor(result.ptr()), "a hook must return None or a Tensor, got ", Py_TYPE(result.ptr())->tp_name);
     Tensor t = unwrap(result.ptr());
-    NORCH_CHECK(t.sizes() == grad.sizes() || !grad.is_floating_point(), "hook has changed the size of value: from ",
+    NORCH_CHECK(t.sizes() == grad.sizes() || !is_differentiable(grad.dtype()), "hook has changed the size of value: from ",
                 grad.sizes(), " to ", t.sizes());
     return t;
   }
@@ -66,7 +66,7 @@ class FunctionNode final : public autograd::Node {
     const bool materialize = nb::cast<bool>(context.attr("_materialize_grads"));
     nb::list grads;
     for (size_t i = 0; i < ctx.num_grads(); ++i) {
-      const bool differentiable = is_floating_point(outputs[i].dtype);
+      const bool differentiable = is_differentiable(outputs[i].dtype);
       grads.append(nb::steal(wrap(ctx.grad(i).defined() || !materialize || !differentiable ? ctx.grad(i)
                                                                                            : ctx.grad_or_zeros(i))));
     }

@@ -36,7 +36,8 @@ struct Exported {
 };
 
 const char* buffer_format(DType t) {
-  static const char* const formats[kNumDTypes] = {"?", "B", "b", "h", "i", "q", "e", nullptr, "f", "d"};
+  static const char* const formats[kNumDTypes] = {"?", "B", "H", "I",     "Q", "b", "h",  "i",
+                                                   "q", "e", nullptr, "f", "d", "Zf", "Zd"};
   return formats[static_cast<int>(t)];
 }
 
@@ -79,7 +80,12 @@ constexpr const char* kName = "dltensor";
 constexpr const char* kVersionedName = "dltensor_versioned";
 
 DLType dl_type(DType t) {
-  const uint8_t code = t == kBool ? 6 : t == kUInt8 ? 1 : is_integral(t) ? 0 : t == kBFloat16 ? 4 : 2;
+  const uint8_t code = t == kBool             ? 6
+                       : is_complex(t)        ? 5
+                       : t == kBFloat16       ? 4
+                       : is_floating_point(t) ? 2
+                       : is_signed(t)         ? 0
+                                              : 1;
   return {code, static_cast<uint8_t>(itemsize(t) * 8), 1};
 }
 
@@ -190,7 +196,9 @@ Tensor import_managed(Managed* m) {
   NORCH_CHECK(!overflow, "from_dlpack: shape ", sizes, " with strides ", strides, " does not fit in memory");
   NORCH_CHECK(n == 0 || d.data, "from_dlpack: the data pointer is null");
   char* data = static_cast<char*>(d.data) + d.byte_offset;
-  NORCH_CHECK(reinterpret_cast<uintptr_t>(data) % itemsize(type) == 0 || n == 0,
+  // The CPU reads complex numbers part by part, the GPU as a whole.
+  const size_t alignment = device.is_cpu() ? itemsize(to_real(type)) : itemsize(type);
+  NORCH_CHECK(reinterpret_cast<uintptr_t>(data) % alignment == 0 || n == 0,
               "from_dlpack: the data is not aligned to its element size");
   Ref<Storage> storage = Storage::wrap(data, bytes, device, m, [](void* context) {
     auto* managed = static_cast<Managed*>(context);

@@ -43,6 +43,7 @@ NB_MODULE(_C, m) {
   bind_binary_ops(b);
   bind_factories(b);
   bind_matmul(b);
+  bind_complex(b);
   bind_contract(b);
   bind_conv(b);
   bind_pools(b);

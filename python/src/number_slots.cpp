@@ -77,6 +77,7 @@ int truth(PyObject* self) {
 PyObject* as_int(PyObject* self) {
   return guarded([&]() -> PyObject* {
     const Scalar s = unwrap(self).item();
+    if (s.above_int64()) return PyLong_FromUnsignedLongLong(s.to<uint64_t>());
     return s.is_floating_point() ? PyLong_FromDouble(s.to_double()) : PyLong_FromLongLong(s.to_int());
   });
 }

@@ -72,7 +72,6 @@ const UnaryRow test_rows[] = {
     TEST(isfinite, "Whether each element is finite.", "[1.0, float('inf')]", "tensor([ True, False])"),
     TEST(isposinf, "Whether each element is +inf.", "[float('inf'), -float('inf')]", "tensor([ True, False])"),
     TEST(isneginf, "Whether each element is -inf.", "[float('inf'), -float('inf')]", "tensor([False,  True])"),
-    TEST(isreal, "True for every element.", "[1.0, 2.0]", "tensor([True, True])"),
     TEST(signbit, "Whether each element's sign bit is set.", "[1.0, -2.0]", "tensor([False,  True])"),
     TEST(positive, "The tensor itself.", "[1.0, -2.0]", "tensor([ 1., -2.])"),
 };

@@ -194,7 +194,7 @@ int set_requires_grad(PyObject* self, PyObject* v, void*) {
 int set_data(PyObject* self, PyObject* v, void*) {
   return set_guarded([&] {
     const Tensor t = unwrap(self), source = tensor_argument(v, "data");
-    NORCH_CHECK(!t.requires_grad() || source.is_floating_point(),
+    NORCH_CHECK(!t.requires_grad() || is_differentiable(source.dtype()),
                 "data set to a tensor that requires gradients must be floating point, got ", source.dtype());
     TensorImpl& impl = *t.impl();
     impl.storage = source.data_alias().storage();
@@ -205,6 +205,17 @@ int set_data(PyObject* self, PyObject* v, void*) {
     impl.device = source.device();
     impl.refresh();
     autograd::forget_accumulator(t);
+  });
+}
+
+/// t.real = values, t.imag = values.
+template <Tensor (*Part)(const Tensor&)>
+int set_part(PyObject* self, PyObject* value, void*) {
+  return set_guarded([&] {
+    NORCH_CHECK_TYPE(value, "real and imag can't be deleted");
+    const Tensor source = operand_from_python(value);
+    NORCH_CHECK_TYPE(source.defined(), "real and imag take a tensor or a number, got ", Py_TYPE(value)->tp_name);
+    copy_(Part(unwrap(self)), source);
   });
 }
 
@@ -247,6 +258,10 @@ PyGetSetDef attributes[] = {
      by([](const Tensor& t) -> PyObject* { return wrap(matrix_H(t)); })},
     {"mH", get, nullptr, "The last two dims swapped, conjugate.",
      by([](const Tensor& t) -> PyObject* { return wrap(adjoint(t)); })},
+    {"real", get, set_part<norch::real>, "The real parts, a view; a real tensor itself.",
+     by([](const Tensor& t) -> PyObject* { return wrap(real(t)); })},
+    {"imag", get, set_part<norch::imag>, "The imaginary parts, a view.",
+     by([](const Tensor& t) -> PyObject* { return wrap(imag(t)); })},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };

@@ -21,7 +21,13 @@ PyObject* dtype_reduce(PyObject* self, PyObject*) { return PyUnicode_FromString(
 PyObject* dtype_itemsize(PyObject* self, void*) { return PyLong_FromSize_t(itemsize(dtype_of_object(self))); }
 PyObject* dtype_is_float(PyObject* self, void*) { return PyBool_FromLong(is_floating_point(dtype_of_object(self))); }
 PyObject* dtype_is_signed(PyObject* self, void*) { return PyBool_FromLong(is_signed(dtype_of_object(self))); }
-PyObject* dtype_is_complex(PyObject*, void*) { Py_RETURN_FALSE; }
+PyObject* dtype_is_complex(PyObject* self, void*) { return PyBool_FromLong(is_complex(dtype_of_object(self))); }
+PyObject* dtype_to_real(PyObject* self, PyObject*) { return wrap(to_real(dtype_of_object(self))); }
+PyObject* dtype_to_complex(PyObject* self, PyObject*) {
+  const DType t = dtype_of_object(self);
+  if (is_differentiable(t)) return wrap(to_complex(t));
+  return PyErr_Format(PyExc_RuntimeError, "to_complex: no complex dtype has parts of %s; convert to a float dtype", name(t));
+}
 
 PyGetSetDef dtype_attributes[] = {
     {"itemsize", dtype_itemsize, nullptr, "Bytes per element.", nullptr},
@@ -30,7 +36,11 @@ PyGetSetDef dtype_attributes[] = {
     {"is_complex", dtype_is_complex, nullptr, "Whether a complex type.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
-PyMethodDef dtype_methods[] = {{"__reduce__", dtype_reduce, METH_NOARGS, nullptr}, {nullptr, nullptr, 0, nullptr}};
+PyMethodDef dtype_methods[] = {
+    {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
+    {"to_real", dtype_to_real, METH_NOARGS, "The dtype of the real and imaginary parts; a real dtype itself."},
+    {"to_complex", dtype_to_complex, METH_NOARGS, "The complex dtype with parts of this float dtype."},
+    {nullptr, nullptr, 0, nullptr}};
 
 // ---- Size
 
@@ -142,8 +152,21 @@ bool scalar_from_python(PyObject* o, Scalar& out) noexcept {
   if (PyLong_Check(o)) {
     int overflow = 0;
     const long long v = PyLong_AsLongLongAndOverflow(o, &overflow);
-    if (overflow) return false;
+    if (overflow < 0) return false;
+    if (overflow > 0) {
+      const unsigned long long large = PyLong_AsUnsignedLongLong(o);
+      if (PyErr_Occurred()) {
+        PyErr_Clear();
+        return false;
+      }
+      out = static_cast<uint64_t>(large);
+      return true;
+    }
     out = static_cast<int64_t>(v);
+    return true;
+  }
+  if (PyComplex_Check(o)) {
+    out = Complex<double>(PyComplex_RealAsDouble(o), PyComplex_ImagAsDouble(o));
     return true;
   }
   if (is_tensor(o)) {
@@ -170,6 +193,12 @@ bool scalar_from_python(PyObject* o, Scalar& out) noexcept {
     Py_XDECREF(ndim);
     PyErr_Clear();
     if (!scalar) return false;
+    if (PyObject_HasAttrString(o, "__complex__")) {  // numpy.complex64; complex128 is a Python complex number
+      const Py_complex z = PyComplex_AsCComplex(o);
+      PyErr_Clear();
+      out = Complex<double>(z.real, z.imag);
+      return true;
+    }
     const double v = PyFloat_AsDouble(o);
     if (v == -1 && PyErr_Occurred()) {
       PyErr_Clear();
@@ -228,7 +257,8 @@ void bind_value_types(nb::module_& m) {
     m.attr(name(static_cast<DType>(i))) = nb::handle(g_dtypes[i]);
   }
   const std::pair<const char*, DType> aliases[] = {{"half", kFloat16}, {"float", kFloat32}, {"double", kFloat64},
-                                                   {"short", kInt16},  {"int", kInt32},     {"long", kInt64}};
+                                                   {"short", kInt16},  {"int", kInt32},     {"long", kInt64},
+                                                   {"cfloat", kComplex64}, {"cdouble", kComplex128}};
   for (auto& [alias, t] : aliases) m.attr(alias) = nb::handle(g_dtypes[static_cast<int>(t)]);
 
   static PyType_Slot size_slots[] = {{Py_tp_doc, const_cast<char*>("The shape of a tensor: a tuple of ints.")},

@@ -134,11 +134,12 @@ nb::object cloned(nb::handle views) {
 }
 
 void give_copy(nb::handle scope, nb::handle tensor, const char* view) {
-  if (!nb::hasattr(tensor, view)) return;
+  const nb::handle source = nb::hasattr(tensor, view) ? tensor : scope;
+  if (!nb::hasattr(source, view)) return;
   const std::string name = std::string(view) + "_copy";
   nb::cpp_function_def(
-      [tensor, view](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) {
-        const nb::object copies = cloned(tensor.attr(view)(*args, **kwargs));
+      [source, view](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) {
+        const nb::object copies = cloned(source.attr(view)(*args, **kwargs));
         return out.is_none() ? copies : store(view, copies, out, true);
       },
       nb::scope(scope), nb::name(name.c_str()), "The view of that name, copied.", "args"_a, "out"_a = nb::none(),
@@ -177,7 +178,6 @@ constexpr Names kAliases[] = {{"absolute", "abs"},
                               {"negative", "neg"},
                               {"not_equal", "ne"},
                               {"row_stack", "vstack"},
-                              {"sgn", "sign"},
                               {"subtract", "sub"},
                               {"trapz", "trapezoid"},
                               {"true_divide", "div"},

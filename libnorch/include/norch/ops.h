@@ -5,6 +5,7 @@
 #include "norch/ops/attention.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/calculus.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/conv.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/distance.h"

@@ -132,6 +132,7 @@ class NORCH_API Tensor {
   bool is_cpu() const { return impl_->device.is_cpu(); }
   size_t itemsize() const { return norch::itemsize(impl_->dtype); }
   bool is_floating_point() const { return norch::is_floating_point(impl_->dtype); }
+  bool is_complex() const { return norch::is_complex(impl_->dtype); }
   bool is_contiguous() const { return impl_->contiguous; }
   /// Whether the elements lie in memory in that order, without gaps. \throws Error for MemoryFormat::preserve.
   bool is_contiguous(MemoryFormat format) const;

@@ -221,6 +221,7 @@ class Pass {
       NORCH_CHECK(g.device() == m.device, from.name(), ": returned a gradient on ", g.device(), " for input ", i,
                   ", which is on ", m.device);
       if (g.sizes() != Ints(m.sizes)) g = sum_to_size(g, m.sizes);
+      // A real input of a complex result: what is left of the gradient is its real part, which the cast takes.
       if (g.dtype() != m.dtype) g = g.to(m.dtype);
       add_to(task.grads[e.input_nr], std::move(g));
     }
@@ -249,6 +250,7 @@ class Pass {
 Tensor root_grad(const Tensor& out, const Tensor& grad, bool create_graph) {
   if (!grad.defined()) {
     NORCH_CHECK(out.numel() == 1, "grad can be implicitly created only for scalar outputs, got shape ", out.sizes());
+    NORCH_CHECK(!out.is_complex(), "grad can be implicitly created only for real scalar outputs but got ", out.dtype());
     NORCH_CHECK(out.is_floating_point(), "grad can be computed only for floating-point outputs, got ", out.dtype());
     return full(out.sizes(), 1.0, out.options());
   }

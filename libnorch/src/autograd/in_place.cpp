@@ -16,9 +16,7 @@ class CopySlices final : public Node {
   CopySlices(const Tensor& base, const Tensor& view, Ref<Node> fn, uint32_t fn_output_nr)
       : base_sizes_(base.sizes()),
         base_strides_(base.strides()),
-        view_sizes_(view.sizes()),
-        view_strides_(view.strides()),
-        view_offset_(view.storage_offset() - base.storage_offset()),
+        view_(base, view),
         fn_(std::move(fn)),
         fn_output_nr_(fn_output_nr) {
     outputs.resize(1);
@@ -42,7 +40,7 @@ class CopySlices final : public Node {
                           ? g
                           : as_strided_scatter(empty_strided(base_sizes_, base_strides_, g.options()), g, base_sizes_,
                                                base_strides_, 0);
-    Tensor slice = as_strided(laid_out, view_sizes_, view_strides_, laid_out.storage_offset() + view_offset_).clone();
+    Tensor slice = view_.take(laid_out).clone();
 
     SmallVector<Tensor, 2> grads(fn_->outputs.size());
     grads[fn_output_nr_] = slice;
@@ -56,11 +54,10 @@ class CopySlices final : public Node {
     if (ctx.needs(0)) {
       Tensor part = results.empty() ? Tensor() : results[0];
       if (!part.defined())
-        part = zeros(view_sizes_, g.options());
-      else if (part.sizes() != Ints(view_sizes_))
-        part = sum_to_size(part, view_sizes_);
-      ctx.set(0, as_strided_scatter(laid_out, part.to(g.dtype()), view_sizes_, view_strides_,
-                                    laid_out.storage_offset() + view_offset_));
+        part = zeros(view_.sizes(), g.options().dtype(view_.dtype()));
+      else if (part.sizes() != view_.sizes())
+        part = sum_to_size(part, view_.sizes());
+      ctx.set(0, view_.put(laid_out, part.to(view_.dtype())));
     }
     for (size_t i = 1; i < results.size(); ++i) ctx.set(i, results[i]);
   }
@@ -73,8 +70,8 @@ class CopySlices final : public Node {
  private:
   [[noreturn]] static void detail_freed();
 
-  Shape base_sizes_, base_strides_, view_sizes_, view_strides_;
-  int64_t view_offset_;
+  Shape base_sizes_, base_strides_;
+  ViewGeometry view_;
   Ref<Node> fn_;
   uint32_t fn_output_nr_;
 };

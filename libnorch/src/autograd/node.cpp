@@ -90,7 +90,7 @@ void attach(const Ref<Node>& node, TensorRefs outputs) {
     m.sizes = impl.sizes;
     m.dtype = impl.dtype;
     m.device = impl.device;
-    if (!is_floating_point(impl.dtype)) continue;
+    if (!is_differentiable(impl.dtype)) continue;
     impl.grad_fn = node;
     impl.output_nr = static_cast<uint32_t>(i);
     if (impl.meta) impl.meta->grad_fn_version = t.version();
@@ -120,7 +120,7 @@ const Ref<autograd::Node>& Tensor::grad_fn() const {
   meta.grad_fn_version = version();
   if (meta.base.requires_grad()) {
     GradMode on(true);
-    Tensor again = as_strided(meta.base, impl.sizes, impl.strides, impl.offset);
+    Tensor again = ViewGeometry(meta.base, *this).take(meta.base);
     impl.grad_fn = again.impl()->grad_fn;
     impl.output_nr = again.impl()->output_nr;
   }

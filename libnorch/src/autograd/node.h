@@ -128,6 +128,27 @@ NORCH_API void mark_view(const Tensor& view, const Tensor& base);
 /// Captures where ops are called from, for anomaly mode (the bindings return a Python traceback).
 NORCH_API void set_anomaly_context(std::string (*source)());
 
+/// Which part of a base's memory a view shows, counted from the base's first element. The view may show the parts of
+/// complex numbers as real ones, or pairs of real numbers as complex ones.
+class ViewGeometry {
+ public:
+  ViewGeometry(const Tensor& base, const Tensor& view);
+  /// That part of `like`, which has the base's dtype and strides. Differentiable.
+  Tensor take(const Tensor& like) const;
+  /// A copy of `like` with that part replaced. Differentiable.
+  Tensor put(const Tensor& like, const Tensor& part) const;
+  Ints sizes() const { return sizes_; }
+  DType dtype() const { return dtype_; }
+
+ private:
+  bool as_real_ = false, as_complex_ = false;  // what the view makes of the base's elements
+  DType dtype_;
+  Shape sizes_;
+  // In memory seen as the base, or as real numbers under as_real_.
+  Shape sizes_in_memory_, strides_;
+  int64_t offset_;
+};
+
 /// Removes the hook that retain_grad put on the tensor's grad_fn.
 void forget_retained(TensorImpl& impl);
 /// A new tensor object on the same memory with no history, for code below autograd.

@@ -37,8 +37,12 @@ Tensor new_like(const Tensor& like, DType dtype, Device device, MemoryFormat for
 }
 
 Tensor new_view(const Tensor& base, Ints sizes, Ints strides, int64_t offset) {
-  Tensor out(Ref<TensorImpl>(new TensorImpl(base.storage(), sizes, strides, offset, base.dtype())));
-  if (base.is_floating_point()) autograd::mark_view(out, base);
+  return new_view(base, base.dtype(), sizes, strides, offset);
+}
+
+Tensor new_view(const Tensor& base, DType dtype, Ints sizes, Ints strides, int64_t offset) {
+  Tensor out(Ref<TensorImpl>(new TensorImpl(base.storage(), sizes, strides, offset, dtype)));
+  if (is_differentiable(base.dtype())) autograd::mark_view(out, base);
   return out;
 }
 
@@ -50,7 +54,7 @@ Tensor full_scalar(const Scalar& value) {
 }
 
 Scalar scalar_from_bytes(const void* bytes, DType dtype) {
-  return visit_all(dtype, [&](auto tag) {
+  return visit_any(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     T v;
     std::memcpy(&v, bytes, sizeof(T));
@@ -59,7 +63,7 @@ Scalar scalar_from_bytes(const void* bytes, DType dtype) {
 }
 
 void scalar_to_bytes(const Scalar& value, DType dtype, void* bytes) {
-  visit_all(dtype, [&](auto tag) {
+  visit_any(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T v = value.to<T>();
     std::memcpy(bytes, &v, sizeof(T));

@@ -13,6 +13,8 @@ NORCH_API Tensor new_strided(Ints sizes, Ints strides, DType dtype, Device devic
 NORCH_API Tensor new_like(const Tensor& like, DType dtype, Device device, MemoryFormat format);
 /// A tensor on the same memory with other geometry; marked as a differentiable view of `base`.
 NORCH_API Tensor new_view(const Tensor& base, Ints sizes, Ints strides, int64_t offset);
+/// The same with elements of another dtype; strides and offset count those.
+NORCH_API Tensor new_view(const Tensor& base, DType dtype, Ints sizes, Ints strides, int64_t offset);
 /// A 0-d CPU tensor of scalar.dtype().
 NORCH_API Tensor full_scalar(const Scalar& value);
 /// The element at `bytes`.

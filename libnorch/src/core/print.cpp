@@ -97,10 +97,40 @@ class Formatter {
   size_t width_ = 1;
 };
 
+/// The text of an element: complex numbers are formatted part by part, each part with a notation of its own.
+class ElementFormatter {
+ public:
+  ElementFormatter(const std::vector<Scalar>& values, DType type, const PrintOptions& options)
+      : complex_(is_complex(type)),
+        real_(complex_ ? parts(values, false) : values, is_differentiable(type), options),
+        imag_(complex_ ? parts(values, true) : std::vector<Scalar>(), true, options) {}
+
+  size_t width() const { return real_.width() + (complex_ ? imag_.width() + 1 : 0); }
+
+  std::string operator()(const Scalar& s) const {
+    if (!complex_) return real_(s);
+    const Complex<double> z = s.to_complex();
+    std::string imaginary = imag_(z.im) + "j";
+    imaginary.erase(0, imaginary.find_first_not_of(' '));
+    return real_(z.re) + (imaginary[0] == '-' ? "" : "+") + imaginary;
+  }
+
+ private:
+  static std::vector<Scalar> parts(const std::vector<Scalar>& values, bool imaginary) {
+    std::vector<Scalar> out;
+    out.reserve(values.size());
+    for (const Scalar& s : values) out.emplace_back(imaginary ? s.to_complex().im : s.to_complex().re);
+    return out;
+  }
+
+  bool complex_;
+  Formatter real_, imag_;
+};
+
 /// Writes nested brackets over the shown values; `full` has the sizes before summarising.
 class Writer {
  public:
-  Writer(const std::vector<Scalar>& values, const Formatter& format, const PrintOptions& options, Ints full, Ints shown)
+  Writer(const std::vector<Scalar>& values, const ElementFormatter& format, const PrintOptions& options, Ints full, Ints shown)
       : values_(values), format_(format), options_(options), full_(full), shown_(shown) {}
 
   std::string write(size_t dim, size_t first, int indent) const {
@@ -139,7 +169,7 @@ class Writer {
   }
 
   const std::vector<Scalar>& values_;
-  const Formatter& format_;
+  const ElementFormatter& format_;
   const PrintOptions& options_;
   Ints full_, shown_;
 };
@@ -170,8 +200,13 @@ std::string values_to_string(const Tensor& t, int indent) {
   const char* bytes = static_cast<const char*>(shown.data_ptr());
   for (int64_t i = 0; i < shown.numel(); ++i)
     values.push_back(scalar_from_bytes(bytes + i * static_cast<int64_t>(shown.itemsize()), shown.dtype()));
-  const Formatter format(values, t.is_floating_point(), options);
+  const ElementFormatter format(values, t.dtype(), options);
   return Writer(values, format, options, t.sizes(), shown.sizes()).write(0, 0, indent);
+}
+
+/// Whether floats or complex numbers written without a dtype have this one.
+static bool is_default(DType t) {
+  return t == default_dtype() || (is_complex(t) && t == to_complex(default_dtype()));
 }
 
 std::string to_string(const Tensor& t) {
@@ -187,8 +222,8 @@ std::string to_string(const Tensor& t) {
       size.back() = ')';
       suffixes.push_back("size=" + size);
     }
-    if (t.dtype() != default_dtype()) suffixes.push_back(str("dtype=norch.", t.dtype()));
-  } else if (t.dtype() != default_dtype() && t.dtype() != kInt64 && t.dtype() != kBool) {
+    if (!is_default(t.dtype())) suffixes.push_back(str("dtype=norch.", t.dtype()));
+  } else if (!is_default(t.dtype()) && t.dtype() != kInt64 && t.dtype() != kBool) {
     suffixes.push_back(str("dtype=norch.", t.dtype()));
   }
   if (const auto& node = t.grad_fn())

@@ -55,7 +55,9 @@ bool Tensor::is_contiguous(MemoryFormat format) const {
 
 Tensor Tensor::wrap(const Scalar& value) {
   // A float keeps its double precision, whatever the default dtype; promotion counts it as the default dtype.
-  const DType type = value.is_floating_point() ? DType::Float64 : value.dtype();
+  const DType type = value.is_complex()          ? DType::Complex128
+                     : value.is_floating_point() ? DType::Float64
+                                                 : value.dtype();
   Tensor t = new_tensor({}, type, kCPU);
   scalar_to_bytes(value, type, t.data_ptr());
   t.impl()->wrapped_number = true;
@@ -65,7 +67,7 @@ Tensor Tensor::wrap(const Scalar& value) {
 Scalar Tensor::item() const {
   NORCH_CHECK(defined(), "item: the tensor is undefined");
   NORCH_CHECK(numel() == 1, "a Tensor with ", numel(), " elements cannot be converted to Scalar");
-  char bytes[8];
+  alignas(16) char bytes[16];
   if (is_cpu())
     std::memcpy(bytes, data_ptr(), itemsize());
   else
@@ -92,7 +94,8 @@ void Tensor::set_grad(Tensor g) const {
 
 const Tensor& Tensor::requires_grad_(bool v) const {
   if (v) {
-    NORCH_CHECK(is_floating_point(), "only Tensors of floating point dtype can require gradients, got ", dtype());
+    NORCH_CHECK(is_differentiable(dtype()),
+                "only Tensors of floating point and complex dtype can require gradients, got ", dtype());
     NORCH_CHECK(!impl_->inference || autograd::inference_mode(),
                 "Setting requires_grad=True on an inference tensor outside InferenceMode is not allowed: clone() it first");
     if (is_leaf()) impl_->requires_grad = true;

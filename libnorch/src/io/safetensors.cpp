@@ -17,7 +17,8 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "safetensors files are 
 constexpr uint64_t kMaxHeader = 100'000'000;  // as the format's own library
 constexpr char kMetadata[] = "__metadata__";
 
-constexpr const char* kNames[kNumDTypes] = {"BOOL", "U8", "I8", "I16", "I32", "I64", "F16", "BF16", "F32", "F64"};
+constexpr const char* kNames[kNumDTypes] = {"BOOL", "U8",  "U16", "U32",  "U64", "I8",  "I16", "I32",
+                                             "I64",  "F16", "BF16", "F32", "F64", "C64", "C128"};
 
 struct Entry {
   std::string name;

@@ -59,3 +59,12 @@ DeviceScope::~DeviceScope() { cuda::swap_device(previous_); }
 
 }  // namespace detail
 }  // namespace norch::kernels
+
+namespace norch::detail {
+
+void no_kernel_for(DType t) {
+  NORCH_RAISE(NotImplementedError, "not implemented for ", t,
+              is_complex(t) ? "; take real and imaginary parts (view_as_real)" : "; convert to int32 or int64");
+}
+
+}  // namespace norch::detail

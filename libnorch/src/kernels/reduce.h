@@ -153,7 +153,8 @@ struct FloatBits16 {
   uint16_t bits;
   NORCH_HD operator uint16_t() const { return bits & 0x7FFF; }
 };
-/// Calls f(TypeTag<T>) with a type that is zero where an element of dtype `t` is.
+/// Calls f(TypeTag<T>) with a type that is zero where an element of dtype `t` is. \throws NotImplementedError for
+/// complex types.
 template <class F>
 void visit_zeroness(DType t, F&& f) {
   switch (t) {
@@ -161,7 +162,11 @@ void visit_zeroness(DType t, F&& f) {
     case DType::BFloat16: return f(TypeTag<FloatBits16>{});
     case DType::Float32: return f(TypeTag<float>{});
     case DType::Float64: return f(TypeTag<double>{});
-    default: return visit_width(t, f);
+    default:
+      if (is_complex(t)) norch::detail::no_kernel_for(t);
+      return visit_width(t, [&](auto tag) {
+        if constexpr (sizeof(typename decltype(tag)::type) <= 8) f(tag);
+      });
   }
 }
 

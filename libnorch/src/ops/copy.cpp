@@ -7,6 +7,7 @@
 #include "core/cuda_runtime.h"
 #include "core/factory.h"
 #include "kernels/copy.h"
+#include "norch/ops/binary.h"
 #include "norch/ops/view.h"
 
 namespace norch {
@@ -28,16 +29,61 @@ void copy_bytes_across(const Tensor& dst, const Tensor& src) {
     cuda::copy_peer(dst.data_ptr(), dst.device().index, src.data_ptr(), src.device().index, n);
 }
 
+/// The memory of `t` seen as elements of `type`, of which `per` make one of t's; the one numbered `at` of each.
+Tensor reinterpreted(const Tensor& t, DType type, int64_t per = 1, int64_t at = 0) {
+  Shape strides(t.strides());
+  for (int64_t& s : strides) s *= per;
+  return Tensor(Ref<TensorImpl>(
+      new TensorImpl(t.storage(), t.sizes(), strides, t.storage_offset() * per + at, type)));
+}
+/// The real (0) or imaginary (1) part.
+Tensor part(const Tensor& t, int64_t which) { return reinterpreted(t, to_real(t.dtype()), 2, which); }
+
+bool is_wide_unsigned(DType t) { return is_integral(t) && !is_signed(t) && t != DType::UInt8; }
+
+DType signed_twin(DType t) {
+  return t == DType::UInt16 ? DType::Int16 : t == DType::UInt32 ? DType::Int32 : DType::Int64;
+}
+
+/// A conversion within one device that the kernel does not have, from those that it has.
+void copy_in_steps(const Tensor& dst, const Tensor& src) {
+  const DType to = dst.dtype(), from = src.dtype();
+  if (is_complex(to)) {
+    copy_into(part(dst, 0), is_complex(from) ? part(src, 0) : src);
+    if (is_complex(from))
+      copy_into(part(dst, 1), part(src, 1));
+    else
+      kernels::fill(dst.device(), make_plan({part(dst, 1)}, {}), 0);
+  } else if (is_complex(from)) {
+    if (to != DType::Bool) return copy_into(dst, part(src, 0));
+    autograd::NoGrad off;
+    copy_into(dst, logical_or(part(src, 0), part(src, 1)));
+  } else if (is_wide_unsigned(to) && is_integral(from, true)) {
+    // Integers of one width differ in no bit, whatever their sign.
+    copy_into(reinterpreted(dst, signed_twin(to)), src);
+  } else if (from == DType::UInt64 && is_integral(to, true)) {
+    copy_into(dst, reinterpreted(src, DType::Int64));
+  } else {
+    const bool by_float = to == DType::UInt64 || from == DType::UInt64;
+    const Tensor between = new_tensor(src.sizes(), by_float ? DType::Float32 : DType::Int64, src.device());
+    copy_into(between, src);
+    copy_into(dst, between);
+  }
+}
+
 }  // namespace
 
 void copy_into(const Tensor& dst, const Tensor& src) {
   if (dst.device() == src.device()) {
+    if (!kernels::casts_directly(dst.dtype(), src.dtype())) return copy_in_steps(dst, src);
     kernels::copy(dst.device(), make_plan({dst}, {src}));
     return;
   }
   if (src.is_cpu() && src.numel() == 1) {
     // One number is an argument of a kernel, not a transfer.
-    kernels::fill(dst.device(), make_plan({dst}, {}), scalar_from_bytes(src.data_ptr(), src.dtype()));
+    const Scalar value = scalar_from_bytes(src.data_ptr(), src.dtype());
+    const bool keeps = is_complex(dst.dtype()) || dst.dtype() == DType::Bool;
+    kernels::fill(dst.device(), make_plan({dst}, {}), keeps ? value : value.real());
     return;
   }
   // Across devices only whole blocks of bytes travel: cast and compact on the source's side, spread on the other.
@@ -77,7 +123,7 @@ Tensor Tensor::to(Device where, DType type, bool copy, MemoryFormat format) cons
     return *this;
   Tensor out = new_like(*this, type, where, format);
   copy_into(out, *this);
-  if (norch::is_floating_point(type) && recording(*this)) {
+  if (is_differentiable(type) && recording(*this)) {
     record("ToCopyBackward0", {*this}, {out}, [from = device()](Backward& ctx) { ctx.set(0, ctx.grad().to(from)); });
   }
   return out;

@@ -11,12 +11,20 @@ namespace norch {
 
 namespace {
 
-int category(DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : 2; }
+int category(DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : is_complex(t) ? 3 : 2; }
 /// 0 for a number, 1 for a 0-d tensor, 2 for a tensor with dims.
 int rank(const Tensor& t) { return t.impl()->wrapped_number ? 0 : t.dim() == 0 ? 1 : 2; }
-/// The dtype with which a tensor enters promotion: a Python float is of the default dtype, whatever holds it.
+/// The dtype with which a tensor enters promotion: a Python float or complex number is of the default dtype, whatever
+/// holds it.
 DType entering_type(const Tensor& t) {
-  return t.impl()->wrapped_number && t.is_floating_point() ? default_dtype() : t.dtype();
+  if (!t.impl()->wrapped_number || is_integral(t.dtype(), true)) return t.dtype();
+  return t.is_complex() ? to_complex(default_dtype()) : default_dtype();
+}
+/// The type of operands of rank above those of `low`'s, which is `high`: only a higher category changes it, and a complex
+/// number takes over the width of a float.
+DType outrank(DType high, DType low) {
+  if (category(low) <= category(high)) return high;
+  return is_complex(low) && is_floating_point(high) ? to_complex(high) : low;
 }
 
 bool is_cpu_number(const Tensor& t) { return t.dim() == 0 && t.is_cpu(); }
@@ -61,7 +69,7 @@ DType result_type(const Tensor& a, const Tensor& b) {
   const int ra = rank(a), rb = rank(b);
   if (ra == rb) return promote_types(x, y);
   const DType high = ra > rb ? x : y, low = ra > rb ? y : x;
-  return category(low) > category(high) ? low : high;
+  return outrank(high, low);
 }
 
 DType result_type(TensorRefs operands) {
@@ -77,7 +85,7 @@ DType result_type(TensorRefs operands) {
   while (!seen[best]) --best;
   DType out = types[best];
   for (int r = best - 1; r >= 0; --r)
-    if (seen[r] && category(types[r]) > category(out)) out = types[r];
+    if (seen[r]) out = outrank(out, types[r]);
   return out;
 }
 

@@ -7,12 +7,12 @@
 namespace norch {
 
 /// The dtype that operands promote to, as in PyTorch: tensors with dims outrank 0-d ones, which outrank numbers, unless
-/// those are of a lower category (bool < integer < float).
+/// those are of a lower category (bool < integer < float < complex).
 DType result_type(const Tensor& a, const Tensor& b);
 DType result_type(TensorRefs operands);
 
-/// t, or the default float dtype for an integer or bool t.
-inline DType float_type(DType t) { return is_floating_point(t) ? t : default_dtype(); }
+/// t, or the default float dtype for an integer or bool t. (Complex types stay.)
+inline DType float_type(DType t) { return is_differentiable(t) ? t : default_dtype(); }
 
 /// The device of an op's result: a 0-d CPU tensor goes where the others are. \throws Error if the others differ.
 Device common_device(const char* op, TensorRefs operands);

@@ -17,14 +17,17 @@ using kernels::Gemm;
 using kernels::MatrixRef;
 
 const char* ctype_name(DType t) {
-  constexpr const char* names[kNumDTypes] = {"bool",     "unsigned char", "signed char",   "short int", "int",
-                                             "long int", "c10::Half",     "c10::BFloat16", "float",     "double"};
+  constexpr const char* names[kNumDTypes] = {"bool", "unsigned char", "unsigned short", "unsigned int", "unsigned long",
+                                             "signed char", "short int", "int", "long int", "c10::Half",
+                                             "c10::BFloat16", "float", "double", "c10::complex<float>",
+                                             "c10::complex<double>"};
   return names[static_cast<int>(t)];
 }
 
 const char* scalar_type_name(DType t) {
-  constexpr const char* names[kNumDTypes] = {"Bool", "Byte", "Char",     "Short", "Int",
-                                             "Long", "Half", "BFloat16", "Float", "Double"};
+  constexpr const char* names[kNumDTypes] = {"Bool", "Byte", "UInt16", "UInt32", "UInt64", "Char", "Short", "Int",
+                                             "Long", "Half", "BFloat16", "Float", "Double", "ComplexFloat",
+                                             "ComplexDouble"};
   return names[static_cast<int>(t)];
 }
 

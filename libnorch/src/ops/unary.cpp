@@ -8,6 +8,7 @@
 #include "kernels/unary.h"
 #include "norch/ops/activation.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/ternary.h"
 #include "ops/elementwise.h"
@@ -170,6 +171,14 @@ Tensor polygamma_(const Tensor& self, int64_t n) {
 // ---- same dtype
 
 static Tensor abs_op(const char* name, const Tensor& x, const Tensor& out) {
+  if (x.is_complex()) {
+    NORCH_CHECK(!out.defined(), name, ": In-place abs is not supported for complex tensors.");
+    const Tensor values = x.detach();
+    const Tensor size = hypot(real(values), imag(values));
+    if (recording(x))
+      record("AbsBackward0", {x}, {size}, [x = save(x)](Backward& ctx) { ctx.set(0, ctx.grad() * sgn(ctx.get(x))); });
+    return size;
+  }
   return from_input(name, "AbsBackward0", UnaryOp::Abs, x, x.dtype(), out, {}, NORCH_OF_INPUT(g * sign(x)));
 }
 NORCH_TWO_FORMS(abs)
@@ -276,8 +285,6 @@ NORCH_TEST_OP(isposinf, IsPosInf)
 NORCH_TEST_OP(isneginf, IsNegInf)
 NORCH_TEST_OP(signbit, Signbit)
 NORCH_TEST_OP(logical_not, LogicalNot)
-
-Tensor isreal(const Tensor& x) { return ones(x.sizes(), TensorOptions(DType::Bool).device(x.device())); }
 
 Tensor logical_not_(const Tensor& self) {
   InPlace write("logical_not_", self);

@@ -1,3 +1,4 @@
+#include "norch/ops/complex.h"
 #include "norch/ops/view.h"
 
 #include <algorithm>
@@ -274,13 +275,13 @@ Tensor matrix_T(const Tensor& t) {
 Tensor matrix_H(const Tensor& t) {
   NORCH_CHECK(t.dim() == 0 || t.dim() == 2, "tensor.H is only supported on matrices (2-D tensors). Got ", t.dim(),
               "-D tensor.");
-  return transpose(t, 0, t.dim() == 2 ? 1 : 0);
+  return conj(transpose(t, 0, t.dim() == 2 ? 1 : 0));
 }
 
 Tensor adjoint(const Tensor& t) {
   NORCH_CHECK(t.dim() >= 2, "tensor.adjoint() is only supported on matrices or batches of matrices. Got ", t.dim(),
               "-D tensor.");
-  return transpose(t, -2, -1);
+  return conj(transpose(t, -2, -1));
 }
 
 // ---- dims of size 1

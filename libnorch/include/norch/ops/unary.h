@@ -159,8 +159,6 @@ NORCH_API Tensor isinf(const Tensor& x);
 NORCH_API Tensor isfinite(const Tensor& x);
 NORCH_API Tensor isposinf(const Tensor& x);
 NORCH_API Tensor isneginf(const Tensor& x);
-/// True everywhere: norch has no complex dtypes.
-NORCH_API Tensor isreal(const Tensor& x);
 /// Whether the sign bit is set: also of -0.0 and negative NaNs.
 NORCH_API Tensor signbit(const Tensor& x);
 /// x == 0.

@@ -259,7 +259,7 @@ class BlockRunner {
   bool direct_[Plan::kMaxOperands];    // and adjacent along dim 0 (or repeated, where the block takes that)
   bool all_direct_ = true;
   uint32_t repeated_ = 0;
-  alignas(64) char buffer_[Plan::kMaxOperands][kChunk * 8];
+  alignas(64) char buffer_[Plan::kMaxOperands][kChunk * 16 + 64];  // a pitch that is no power of two
 };
 
 inline void for_each_block(const Plan& plan, const BlockLoop& loop) {

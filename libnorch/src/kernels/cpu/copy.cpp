@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/factory.h"
 #include "kernels/cpu/half.h"
 #include "kernels/cpu/loops.h"
 #include "kernels/cpu/parallel.h"
@@ -16,6 +17,8 @@ To convert(From v) {
   // A negative float becomes an unsigned integer by way of int64, as in PyTorch: C++ leaves the direct way undefined.
   if constexpr (std::is_same_v<To, uint8_t> && is_floating_point(dtype_of<From>))
     return static_cast<To>(static_cast<int64_t>(static_cast<ComputeType<From>>(v)));
+  else if constexpr (std::is_same_v<To, uint64_t>)
+    return v < 0 ? static_cast<To>(static_cast<int64_t>(v)) : static_cast<To>(v);
   else if constexpr (std::is_same_v<To, bool>)
     return static_cast<ComputeType<From>>(v) != 0;
   else
@@ -101,19 +104,15 @@ void copy(const Plan& plan) {
     });
     return;
   }
-  visit_all(plan.dtype[0], [&](auto to) {
-    visit_all(plan.dtype[1], [&](auto from) {
-      for_each(plan, cast_loop<typename decltype(to)::type, typename decltype(from)::type>, nullptr);
-    });
+  visit_cast(plan.dtype[0], plan.dtype[1], [&](auto to, auto from) {
+    for_each(plan, cast_loop<typename decltype(to)::type, typename decltype(from)::type>, nullptr);
   });
 }
 
 void fill(const Plan& plan, const Scalar& value) {
-  visit_all(plan.dtype[0], [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const T v = value.to<T>();
-    for_each(plan, fill_loop<T>, &v);
-  });
+  alignas(16) char bytes[16];
+  scalar_to_bytes(value, plan.dtype[0], bytes);
+  visit_width(plan.dtype[0], [&](auto tag) { for_each(plan, fill_loop<typename decltype(tag)::type>, bytes); });
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

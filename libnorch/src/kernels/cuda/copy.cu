@@ -1,5 +1,6 @@
 #include "kernels/copy.h"
 
+#include "core/factory.h"
 #include "kernels/cuda/loops.cuh"
 
 namespace norch::kernels::cuda {
@@ -139,6 +140,8 @@ struct Convert {
     // As on the CPU: a negative float becomes an unsigned integer by way of int64.
     if constexpr (std::is_same_v<To, uint8_t> && is_floating_point(dtype_of<From>))
       return static_cast<To>(static_cast<int64_t>(v));
+    else if constexpr (std::is_same_v<To, uint64_t>)
+      return v < 0 ? static_cast<To>(static_cast<int64_t>(v)) : static_cast<To>(v);
     else if constexpr (std::is_same_v<To, bool>)
       return v != 0;
     else
@@ -164,27 +167,19 @@ void copy(const Plan& plan) {
       elementwise<U, U>(plan, Same{});
     });
   }
-  visit_all(plan.dtype[0], [&](auto to) {
-    visit_all(plan.dtype[1], [&](auto from) {
-      using To = typename decltype(to)::type;
-      using From = typename decltype(from)::type;
-      if constexpr (!std::is_same_v<To, From>) elementwise<To, From>(plan, Convert<To, From>{});
-    });
+  visit_cast(plan.dtype[0], plan.dtype[1], [&](auto to, auto from) {
+    using To = typename decltype(to)::type;
+    using From = typename decltype(from)::type;
+    if constexpr (!std::is_same_v<To, From>) elementwise<To, From>(plan, Convert<To, From>{});
   });
 }
 
 void fill(const Plan& plan, const Scalar& value) {
-  visit_all(plan.dtype[0], [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const T converted = value.to<T>();
-    visit_width(plan.dtype[0], [&](auto width) {
-      using U = typename decltype(width)::type;
-      if constexpr (sizeof(U) == sizeof(T)) {
-        Value<U> bits;
-        std::memcpy(&bits.value, &converted, sizeof(U));
-        elementwise<U>(plan, bits);
-      }
-    });
+  visit_width(plan.dtype[0], [&](auto tag) {
+    using U = typename decltype(tag)::type;
+    Value<U> v;
+    scalar_to_bytes(value, plan.dtype[0], &v.value);
+    elementwise<U>(plan, v);
   });
 }
 

@@ -13,7 +13,7 @@ constexpr int64_t kMaxBytes = int64_t{1} << 32;
 /// Whether units of `width` elements fit: along dim 0 every operand is adjacent or repeated, and all vectors are whole
 /// and aligned. In a plan of one dim a remainder is left to the tail.
 bool fits_vectors(const Plan& p, int width) {
-  if (width == 1 || p.shape[0] < width) return false;
+  if (p.shape[0] < width) return false;
   if (p.ndim > 1 && p.shape[0] % width != 0) return false;
   for (int k = 0; k < p.operands; ++k) {
     if (p.is_immediate(k) || p.strides[k][0] == 0) {

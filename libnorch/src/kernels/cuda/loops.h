@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cuda/launch.cuh"
+#include "kernels/dispatch.h"
 #include "kernels/plan.h"
 
 namespace norch::kernels::cuda {
@@ -19,7 +20,7 @@ struct Walk {
   FastDivider size[kMaxDims - 1];
   uint32_t strides[Plan::kMaxOperands][kMaxDims];  // bytes; along dim 0 from one unit to the next
   char* data[Plan::kMaxOperands];
-  uint64_t value[Plan::kMaxOperands];
+  Bits128 value[Plan::kMaxOperands];
 };
 
 using WalkLauncher = void (*)(const Walk& walk, bool vectors, const void* context);

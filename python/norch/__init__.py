@@ -27,6 +27,7 @@ __version__ = _C.__version__
 newaxis = None
 
 if _TYPE_CHECKING:
+    from norch import array_api as array_api
     from norch import cuda as cuda
     from norch import linalg as linalg
     from norch import masked as masked
@@ -45,7 +46,19 @@ if _TYPE_CHECKING:
     from norch.signal.windows import kaiser_window as kaiser_window
 
 # Submodules are imported when first used, so that `import norch` takes no time.
-_LAZY = ("cuda", "linalg", "masked", "nn", "optim", "random", "serialization", "signal", "special", "utils")
+_LAZY = (
+    "array_api",
+    "cuda",
+    "linalg",
+    "masked",
+    "nn",
+    "optim",
+    "random",
+    "serialization",
+    "signal",
+    "special",
+    "utils",
+)
 _LAZY_FUNCTIONS = {
     "load": "serialization",
     "save": "serialization",

@@ -217,7 +217,27 @@ def set_printoptions(
     _C._set_print_options(*options)
 
 
+def _array_namespace(self: Tensor, *, api_version: str | None = None):
+    """__array_namespace__(*, api_version=None) -> module
+
+    norch.array_api, the functions of the Python array API standard."""
+    from norch import array_api
+
+    if api_version is not None and api_version not in ("2021.12", "2022.12", "2023.12", "2024.12"):
+        raise ValueError(f"__array_namespace__: norch has the array API standard up to 2024.12, not {api_version}")
+    return array_api
+
+
+def _to_device(self: Tensor, device, /, *, stream=None) -> Tensor:
+    """to_device(device, *, stream=None) -> Tensor
+
+    The array API's name of to(device)."""
+    return self.to(device)
+
+
 for _name, _function in {
+    "__array_namespace__": _array_namespace,
+    "to_device": _to_device,
     "__repr__": _repr,
     "__str__": _repr,
     "__format__": _format,

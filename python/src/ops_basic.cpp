@@ -120,7 +120,7 @@ void bind_basic_ops(Binder& b) {
   const std::pair<const char*, DType> casts[] = {{"half", kFloat16}, {"bfloat16", kBFloat16}, {"float", kFloat32},
                                                  {"double", kFloat64}, {"bool", kBool},       {"byte", kUInt8},
                                                  {"char", kInt8},      {"short", kInt16},     {"int", kInt32},
-                                                 {"long", kInt64}};
+                                                 {"long", kInt64},     {"cfloat", kComplex64}, {"cdouble", kComplex128}};
   for (auto& [name, type] : casts)
     b.method(
         name,

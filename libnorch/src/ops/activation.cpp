@@ -239,11 +239,13 @@ Tensor logsigmoid(const Tensor& x) { return logsigmoid_op("logsigmoid", x, {}); 
 
 Tensor softsign(const Tensor& x) {
   NORCH_CHECK_IMPLEMENTED(x.dtype() != DType::Bool, "softsign: not implemented for bool");
+  if (x.is_complex()) return x / (abs(x) + 1.0);
   return apply("softsign", "SoftsignBackward0", Activation::Softsign, x.to(float_type(x.dtype())), {}, {},
                softsign_slope);
 }
 Tensor tanhshrink(const Tensor& x) {
   NORCH_CHECK(x.dtype() != DType::Bool, "tanhshrink: not supported for bool");
+  if (x.is_complex()) return x - tanh(x);
   return apply("tanhshrink", "TanhshrinkBackward0", Activation::Tanhshrink, x.to(float_type(x.dtype())), {}, {},
                tanhshrink_slope);
 }
@@ -281,9 +283,11 @@ Tensor threshold_(const Tensor& self, const Scalar& threshold, const Scalar& val
 }
 
 Tensor sigmoid_backward(const Tensor& grad, const Tensor& y) {
+  if (y.is_complex()) return grad * (y * (1.0 - y));
   return backward(Activation::SigmoidOfResult, grad, y, {}, sigmoid_slope);
 }
 Tensor tanh_backward(const Tensor& grad, const Tensor& y) {
+  if (y.is_complex()) return grad * (1.0 - y * y);
   return backward(Activation::TanhOfResult, grad, y, {}, tanh_slope);
 }
 

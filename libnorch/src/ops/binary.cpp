@@ -4,12 +4,16 @@
 
 #include "autograd/in_place.h"
 #include "autograd/record.h"
-#include "kernels/binary.h"
+#include "kernels/complex.h"
+#include "kernels/unsigned.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/reduce.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/dtype_views.h"
 #include "ops/elementwise.h"
 
 namespace norch {
@@ -26,23 +30,58 @@ using kernels::BinaryOp;
 
 namespace {
 
+Tensor zero() { return Tensor::wrap(0); }
+
+/// The kernel of wide unsigned integers: most ops have that of the signed twin.
+void run_unsigned(const char* name, BinaryOp op, Elementwise& e, const Scalar& alpha, const Tensor& b) {
+  switch (op) {
+    case BinaryOp::Add:
+    case BinaryOp::Sub:
+    case BinaryOp::Mul:
+    case BinaryOp::BitwiseAnd:
+    case BinaryOp::BitwiseOr:
+    case BinaryOp::BitwiseXor:
+    case BinaryOp::Eq:
+    case BinaryOp::Ne:
+    case BinaryOp::LogicalAnd:
+    case BinaryOp::LogicalOr:
+    case BinaryOp::LogicalXor:
+      for (int k = 0; k < e.plan.operands; ++k) e.plan.dtype[k] = signed_twin(e.plan.dtype[k]);
+      return kernels::binary(e.device, op, e.plan, alpha);
+    case BinaryOp::DivFloor:
+    case BinaryOp::DivTrunc:
+    case BinaryOp::Remainder:
+    case BinaryOp::Fmod:
+      NORCH_CHECK(!b.is_cpu() || all(ne(b, zero())).item<bool>(), name,
+                  ": ZeroDivisionError: an integer tensor is divided by zero");
+      break;
+    default: break;
+  }
+  kernels::binary_unsigned(e.device, name, op, e.plan);
+}
+
 Tensor run(const char* name, BinaryOp op, const Tensor& a, const Tensor& b, DType compute, const Tensor& out,
            const Scalar& alpha = 1) {
   Elementwise e(name, {a, b}, compute, kernels::is_comparison(op) ? DType::Bool : compute, out);
-  kernels::binary(e.device, op, e.plan, alpha);
+  if (is_complex(compute))
+    kernels::binary_complex(e.device, name, op, e.plan, alpha);
+  else if (is_wide_unsigned(compute))
+    run_unsigned(name, op, e, alpha, b);
+  else
+    kernels::binary(e.device, op, e.plan, alpha);
   return e.finish();
 }
 
-Tensor zero() { return Tensor::wrap(0); }
-
 void check_alpha(const char* name, DType type, const Scalar& alpha) {
   NORCH_CHECK(!alpha.is_bool() || type == DType::Bool, name, ": Boolean alpha only supported for Boolean results.");
-  NORCH_CHECK(is_floating_point(type) || !alpha.is_floating_point(), name,
+  NORCH_CHECK(is_differentiable(type) || !alpha.is_floating_point(), name,
               ": For integral input tensors, argument alpha must not be a floating point number.");
+  NORCH_CHECK(is_complex(type) || !alpha.is_complex(), name,
+              ": For non-complex input tensors, argument alpha must not be a complex number.");
 }
 
-/// g times a number, which mostly is 1.
-Tensor scaled(const Tensor& g, const Scalar& alpha) { return alpha.to_double() == 1 ? g : g * alpha; }
+/// g times the conjugate of a number, which mostly is 1.
+Tensor scaled(const Tensor& g, const Scalar& alpha) { return equals(alpha, 1) ? g : g * conj(alpha); }
 
 Tensor add_op(const char* name, const Tensor& a, const Tensor& b, const Scalar& alpha, const Tensor& out) {
   const DType type = result_type(a, b);
@@ -81,8 +120,8 @@ Tensor mul_op(const char* name, const Tensor& a, const Tensor& b, const Tensor& 
   const Tensor x = for_b ? saved_input(a, out) : Tensor(), y = for_a ? saved_input(b, out) : Tensor();
   Tensor result = run(name, BinaryOp::Mul, a, b, result_type(a, b), out);
   record("MulBackward0", {a, b}, {result}, [a = save(x), b = save(y)](Backward& ctx) {
-    if (ctx.needs(0)) ctx.set(0, mul(ctx.grad(), ctx.get(b)));
-    if (ctx.needs(1)) ctx.set(1, mul(ctx.grad(), ctx.get(a)));
+    if (ctx.needs(0)) ctx.set(0, mul(ctx.grad(), conj(ctx.get(b))));
+    if (ctx.needs(1)) ctx.set(1, mul(ctx.grad(), conj(ctx.get(a))));
   });
   return result;
 }
@@ -93,10 +132,10 @@ Tensor true_divide(const char* name, const Tensor& a, const Tensor& b, const Ten
   const Tensor x = wants_grad(b) ? saved_input(a, out) : Tensor(), y = saved_input(b, out);
   Tensor result = run(name, BinaryOp::Div, a, b, type, out);
   record("DivBackward0", {a, b}, {result}, [a = save(x), b = save(y)](Backward& ctx) {
-    const Tensor y = ctx.get(b);
+    const Tensor y = conj(ctx.get(b));
     const Tensor g = div(ctx.grad(), y);
     if (ctx.needs(0)) ctx.set(0, g);
-    if (ctx.needs(1)) ctx.set(1, neg(mul(g, div(ctx.get(a), y))));
+    if (ctx.needs(1)) ctx.set(1, neg(mul(g, div(conj(ctx.get(a)), y))));
   });
   return result;
 }

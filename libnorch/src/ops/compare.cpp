@@ -21,7 +21,7 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
   NORCH_CHECK(atol >= 0, "isclose: atol must be greater than or equal to zero, but got ", atol);
   autograd::NoGrad off;
   Tensor close = eq(a, b);
-  if (equal_nan && a.is_floating_point()) close = logical_or(close, logical_and(isnan(a), isnan(b)));
+  if (equal_nan && is_differentiable(a.dtype())) close = logical_or(close, logical_and(isnan(a), isnan(b)));
   if (rtol == 0 && atol == 0) return close;
   const DType type = float_type(a.dtype());
   const Tensor x = a.to(type), y = b.to(type);

@@ -9,6 +9,7 @@
 #include "kernels/copy.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/view.h"
+#include "ops/dtype_views.h"
 
 namespace norch {
 
@@ -29,35 +30,19 @@ void copy_bytes_across(const Tensor& dst, const Tensor& src) {
     cuda::copy_peer(dst.data_ptr(), dst.device().index, src.data_ptr(), src.device().index, n);
 }
 
-/// The memory of `t` seen as elements of `type`, of which `per` make one of t's; the one numbered `at` of each.
-Tensor reinterpreted(const Tensor& t, DType type, int64_t per = 1, int64_t at = 0) {
-  Shape strides(t.strides());
-  for (int64_t& s : strides) s *= per;
-  return Tensor(Ref<TensorImpl>(
-      new TensorImpl(t.storage(), t.sizes(), strides, t.storage_offset() * per + at, type)));
-}
-/// The real (0) or imaginary (1) part.
-Tensor part(const Tensor& t, int64_t which) { return reinterpreted(t, to_real(t.dtype()), 2, which); }
-
-bool is_wide_unsigned(DType t) { return is_integral(t) && !is_signed(t) && t != DType::UInt8; }
-
-DType signed_twin(DType t) {
-  return t == DType::UInt16 ? DType::Int16 : t == DType::UInt32 ? DType::Int32 : DType::Int64;
-}
-
 /// A conversion within one device that the kernel does not have, from those that it has.
 void copy_in_steps(const Tensor& dst, const Tensor& src) {
   const DType to = dst.dtype(), from = src.dtype();
   if (is_complex(to)) {
-    copy_into(part(dst, 0), is_complex(from) ? part(src, 0) : src);
+    copy_into(part_of(dst, 0), is_complex(from) ? part_of(src, 0) : src);
     if (is_complex(from))
-      copy_into(part(dst, 1), part(src, 1));
+      copy_into(part_of(dst, 1), part_of(src, 1));
     else
-      kernels::fill(dst.device(), make_plan({part(dst, 1)}, {}), 0);
+      kernels::fill(dst.device(), make_plan({part_of(dst, 1)}, {}), 0);
   } else if (is_complex(from)) {
-    if (to != DType::Bool) return copy_into(dst, part(src, 0));
+    if (to != DType::Bool) return copy_into(dst, part_of(src, 0));
     autograd::NoGrad off;
-    copy_into(dst, logical_or(part(src, 0), part(src, 1)));
+    copy_into(dst, logical_or(part_of(src, 0), part_of(src, 1)));
   } else if (is_wide_unsigned(to) && is_integral(from, true)) {
     // Integers of one width differ in no bit, whatever their sign.
     copy_into(reinterpreted(dst, signed_twin(to)), src);

@@ -5,6 +5,7 @@
 #include "norch/ops/binary.h"
 #include "norch/ops/reduce.h"
 #include "ops/along_dim.h"
+#include "ops/dtype_views.h"
 #include "ops/reduce_common.h"
 
 namespace norch {
@@ -19,6 +20,8 @@ using kernels::ReduceOp;
 namespace {
 
 Tensor extremum(const char* op, const char* node, ReduceOp kind, const Tensor& t, Ints dims, bool keepdim) {
+  if (is_wide_unsigned(t.dtype()))
+    return from_int64_order(extremum(op, node, kind, in_int64_order(t), dims, keepdim), t.dtype());
   const ReducedDims d = reduced_dims(op, t, dims, keepdim);
   check_not_empty(op, t, d, dims.empty());
   Tensor out = new_tensor(d.out, t.dtype(), t.device());
@@ -39,6 +42,10 @@ Tensor extremum(const char* op, const char* node, ReduceOp kind, const Tensor& t
 }
 
 ValuesAndIndices select_op(const char* op, const char* node, bool largest, const Tensor& t, int64_t dim, bool keepdim) {
+  if (is_wide_unsigned(t.dtype())) {
+    const ValuesAndIndices r = select_op(op, node, largest, in_int64_order(t), dim, keepdim);
+    return {from_int64_order(r.values, t.dtype()), r.indices};
+  }
   const ReducedDims d = reduced_dims(op, t, {dim}, keepdim);
   check_not_empty(op, t, d, false);
   ValuesAndIndices out{new_tensor(d.out, t.dtype(), t.device()), new_tensor(d.out, DType::Int64, t.device())};
@@ -48,6 +55,7 @@ ValuesAndIndices select_op(const char* op, const char* node, bool largest, const
 }
 
 Tensor arg_op(const char* op, bool largest, const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+  if (is_wide_unsigned(t.dtype())) return arg_op(op, largest, in_int64_order(t), dim, keepdim);
   const Tensor x = dim ? t : t.detach().contiguous();
   const ReducedDims d = dim ? reduced_dims(op, t, {*dim}, keepdim) : reduced_dims(op, t, {}, keepdim);
   NORCH_CHECK_INDEX(dim || t.numel() != 0, op, "(): Expected reduction dim to be specified for input.numel() == 0. ",

@@ -5,6 +5,7 @@
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/nonzero.h"
+#include "ops/dtype_views.h"
 #include "ops/view_ops.h"
 
 namespace norch {
@@ -187,6 +188,18 @@ Tensor run_gather(const Tensor& t, const IndexWalk& walk) {
 void run_scatter(const Tensor& dst, const Tensor& src, const IndexWalk& walk, kernels::ScatterOp op) {
   if (numel_of(walk.sizes) == 0) return;
   autograd::NoGrad off;
+  if (op != kernels::ScatterOp::Assign && is_wide_unsigned(dst.dtype()) && op != kernels::ScatterOp::Max &&
+      op != kernels::ScatterOp::Min) {
+    const DType twin = signed_twin(dst.dtype());
+    return run_scatter(reinterpreted(dst, twin), reinterpreted(src, twin), walk, op);
+  }
+  if (op == kernels::ScatterOp::Add && dst.is_complex()) {
+    // A sum is the sums of both parts.
+    IndexWalk parts = walk;
+    for (int64_t& s : parts.strides) s *= 2;
+    for (int64_t which : {0, 1}) run_scatter(part_of(dst, which), part_of(src, which), parts, op);
+    return;
+  }
   Tensor index = raw_view(walk.index, walk.sizes, walk.index_strides, walk.index.storage_offset()), from = src;
   if (index.storage() == dst.storage()) index = index.clone();
   if (from.storage() == dst.storage()) from = from.clone();

@@ -4,9 +4,11 @@
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/view.h"
+#include "ops/dtype_views.h"
 #include "ops/product.h"
 
 namespace norch {
@@ -84,19 +86,19 @@ Tensor add_product(const char* op, const char* node, const Tensor& input, const 
   shape.back() = b.sizes().back();
   check_input(op, input, a, shape);
   Tensor out = new_tensor(shape, a.dtype(), a.device());
-  if (beta.to_double() != 0) copy_into(out, input);
+  if (!equals(beta, 0)) copy_into(out, input);
   product_into(out, a, false, b, false, alpha, beta);
   if (recording(input, a, b)) {
     record(node, {input, a, b}, {out},
            [beta, alpha, a = wants_grad(b) ? save(a) : SavedTensor(),
             b = wants_grad(a) ? save(b) : SavedTensor()](Backward& ctx) {
              const Tensor& g = ctx.grad();
-             if (ctx.needs(0)) ctx.set(0, beta.to_double() == 1 ? g : g * beta);
+             if (ctx.needs(0)) ctx.set(0, equals(beta, 1) ? g : g * conj(beta));
              if (!ctx.needs(1) && !ctx.needs(2)) return;
-             const Tensor scaled = alpha.to_double() == 1 ? g : g * alpha;
+             const Tensor scaled = equals(alpha, 1) ? g : g * conj(alpha);
              const char* name = g.dim() == 2 ? "MmBackward0" : "BmmBackward0";
-             if (ctx.needs(1)) ctx.set(1, product(name, scaled, false, ctx.get(b), true));
-             if (ctx.needs(2)) ctx.set(2, product(name, ctx.get(a), true, scaled, false));
+             if (ctx.needs(1)) ctx.set(1, product(name, scaled, false, conj(ctx.get(b)), true));
+             if (ctx.needs(2)) ctx.set(2, product(name, conj(ctx.get(a)), true, scaled, false));
            });
   }
   return out;
@@ -134,14 +136,14 @@ Tensor dot(const Tensor& a, const Tensor& b) {
                new_view(b.detach(), {1, b.numel()}, {b.numel(), b.strides()[0]}, b.storage_offset()), true);
   if (recording(a, b)) {
     record("DotBackward0", {a, b}, {out}, [a = save(a), b = save(b)](Backward& ctx) {
-      if (ctx.needs(0)) ctx.set(0, mul(ctx.grad(), ctx.get(b)));
-      if (ctx.needs(1)) ctx.set(1, mul(ctx.grad(), ctx.get(a)));
+      if (ctx.needs(0)) ctx.set(0, mul(ctx.grad(), conj(ctx.get(b))));
+      if (ctx.needs(1)) ctx.set(1, mul(ctx.grad(), conj(ctx.get(a))));
     });
   }
   return out;
 }
 
-Tensor vdot(const Tensor& a, const Tensor& b) { return dot(a, b); }
+Tensor vdot(const Tensor& a, const Tensor& b) { return dot(conj(a), b); }
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
   const size_t na = a.sizes().size(), nb = b.sizes().size();
@@ -190,7 +192,7 @@ Tensor outer(const Tensor& a, const Tensor& b) {
 Tensor addmm(const Tensor& input, const Tensor& mat1, const Tensor& mat2, const Scalar& beta, const Scalar& alpha) {
   check_mm("addmm", mat1, mat2);
   if (input.dim() == 1 && input.sizes()[0] == mat2.sizes()[1] && input.dtype() == mat1.dtype() &&
-      input.device() == mat1.device() && beta.to_double() == 1 && alpha.to_double() == 1)
+      input.device() == mat1.device() && equals(beta, 1) && equals(alpha, 1))
     return affine("AddmmBackward0", mat1, mat2, false, input);
   return add_product("addmm", "AddmmBackward0", input, mat1, mat2, beta, alpha);
 }
@@ -226,13 +228,13 @@ Tensor addr(const Tensor& input, const Tensor& vec1, const Tensor& vec2, const S
   NORCH_CHECK(shape == out.sizes(), "addr: The expanded size of the tensor must match the existing size. Target sizes: ",
               out.sizes(), ".  Tensor sizes: ", input.sizes());
   for (const Scalar& factor : {beta, alpha})
-    NORCH_CHECK(is_floating_point(out.dtype()) || !factor.is_floating_point(), "addr: For integral input tensors, argument "
+    NORCH_CHECK(is_differentiable(out.dtype()) || !factor.is_floating_point(), "addr: For integral input tensors, argument "
                 "beta and alpha must not be a floating point number.");
   const bool logical = out.dtype() == DType::Bool;
   auto scalar = [&](const Scalar& v) { return Tensor::wrap(logical ? Scalar(v.to_bool()) : v); };
-  if (alpha.to_double() != 1) out = mul(out, scalar(alpha));
-  if (beta.to_double() == 0) return out;
-  return add(out, beta.to_double() == 1 ? input : mul(input, scalar(beta)));
+  if (!equals(alpha, 1)) out = mul(out, scalar(alpha));
+  if (equals(beta, 0)) return out;
+  return add(out, equals(beta, 1) ? input : mul(input, scalar(beta)));
 }
 
 #define NORCH_IN_PLACE(name, x, y)                                                                                    \

@@ -2,12 +2,14 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
-#include "kernels/binary.h"
-#include "kernels/unary.h"
+#include "kernels/complex.h"
+#include "kernels/unsigned.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
+#include "ops/dtype_views.h"
 #include "ops/elementwise.h"
 
 namespace norch {
@@ -28,15 +30,27 @@ namespace {
 /// Whether an operand is a constant whose value can be read without waiting for a device.
 bool is_constant(const Tensor& t) { return t.dim() == 0 && t.is_cpu() && !wants_grad(t); }
 
+/// Whether such a constant has no imaginary part.
+bool is_real(const Tensor& t) { return !t.is_complex() || t.item().to_complex().im == 0; }
+
+void run(const char* name, BinaryOp op, Elementwise& e, DType type) {
+  if (is_complex(type))
+    kernels::binary_complex(e.device, name, op, e.plan, 1);
+  else if (is_wide_unsigned(type))
+    kernels::binary_unsigned(e.device, name, op, e.plan);
+  else
+    kernels::binary(e.device, op, e.plan, 1);
+}
+
 /// The forward. Exponents that have a cheaper exact form take it.
 Tensor forward(const char* name, const Tensor& a, const Tensor& b, DType type, const Tensor& out) {
-  if (is_constant(b)) {
-    const double exponent = b.item<double>();
-    if (is_floating_point(type)) {
+  if (is_constant(b) && is_real(b)) {
+    const double exponent = b.item().to_complex().re;
+    if (is_differentiable(type)) {
       // The exponent takes part in promotion, but not in the kernel.
       if (exponent == 2) {
         Elementwise e(name, {a, a}, type, type, out);
-        kernels::binary(e.device, BinaryOp::Mul, e.plan, 1);
+        run(name, BinaryOp::Mul, e, type);
         return e.finish();
       }
       if (exponent == 3 || exponent == 0.5 || exponent == -0.5 || exponent == -1) {
@@ -45,7 +59,10 @@ Tensor forward(const char* name, const Tensor& a, const Tensor& b, DType type, c
                            : exponent == 0.5 ? UnaryOp::Sqrt
                            : exponent == -1  ? UnaryOp::Reciprocal
                                              : UnaryOp::Rsqrt;
-        kernels::unary(e.device, op, e.plan, kernels::Parameters());
+        if (is_complex(type))
+          kernels::unary_complex(e.device, name, op, e.plan);
+        else
+          kernels::unary(e.device, op, e.plan, kernels::Parameters());
         return e.finish();
       }
     } else if (b.impl()->wrapped_number) {
@@ -53,27 +70,28 @@ Tensor forward(const char* name, const Tensor& a, const Tensor& b, DType type, c
     }
   }
   Elementwise e(name, {a, b}, type, type, out);
-  kernels::binary(e.device, BinaryOp::Pow, e.plan, 1);
+  run(name, BinaryOp::Pow, e, type);
   return e.finish();
 }
 
 /// g * b * a^(b - 1), 0 where b == 0.
 Tensor base_gradient(const Tensor& g, const Tensor& a, const Tensor& b) {
-  if (is_constant(b)) {
-    const double exponent = b.item<double>();
+  if (is_constant(b) && is_real(b)) {
+    const double exponent = b.item().to_complex().re;
     if (exponent == 0) return zeros_like(g);
-    return g * (pow(a, Tensor::wrap(exponent - 1)) * exponent);
+    return g * conj(pow(a, Tensor::wrap(exponent - 1)) * exponent);
   }
-  const Tensor slope = b * pow(a, b - 1);
+  const Tensor slope = conj(b * pow(a, b - 1));
   return g * masked_fill(slope, eq(b, Tensor::wrap(0)), Tensor::wrap(0));
 }
 
-/// g * y * log(a), 0 where a == 0 and b >= 0.
+/// g * y * log(a), 0 where a == 0 and b (its real part) >= 0.
 Tensor exponent_gradient(const Tensor& g, const Tensor& a, const Tensor& b, const Tensor& y) {
-  const Tensor flat = logical_and(eq(a, Tensor::wrap(0)), ge(b, Tensor::wrap(0)));
+  const Tensor flat = logical_and(eq(a, Tensor::wrap(0)), ge(real(b), Tensor::wrap(0)));
   // log of 1 there: its own gradient would otherwise be infinite times zero.
-  const Tensor base = is_floating_point(a.dtype()) ? masked_fill(a, flat, Tensor::wrap(1)) : a.to(g.dtype());
-  return g * masked_fill(y * log(base), flat, Tensor::wrap(0));
+  const Tensor base = is_differentiable(a.dtype()) ? masked_fill(a, flat, Tensor::wrap(1)) : a.to(g.dtype());
+  const Tensor slope = conj(y * log(y.is_complex() ? base.to(y.dtype()) : base));
+  return g * masked_fill(slope, flat, Tensor::wrap(0));
 }
 
 Tensor power(const char* name, const Tensor& a, const Tensor& b, DType type, const Tensor& out) {
@@ -99,12 +117,14 @@ Tensor pow_(const Tensor& self, const Tensor& b) {
   return write.finish(power("pow_", write.input(), b, result_type(write.input(), b), write.output()));
 }
 Tensor float_power(const Tensor& a, const Tensor& b) {
-  return power("float_power", a.to(DType::Float64), b.to(DType::Float64), DType::Float64, {});
+  const DType type = a.is_complex() || b.is_complex() ? DType::Complex128 : DType::Float64;
+  return power("float_power", a.to(type), b.to(type), type, {});
 }
 Tensor float_power_(const Tensor& self, const Tensor& b) {
-  NORCH_CHECK(self.dtype() == DType::Float64, "float_power_: the base given to float_power_ has dtype ", self.dtype(),
-              " but the operation's result requires dtype float64");
-  return pow_(self, b.to(DType::Float64));
+  const DType type = self.is_complex() || b.is_complex() ? DType::Complex128 : DType::Float64;
+  NORCH_CHECK(self.dtype() == type, "float_power_: the base given to float_power_ has dtype ", self.dtype(),
+              " but the operation's result requires dtype ", type);
+  return pow_(self, b.to(type));
 }
 
 }  // namespace norch

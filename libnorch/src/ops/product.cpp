@@ -2,8 +2,11 @@
 
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "kernels/complex.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/view.h"
+#include "ops/dtype_views.h"
 
 namespace norch {
 
@@ -83,7 +86,19 @@ MatrixRef laid_out(Tensor& t, bool transposed, Ints batch) {
   return ref;
 }
 
+void multiply(Device device, const Gemm& g) {
+  if (is_complex(g.dtype))
+    kernels::gemm_complex(device, g);
+  else
+    kernels::gemm(device, g);
+}
+
 void run(const Tensor& out, Tensor a, bool trans_a, Tensor b, bool trans_b, const Scalar& alpha, const Scalar& beta) {
+  if (is_wide_unsigned(out.dtype())) {
+    const Tensor wide = out.to(DType::Int64);
+    run(wide, a.to(DType::Int64), trans_a, b.to(DType::Int64), trans_b, alpha, beta);
+    return copy_into(out, wide);
+  }
   const size_t n = out.sizes().size();
   const Ints batch = out.sizes().slice(0, n - 2);
   Gemm g;
@@ -99,7 +114,7 @@ void run(const Tensor& out, Tensor a, bool trans_a, Tensor b, bool trans_b, cons
   g.c_batch = g.m * g.n;
   g.alpha = alpha;
   g.beta = beta;
-  kernels::gemm(out.device(), g);
+  multiply(out.device(), g);
 }
 
 /// Rows of x, all dims but the last taken together: as they lie where they follow one another at one distance,
@@ -160,11 +175,11 @@ Tensor product(const char* name, const Tensor& a, bool trans_a, const Tensor& b,
             b = wants_grad(a) ? save(b) : SavedTensor()](Backward& ctx) {
              const Tensor& g = ctx.grad();
              if (ctx.needs(0)) {
-               const Tensor y = ctx.get(b);
+               const Tensor y = conj(ctx.get(b));
                ctx.set(0, trans_a ? product(name, y, trans_b, g, true) : product(name, g, false, y, !trans_b));
              }
              if (ctx.needs(1)) {
-               const Tensor x = ctx.get(a);
+               const Tensor x = conj(ctx.get(a));
                ctx.set(1, trans_b ? product(name, g, true, x, trans_a) : product(name, x, !trans_a, g, false));
              }
            });
@@ -177,6 +192,11 @@ Tensor affine(const char* name, const Tensor& x, const Tensor& w, bool trans_w, 
   Shape shape(x.sizes());
   shape.back() = n;
   Tensor out = new_tensor(shape, x.dtype(), x.device());
+  if (is_wide_unsigned(x.dtype())) {
+    const Tensor wide = affine(name, x.to(DType::Int64), w.to(DType::Int64), trans_w,
+                               bias.defined() ? bias.to(DType::Int64) : bias);
+    return wide.to(x.dtype());
+  }
   if (out.numel() > 0) {
     Tensor left = x, right = w, added = bias;
     Gemm g;
@@ -192,16 +212,16 @@ Tensor affine(const char* name, const Tensor& x, const Tensor& w, bool trans_w, 
       if (!bias.is_contiguous()) added = bias.detach().contiguous();
       g.bias = added.data_ptr();
     }
-    kernels::gemm(out.device(), g);
+    multiply(out.device(), g);
   }
   if (recording(x, w, bias)) {
     record(name, {x, w, bias}, {out},
            [name, trans_w, x = wants_grad(w) ? save(x) : SavedTensor(),
             w = wants_grad(x) ? save(w) : SavedTensor()](Backward& ctx) {
              const Tensor& g = ctx.grad();
-             if (ctx.needs(0)) ctx.set(0, affine(name, g, ctx.get(w), !trans_w));
+             if (ctx.needs(0)) ctx.set(0, affine(name, g, conj(ctx.get(w)), !trans_w));
              if (ctx.needs(1)) {
-               const Tensor rows = flat(ctx.get(x)), grads = flat(g);
+               const Tensor rows = flat(conj(ctx.get(x))), grads = flat(g);
                ctx.set(1, trans_w ? product(name, grads, true, rows, false) : product(name, rows, true, grads, false));
              }
              if (ctx.needs(2)) ctx.set(2, g);

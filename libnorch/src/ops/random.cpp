@@ -9,6 +9,7 @@
 #include "core/factory.h"
 #include "kernels/random.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/reduce.h"
@@ -59,6 +60,15 @@ Tensor distribution_(const char* op, const char* node, const Tensor& self, Distr
 }
 
 Tensor standard(const char* op, Distribution d, Ints sizes, const TensorOptions& options, Generator* generator) {
+  if (is_complex(options.dtype())) {
+    // Each part by itself; normal numbers have a variance of 1/2 each, so that |z|^2 is 1 on average.
+    Shape both(sizes);
+    both.push_back(2);
+    const TensorOptions parts = TensorOptions(to_real(options.dtype())).device(options.device());
+    Tensor pairs = standard(op, d, both, parts, generator);
+    if (d == Distribution::Normal) pairs = mul(pairs, Tensor::wrap(std::sqrt(0.5)));
+    return finish(view_as_complex(pairs), options);
+  }
   check_float(op, options.dtype());
   Tensor t = new_tensor(sizes, options.dtype(), options.device().resolve());
   kernels::random_fill(t.device(), d, t, draw(generator), 0, 1);

@@ -3,8 +3,8 @@
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/reduce.h"
-#include "norch/ops/binary.h"
-#include "norch/ops/scan.h"
+#include "norch/ops.h"
+#include "ops/dtype_views.h"
 #include "ops/reduce_common.h"
 
 namespace norch {
@@ -21,6 +21,7 @@ namespace {
 
 /// Whether a kernel that accumulates in SumType can give `to` straight from `from`.
 bool sums_directly(DType from, DType to) {
+  if (is_wide_unsigned(from) || is_wide_unsigned(to)) return false;
   if (from == to) return true;
   if (is_integral(from, true)) return to == DType::Int64;
   return to == DType::Float32 && (from == DType::Float16 || from == DType::BFloat16);
@@ -40,6 +41,16 @@ void record_sum(const char* name, const Tensor& t, const Tensor& out, const Redu
 
 Tensor sum_op(const char* op, const char* node, const Tensor& t, Ints dims, bool keepdim, DType type, bool mean) {
   if (type == DType::Bool) return any(t, dims, keepdim).to(type);
+  if (is_wide_unsigned(type)) return sum_op(op, node, t, dims, keepdim, DType::Int64, mean).to(type);
+  if (is_complex(type)) {
+    // Both parts by themselves: a dim more that is not reduced.
+    Shape all(dims);
+    for (int64_t& d : all) d = wrap_dim(d, t.dim(), op);
+    for (int64_t d = 0; dims.empty() && d < t.dim(); ++d) all.push_back(d);
+    const Tensor x = t.to(type);
+    if (x.dim() == 0) return x.clone();
+    return view_as_complex(sum_op(op, node, view_as_real(x), all, keepdim, to_real(type), mean));
+  }
   if (!sums_directly(t.dtype(), type) || (mean && !t.is_floating_point()))
     return sum_op(op, node, t.to(type), dims, keepdim, type, mean);
   const ReducedDims d = reduced_dims(op, t, dims, keepdim);
@@ -52,6 +63,7 @@ Tensor sum_op(const char* op, const char* node, const Tensor& t, Ints dims, bool
 }
 
 Tensor test_op(const char* op, TestOp kind, const Tensor& t, Ints dims, bool keepdim, DType type) {
+  if (t.is_complex()) return test_op(op, kind, ne(t, Tensor::wrap(0)), dims, keepdim, type);
   const ReducedDims d = reduced_dims(op, t, dims, keepdim);
   Tensor out = new_tensor(d.out, type, t.device());
   kernels::reduce_test(t.device(), kind, make_reduce_plan(t, d.mask), out);
@@ -72,6 +84,19 @@ Tensor reduced_last(const Tensor& t, const ReducedDims& d) {
   return reshape(permute(t, order), shape);
 }
 
+/// By halves: a kernel of its own would be the only one of its kind.
+Tensor complex_product(const Tensor& t, const ReducedDims& d) {
+  Tensor rows = t.dim() ? reduced_last(t, d) : t;
+  if (t.dim() == 0) return rows;
+  if (d.n == 0) return ones(d.out, t.options());
+  for (int64_t n = d.n; n > 1; n = (n + 1) / 2) {
+    const int64_t half = n / 2;
+    const Tensor product = mul(narrow(rows, -1, 0, half), narrow(rows, -1, half, half));
+    rows = n % 2 ? cat({product, narrow(rows, -1, n - 1, 1)}, -1) : product;
+  }
+  return reshape(rows, d.out);
+}
+
 }  // namespace
 
 Tensor sum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
@@ -80,13 +105,14 @@ Tensor sum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype)
 
 Tensor mean(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
   const DType type = dtype ? *dtype : t.dtype();
-  NORCH_CHECK(is_floating_point(type), "mean(): could not infer output dtype. ", dtype ? "Optional" : "Input",
+  NORCH_CHECK(is_differentiable(type), "mean(): could not infer output dtype. ", dtype ? "Optional" : "Input",
               " dtype must be either a floating point or complex dtype. Got: ", type, "; pass dtype=");
   return sum_op("mean", "MeanBackward1", t, dims, keepdim, type, true);
 }
 
 Tensor nansum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
   const DType type = sum_dtype(t, dtype);
+  NORCH_CHECK_IMPLEMENTED(!t.is_complex(), "nansum does not support complex inputs");
   if (!t.is_floating_point()) return sum(t, dims, keepdim, type);
   if (!sums_directly(t.dtype(), type)) return nansum(t.to(type), dims, keepdim);
   const ReducedDims d = reduced_dims("nansum", t, dims, keepdim);
@@ -110,6 +136,8 @@ Tensor nanmean(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dt
 Tensor prod(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
   const DType type = sum_dtype(t, dtype);
   if (type == DType::Bool) return all(t, dims, keepdim).to(type);
+  if (is_complex(type)) return complex_product(t.to(type), reduced_dims("prod", t, dims, keepdim));
+  if (is_wide_unsigned(type)) return prod(t, dims, keepdim, DType::Int64).to(type);
   if (!sums_directly(t.dtype(), type)) return prod(t.to(type), dims, keepdim);
   const ReducedDims d = reduced_dims("prod", t, dims, keepdim);
   Tensor out = new_tensor(d.out, type, t.device());

@@ -6,12 +6,15 @@
 #include "core/factory.h"
 #include "kernels/scan.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/join.h"
 #include "norch/ops/slice.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
 #include "ops/along_dim.h"
+#include "ops/dtype_views.h"
 
 namespace norch {
 
@@ -32,6 +35,7 @@ ScanShape scan_shape(const Tensor& t, int64_t dim) {
 
 /// Whether the kernels accumulate as `to` asks without a cast first.
 bool direct(DType from, DType to) {
+  if (is_wide_unsigned(from)) return false;
   return from == to || (is_integral(from, true) && to == DType::Int64);
 }
 
@@ -68,11 +72,25 @@ Tensor cumprod_backward(const Tensor& g, const Tensor& x, int64_t dim) {
 
 ValuesAndIndices select_op(const char* op, const char* node, bool largest, const Tensor& t, int64_t dim) {
   dim = wrap_dim(dim, t.dim(), op);
+  if (is_wide_unsigned(t.dtype())) {
+    const ValuesAndIndices r = select_op(op, node, largest, in_int64_order(t), dim);
+    return {from_int64_order(r.values, t.dtype()), r.indices};
+  }
   ValuesAndIndices out{new_tensor(t.sizes(), t.dtype(), t.device()), new_tensor(t.sizes(), DType::Int64, t.device())};
   if (t.numel())
     kernels::scan_select(t.device(), largest, scan_shape(t, dim), out.values, out.indices, t.detach().contiguous());
   record_selected(node, t, out.values, out.indices, dim, true, true);
   return out;
+}
+
+/// Running products in log2(n) steps: after each, an element is the product of twice as many before it.
+Tensor complex_products(const Tensor& t, int64_t dim) {
+  if (t.dim() == 0) return t.clone();
+  Tensor out = t;
+  const int64_t n = t.sizes()[dim];
+  for (int64_t step = 1; step < n; step *= 2)
+    out = cat({narrow(out, dim, 0, step), mul(narrow(out, dim, step, n - step), narrow(out, dim, 0, n - step))}, dim);
+  return out.is_same(t) ? t.clone() : out;
 }
 
 DType result_dtype(const Tensor& t, std::optional<DType> dtype) {
@@ -84,6 +102,11 @@ DType result_dtype(const Tensor& t, std::optional<DType> dtype) {
 Tensor cumsum(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
   dim = wrap_dim(dim, t.dim(), "cumsum");
   const DType type = result_dtype(t, dtype);
+  if (is_complex(type)) {
+    const Tensor x = t.to(type);
+    return x.dim() ? view_as_complex(cumsum(view_as_real(x), dim)) : x.clone();
+  }
+  if (is_wide_unsigned(type)) return cumsum(t, dim, DType::Int64).to(type);
   if (!direct(t.dtype(), type)) return cumsum(t.to(type), dim, type);
   return t.dtype() == type ? cumsum_op(t, dim, false) : run(ScanOp::Sum, t, dim, type, false);
 }
@@ -91,6 +114,8 @@ Tensor cumsum(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
 Tensor cumprod(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
   dim = wrap_dim(dim, t.dim(), "cumprod");
   const DType type = result_dtype(t, dtype);
+  if (is_complex(type)) return complex_products(t.to(type), dim);
+  if (is_wide_unsigned(type)) return cumprod(t, dim, DType::Int64).to(type);
   if (!direct(t.dtype(), type)) return cumprod(t.to(type), dim, type);
   Tensor out = run(ScanOp::Prod, t, dim, type, false);
   if (recording(t)) {

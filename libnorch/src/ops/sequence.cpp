@@ -7,9 +7,12 @@
 #include "kernels/copy.h"
 #include "kernels/factory.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
+#include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
+#include "ops/dtype_views.h"
 
 namespace norch {
 
@@ -101,6 +104,10 @@ Tensor arange(const Scalar& start, const Scalar& end, const Scalar& step, const 
   const int64_t n = integers ? count_integers(start.to_int(), end.to_int(), step.to_int())
                              : count_floats(start.to_double(), end.to_double(), step.to_double());
   NORCH_CHECK_IMPLEMENTED(type != kBool, "arange: not implemented for bool");
+  if (is_wide_unsigned(type)) {
+    const Tensor wide = arange(start, end, step, options.dtype(integers ? kInt64 : kFloat64).requires_grad(false));
+    return wide.to(type);
+  }
   Tensor t = new_tensor({n}, type, options.device().resolve());
   kernels::arange(t.device(), t, start, step);
   return finish(t, options);
@@ -109,9 +116,18 @@ Tensor arange(const Scalar& start, const Scalar& end, const Scalar& step, const 
 Tensor linspace(const Scalar& start, const Scalar& end, int64_t steps, const TensorOptions& options) {
   NORCH_CHECK(steps >= 0, "linspace: number of steps must be non-negative, got ", steps);
   NORCH_CHECK_IMPLEMENTED(options.dtype() != kBool, "linspace: not implemented for bool");
-  Tensor t = new_tensor({steps}, options.dtype(), options.device().resolve());
-  kernels::linspace(t.device(), t, end_for("linspace", start, t.dtype()).to_double(),
-                    end_for("linspace", end, t.dtype()).to_double());
+  const DType type = options.has_dtype()                      ? options.dtype()
+                     : start.is_complex() || end.is_complex() ? to_complex(default_dtype())
+                                                              : default_dtype();
+  if (is_wide_unsigned(type)) return linspace(start, end, steps, options.dtype(kFloat64)).to(type);
+  if (is_complex(type)) {
+    const Complex<double> a = start.to_complex(), b = end.to_complex();
+    const TensorOptions parts = TensorOptions(to_real(type)).device(options.device());
+    return finish(complex(linspace(a.re, b.re, steps, parts), linspace(a.im, b.im, steps, parts)), options);
+  }
+  Tensor t = new_tensor({steps}, type, options.device().resolve());
+  kernels::linspace(t.device(), t, end_for("linspace", start, type).to_double(),
+                    end_for("linspace", end, type).to_double());
   return finish(t, options);
 }
 

@@ -7,6 +7,7 @@
 #include "norch/ops/factory.h"
 #include "norch/ops/view.h"
 #include "ops/along_dim.h"
+#include "ops/dtype_views.h"
 #include "ops/reduce_common.h"
 
 namespace norch {
@@ -36,6 +37,10 @@ struct RowsOf {
 };
 
 ValuesAndIndices kth_op(const char* node, const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
+  if (is_wide_unsigned(t.dtype())) {
+    const ValuesAndIndices r = kth_op(node, in_int64_order(t), k, dim, keepdim);
+    return {from_int64_order(r.values, t.dtype()), r.indices};
+  }
   const RowsOf r(t, dim);
   Tensor values = r.make(1, t.dtype()), indices = r.make(1, DType::Int64);
   if (r.rows && r.n) kernels::kth(t.device(), r.rows, r.n, k, values, indices, r.x);
@@ -58,6 +63,10 @@ ValuesAndIndices kth_op(const char* node, const Tensor& t, int64_t k, int64_t di
 
 ValuesAndIndices sort(const Tensor& t, int64_t dim, bool descending) {
   dim = wrap_dim(dim, t.dim(), "sort");
+  if (is_wide_unsigned(t.dtype())) {
+    const ValuesAndIndices r = sort(in_int64_order(t), dim, descending);
+    return {from_int64_order(r.values, t.dtype()), r.indices};
+  }
   const RowsOf r(t, dim);
   Tensor values = r.make(r.n, t.dtype()), indices = r.make(r.n, DType::Int64);
   if (t.numel()) kernels::sort(t.device(), descending, r.rows, r.n, values, indices, r.x);
@@ -68,7 +77,7 @@ ValuesAndIndices sort(const Tensor& t, int64_t dim, bool descending) {
 
 Tensor argsort(const Tensor& t, int64_t dim, bool descending) {
   dim = wrap_dim(dim, t.dim(), "argsort");
-  const RowsOf r(t, dim);
+  const RowsOf r(in_int64_order(t), dim);
   Tensor indices = r.make(r.n, DType::Int64);
   if (t.numel()) kernels::sort(t.device(), descending, r.rows, r.n, Tensor(), indices, r.x);
   return r.back(indices, dim);
@@ -78,6 +87,10 @@ Tensor msort(const Tensor& t) { return sort(t, 0).values; }
 
 ValuesAndIndices topk(const Tensor& t, int64_t k, int64_t dim, bool largest) {
   dim = wrap_dim(dim, t.dim(), "topk");
+  if (is_wide_unsigned(t.dtype())) {
+    const ValuesAndIndices r = topk(in_int64_order(t), k, dim, largest);
+    return {from_int64_order(r.values, t.dtype()), r.indices};
+  }
   const int64_t size = t.dim() ? t.sizes()[dim] : 1;
   NORCH_CHECK(k >= 0 && k <= size, "topk: selected index k out of range: k is ", k, ", dim ", dim, " of shape ",
               t.sizes(), " has ", size, " elements");

@@ -5,6 +5,7 @@
 #include "core/factory.h"
 #include "kernels/reduce.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/ternary.h"
@@ -42,6 +43,11 @@ struct Moments {
 
 Moments moments_op(const char* op, const char* node, const Tensor& t, Ints dims, double correction, bool keepdim,
                    bool root, bool with_mean) {
+  if (t.is_complex()) {
+    // The mean square distance from the mean is that of both parts together.
+    Tensor spread = add(var(real(t), dims, correction, keepdim), var(imag(t), dims, correction, keepdim));
+    return {root ? sqrt(spread) : spread, with_mean ? mean(t, dims, keepdim) : Tensor()};
+  }
   NORCH_CHECK(t.is_floating_point(), op, "(): std and var only support floating point and complex dtypes, got ",
               t.dtype(), "; convert with .to(dtype)");
   const ReducedDims d = reduced_dims(op, t, dims, keepdim);
@@ -123,7 +129,12 @@ std::pair<Tensor, Tensor> std_mean(const Tensor& t, Ints dims, double correction
 }
 
 Tensor vector_norm(const Tensor& t, const Scalar& p, Ints dims, bool keepdim, std::optional<DType> dtype) {
-  if (dtype && *dtype != t.dtype()) return vector_norm(t.to(*dtype), p, dims, keepdim);
+  if (dtype && *dtype != t.dtype()) {
+    NORCH_CHECK(is_differentiable(*dtype) && t.is_complex() <= is_complex(*dtype), "linalg.vector_norm: the dtype of the "
+                "input ", t.dtype(), " should be convertible without narrowing to the specified dtype ", *dtype);
+    return vector_norm(t.to(*dtype), p, dims, keepdim);
+  }
+  if (t.is_complex()) return vector_norm(abs(t), p, dims, keepdim);
   NORCH_CHECK(t.is_floating_point(), "linalg.vector_norm: Expected a floating point or complex tensor as input. Got ",
               t.dtype());
   const double order = p.to_double();

@@ -5,8 +5,11 @@
 #include "kernels/binary.h"
 #include "kernels/ternary.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
+#include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/unary.h"
+#include "ops/dtype_views.h"
 #include "ops/elementwise.h"
 
 namespace norch {
@@ -27,6 +30,15 @@ Tensor zero() { return Tensor::wrap(0); }
 
 Tensor run(const char* name, TernaryOp op, const Tensor& a, const Tensor& b, const Tensor& c, DType type,
            const Tensor& out, const Scalar& value = 1) {
+  if (is_complex(type) || is_wide_unsigned(type)) {
+    // No fused kernel: of single ops, as the formula reads.
+    Tensor result = op == TernaryOp::Clamp     ? minimum(maximum(a, b), c)
+                    : op == TernaryOp::Lerp    ? a + c * (b - a)
+                    : op == TernaryOp::Addcdiv ? a + b * value / c
+                                               : a + b * value * c;
+    result = result.to(type);
+    return out.defined() ? (copy_into(out, result), out) : result;
+  }
   Elementwise e(name, {a, b, c}, type, type, out);
   kernels::ternary(e.device, op, e.plan, value);
   return e.finish();
@@ -58,6 +70,10 @@ Tensor clamp_one(const char* name, const Tensor& x, const Tensor& limit, bool is
                           ": not implemented for bool and a number");
   const bool keep = recording(x, limit);
   const Tensor saved_x = keep ? saved_input(x, out) : Tensor(), saved_limit = keep ? saved_input(limit, out) : Tensor();
+  if (is_wide_unsigned(type) || is_complex(type)) {
+    const Tensor result = is_min ? maximum(x, limit) : minimum(x, limit);
+    return out.defined() ? (copy_into(out, result), out) : result;
+  }
   Elementwise e(name, {x, limit}, type, type, out);
   kernels::binary(e.device, is_min ? BinaryOp::Maximum : BinaryOp::Minimum, e.plan, 1);
   Tensor result = e.finish();
@@ -120,7 +136,7 @@ Tensor masked_fill_op(const char* name, const Tensor& x, const Tensor& mask, con
 
 Tensor lerp_op(const char* name, const Tensor& start, const Tensor& end, const Tensor& weight, const Tensor& out) {
   const DType type = start.dtype();
-  NORCH_CHECK_IMPLEMENTED(is_floating_point(type), name, ": not implemented for ", type);
+  NORCH_CHECK_IMPLEMENTED(is_differentiable(type), name, ": not implemented for ", type);
   NORCH_CHECK(end.dtype() == type, name, ": expected dtype ", type, " for `end` but got dtype ", end.dtype());
   NORCH_CHECK(weight.impl()->wrapped_number || weight.dtype() == type, name, ": expected dtype ", type,
               " for `weight` but got dtype ", weight.dtype());
@@ -131,17 +147,17 @@ Tensor lerp_op(const char* name, const Tensor& start, const Tensor& end, const T
   if (keep) {
     record("LerpBackward0", {start, end, weight}, {result},
            [start = save(s), end = save(f), weight = save(w)](Backward& ctx) {
-             const Tensor &g = ctx.grad(), w = ctx.get(weight);
+             const Tensor &g = ctx.grad(), w = conj(ctx.get(weight));
              if (ctx.needs(0)) ctx.set(0, g * (1.0 - w));
              if (ctx.needs(1)) ctx.set(1, g * w);
-             if (ctx.needs(2)) ctx.set(2, g * (ctx.get(end) - ctx.get(start)));
+             if (ctx.needs(2)) ctx.set(2, g * conj(ctx.get(end) - ctx.get(start)));
            });
   }
   return result;
 }
 
 void check_value(const char* name, DType type, const Scalar& value) {
-  NORCH_CHECK(is_floating_point(type) || !value.is_floating_point(), name,
+  NORCH_CHECK(is_differentiable(type) || !value.is_floating_point(), name,
               ": For integral input tensors, argument value must not be a floating point number.");
 }
 
@@ -158,8 +174,8 @@ Tensor addcmul_op(const char* name, const Tensor& x, const Tensor& a, const Tens
     record("AddcmulBackward0", {x, a, b}, {result}, [a = save(s), b = save(t), value](Backward& ctx) {
       const Tensor& g = ctx.grad();
       if (ctx.needs(0)) ctx.set(0, g);
-      if (ctx.needs(1)) ctx.set(1, g * (ctx.get(b) * value));
-      if (ctx.needs(2)) ctx.set(2, g * (ctx.get(a) * value));
+      if (ctx.needs(1)) ctx.set(1, g * conj(ctx.get(b) * value));
+      if (ctx.needs(2)) ctx.set(2, g * conj(ctx.get(a) * value));
     });
   }
   return result;
@@ -167,7 +183,7 @@ Tensor addcmul_op(const char* name, const Tensor& x, const Tensor& a, const Tens
 
 Tensor addcdiv_op(const char* name, const Tensor& x, const Tensor& a, const Tensor& b, const Scalar& value,
                   const Tensor& out) {
-  NORCH_CHECK(is_floating_point(a.dtype()) || is_floating_point(b.dtype()), name,
+  NORCH_CHECK(is_differentiable(a.dtype()) || is_differentiable(b.dtype()), name,
               ": Integer division with addcdiv is no longer supported; use x + value * div(a, b, rounding_mode='trunc') "
               "for that, or convert to a floating-point dtype");
   const DType type = result_type({x, a, b});
@@ -179,9 +195,9 @@ Tensor addcdiv_op(const char* name, const Tensor& x, const Tensor& a, const Tens
       const Tensor& g = ctx.grad();
       if (ctx.needs(0)) ctx.set(0, g);
       if (!ctx.needs(1) && !ctx.needs(2)) return;
-      const Tensor y = ctx.get(b), slope = g * (value / y);
+      const Tensor y = conj(ctx.get(b)), slope = g * (conj(value) / y);
       if (ctx.needs(1)) ctx.set(1, slope);
-      if (ctx.needs(2)) ctx.set(2, neg(slope * (ctx.get(a) / y)));
+      if (ctx.needs(2)) ctx.set(2, neg(slope * (conj(ctx.get(a)) / y)));
     });
   }
   return result;

@@ -5,12 +5,15 @@
 
 #include "autograd/in_place.h"
 #include "autograd/record.h"
-#include "kernels/unary.h"
+#include "kernels/complex.h"
+#include "kernels/copy.h"
 #include "norch/ops/activation.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/complex.h"
+#include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/ternary.h"
+#include "ops/dtype_views.h"
 #include "ops/elementwise.h"
 
 namespace norch {
@@ -27,14 +30,41 @@ using kernels::UnaryOp;
 
 namespace {
 
+/// The kernel of wide unsigned integers: that of the signed twin, where it gives the same bits.
+void run_unsigned(const char* name, UnaryOp op, Device device, Plan& plan) {
+  switch (op) {
+    case UnaryOp::Neg:
+    case UnaryOp::BitwiseNot:
+    case UnaryOp::LogicalNot:
+    case UnaryOp::IsNan:
+    case UnaryOp::IsInf:
+    case UnaryOp::IsFinite:
+    case UnaryOp::IsPosInf:
+    case UnaryOp::IsNegInf:
+      for (int k = 0; k < plan.operands; ++k) plan.dtype[k] = signed_twin(plan.dtype[k]);
+      return kernels::unary(device, op, plan, Parameters());
+    case UnaryOp::Signbit: return kernels::fill(device, plan, 0);
+    case UnaryOp::Abs: return kernels::copy(device, plan);
+    default: NORCH_RAISE(NotImplementedError, name, ": not implemented for ", plan.dtype[1], "; convert to int64");
+  }
+}
+
 Tensor run(const char* name, UnaryOp op, const Tensor& x, DType compute, const Tensor& out, const Parameters& p = {}) {
   const DType result = kernels::is_test(op) ? DType::Bool : compute;
   Elementwise e(name, {x}, compute, result, out);
-  kernels::unary(e.device, op, e.plan, p);
+  if (is_complex(compute))
+    kernels::unary_complex(e.device, name, op, e.plan);
+  else if (is_wide_unsigned(compute))
+    run_unsigned(name, op, e.device, e.plan);
+  else
+    kernels::unary(e.device, op, e.plan, p);
   return e.finish();
 }
 
-/// Records `gradient(g, x)` as the backward of an op that read x.
+// The gradient of a complex function f is g times the conjugate of f'(x). All functions here have
+// conj(f'(x)) = f'(conj(x)), so the formulas below get conjugates of what was saved and hold for both kinds of number.
+
+/// Records `gradient(g, conj(x))` as the backward of an op that read x.
 template <class G>
 Tensor from_input(const char* name, const char* node, UnaryOp op, const Tensor& x, DType compute, const Tensor& out,
                   const Parameters& p, G gradient) {
@@ -43,20 +73,20 @@ Tensor from_input(const char* name, const char* node, UnaryOp op, const Tensor& 
   Tensor result = run(name, op, x, compute, out, p);
   if (keep) {
     record(node, {x}, {result}, [x = save(saved), gradient](Backward& ctx) {
-      ctx.set(0, gradient(ctx.grad(), ctx.get(x)));
+      ctx.set(0, gradient(ctx.grad(), conj(ctx.get(x))));
     });
   }
   return result;
 }
 
-/// Records `gradient(g, y)` of the result y.
+/// Records `gradient(g, conj(y))` of the result y.
 template <class G>
 Tensor from_result(const char* name, const char* node, UnaryOp op, const Tensor& x, DType compute, const Tensor& out,
                    const Parameters& p, G gradient) {
   Tensor result = run(name, op, x, compute, out, p);
   if (recording(x)) {
     record(node, {x}, {result}, [y = save_output(result), gradient](Backward& ctx) {
-      ctx.set(0, gradient(ctx.grad(), ctx.get(y)));
+      ctx.set(0, gradient(ctx.grad(), conj(ctx.get(y))));
     });
   }
   return result;
@@ -77,6 +107,11 @@ Tensor no_gradient(const Tensor& g) { return zeros_like(g); }
 const double kLn2 = std::log(2.0), kLn10 = std::log(10.0);
 const double kPi = 3.14159265358979323846;
 const double kTwoOverSqrtPi = 2 / std::sqrt(kPi);
+
+/// The square root of a complex product is that of the factors only up to the sign.
+Tensor acosh_gradient(const Tensor& g, const Tensor& x) {
+  return x.is_complex() ? g * (rsqrt(x - 1.0) * rsqrt(x + 1.0)) : g * rsqrt(x * x - 1.0);
+}
 
 Tensor sinc_gradient(const Tensor& g, const Tensor& x) {
   const Tensor y = x * kPi;
@@ -105,7 +140,7 @@ Tensor sinc_gradient(const Tensor& g, const Tensor& x) {
 #define NORCH_OF_RESULT(...) [](const Tensor& g, const Tensor& y) { return __VA_ARGS__; }
 
 NORCH_FLOAT_OP(acos, Acos, from_input, NORCH_OF_INPUT(g * neg(rsqrt(1.0 - x * x))))
-NORCH_FLOAT_OP(acosh, Acosh, from_input, NORCH_OF_INPUT(g * rsqrt(x * x - 1.0)))
+NORCH_FLOAT_OP(acosh, Acosh, from_input, acosh_gradient)
 NORCH_FLOAT_OP(asin, Asin, from_input, NORCH_OF_INPUT(g * rsqrt(1.0 - x * x)))
 NORCH_FLOAT_OP(asinh, Asinh, from_input, NORCH_OF_INPUT(g * rsqrt(x * x + 1.0)))
 NORCH_FLOAT_OP(atan, Atan, from_input, NORCH_OF_INPUT(g / (x * x + 1.0)))
@@ -192,7 +227,12 @@ static Tensor neg_op(const char* name, const Tensor& x, const Tensor& out) {
 NORCH_TWO_FORMS(neg)
 
 static Tensor sign_op(const char* name, const Tensor& x, const Tensor& out) {
+  NORCH_CHECK(!x.is_complex(), name, ": Unlike NumPy, sign doesn't allow complex numbers; use sgn");
   if (x.dtype() == DType::Bool) return out.defined() ? out : x.clone();
+  if (is_wide_unsigned(x.dtype())) {
+    const Tensor result = ne(x, Tensor::wrap(0)).to(x.dtype());
+    return out.defined() ? (copy_into(out, result), out) : result;
+  }
   return from_gradient(name, "SignBackward0", UnaryOp::Sign, x, x.dtype(), out, {}, no_gradient);
 }
 NORCH_TWO_FORMS(sign)
@@ -204,6 +244,7 @@ Tensor square_(const Tensor& self) { return pow_(self, Tensor::wrap(2)); }
 static Tensor rounding(const char* name, const char* node, UnaryOp op, const Tensor& x, const Tensor& out,
                        const Parameters& p = {}) {
   NORCH_CHECK_IMPLEMENTED(x.dtype() != DType::Bool, name, ": not implemented for bool");
+  NORCH_CHECK(!x.is_complex(), name, " is not supported for complex inputs; take .real or .imag");
   if (!x.is_floating_point()) return out.defined() ? out : x.clone();
   return from_gradient(name, node, op, x, x.dtype(), out, p, no_gradient);
 }
@@ -258,6 +299,8 @@ static double largest(DType t) {
 
 static Tensor nan_to_num_op(const char* name, const Tensor& x, std::optional<double> nan, std::optional<double> posinf,
                             std::optional<double> neginf, const Tensor& out) {
+  if (x.is_complex())
+    return complex(nan_to_num_op(name, real(x), nan, posinf, neginf, {}), nan_to_num_op(name, imag(x), nan, posinf, neginf, {}));
   if (!x.is_floating_point()) return out.defined() ? out : x.clone();
   const double end = largest(x.dtype());
   return from_input(name, "NanToNumBackward0", UnaryOp::NanToNum, x, x.dtype(), out,

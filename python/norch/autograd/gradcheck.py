@@ -24,6 +24,24 @@ def _float_outputs(result: Any) -> list[Tensor]:
     return [o for o in _tuple(result) if isinstance(o, Tensor) and o.is_floating_point()]
 
 
+def _by_parts(func: Callable, inputs: tuple) -> tuple[Callable, tuple]:
+    """The function and its inputs with complex numbers as pairs of real ones: autograd's gradient of a complex tensor
+    is dL/d(real) + i dL/d(imag), so that checking the pairs checks it."""
+    is_pair = [isinstance(x, Tensor) and x.is_complex() for x in inputs]
+
+    def of_parts(*parts: Any) -> tuple:
+        result = func(*(norch.view_as_complex(p) if pair else p for p, pair in zip(parts, is_pair)))
+        return tuple(
+            norch.view_as_real(o) if isinstance(o, Tensor) and o.is_complex() else o for o in _tuple(result)
+        )
+
+    parts = tuple(
+        norch.view_as_real(x.detach()).clone().requires_grad_(x.requires_grad) if pair else x
+        for x, pair in zip(inputs, is_pair)
+    )
+    return of_parts, parts
+
+
 def _numeric_jacobians(function: Callable, inputs: tuple, x: Tensor, eps: float) -> list[list[list[float]]]:
     """For each output, d(output element) / d(x element) by central differences, as rows over x's elements."""
     flat = x.data.reshape(-1) if x.is_contiguous() else None
@@ -83,7 +101,7 @@ def gradcheck(
 ) -> bool:
     """gradcheck(func, inputs, *, eps=1e-6, atol=1e-5, rtol=1e-3, raise_exception=True, nondet_tol=0.0) -> bool
 
-    Whether the analytic gradients of `func` at `inputs` (float64 tensors that require grad) agree with central
+    Whether the analytic gradients of `func` at `inputs` (float64 or complex128 tensors that require grad) agree with central
     differences of step `eps`: |analytic - numeric| <= atol + rtol * |numeric|. Raises GradcheckError if not, unless
     `raise_exception` is false. As in PyTorch, outputs that don't require grad must not depend on the inputs where no
     output does. Every output's gradient is fed in alone, the others undefined (`check_undefined_grad`), and every
@@ -103,7 +121,7 @@ def gradcheck(
             raise GradcheckError(text)
         return False
 
-    inputs = _tuple(inputs)
+    func, inputs = _by_parts(func, _tuple(inputs))
     wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
         raise ValueError("gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True.")

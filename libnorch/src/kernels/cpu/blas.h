@@ -28,6 +28,11 @@ void NORCH_BLAS(cblas_sgemm)(int order, int trans_a, int trans_b, int m, int n, 
                              int lda, const float* b, int ldb, float beta, float* c, int ldc);
 void NORCH_BLAS(cblas_dgemm)(int order, int trans_a, int trans_b, int m, int n, int k, double alpha, const double* a,
                              int lda, const double* b, int ldb, double beta, double* c, int ldc);
+// The same for complex numbers, which go by address.
+void NORCH_BLAS(cblas_cgemm)(int order, int trans_a, int trans_b, int m, int n, int k, const void* alpha,
+                             const void* a, int lda, const void* b, int ldb, const void* beta, void* c, int ldc);
+void NORCH_BLAS(cblas_zgemm)(int order, int trans_a, int trans_b, int m, int n, int k, const void* alpha,
+                             const void* a, int lda, const void* b, int ldb, const void* beta, void* c, int ldc);
 
 // y = alpha * op(A) x + beta * y with A m x n. With beta == 0, y is not read.
 void NORCH_BLAS(cblas_sgemv)(int order, int trans_a, int m, int n, float alpha, const float* a, int lda,

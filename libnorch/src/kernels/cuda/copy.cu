@@ -99,7 +99,7 @@ void transpose(Tiles& t) {
     }
     if (runs) return launch_tiles<U, N, N == 4 ? 128 : 64>(t);
   }
-  launch_tiles<U, 1, 64>(t);
+  launch_tiles<U, 1, sizeof(U) <= 8 ? 64 : 32>(t);
 }
 
 /// Describes the plan as tiles; false if it is no transpose worth them.

@@ -3,6 +3,7 @@
 // What cuBLASLt needs to know of a product (descriptor, layouts, algorithm) is kept per thread under the product's
 // geometry, so that a repeated product costs one look-up. float32 is computed as float32 (no TF32), 16-bit floats
 // accumulate in float32, and only algorithms that sum in a fixed order are asked for.
+#include "kernels/complex.h"
 #include "kernels/gemm.h"
 
 #include <climits>
@@ -69,6 +70,8 @@ cudaDataType_t data_type(DType t) {
     case DType::Float16: return CUDA_R_16F;
     case DType::BFloat16: return CUDA_R_16BF;
     case DType::Float32: return CUDA_R_32F;
+    case DType::Complex64: return CUDA_C_32F;
+    case DType::Complex128: return CUDA_C_64F;
     default: return CUDA_R_64F;
   }
 }
@@ -99,9 +102,10 @@ cublasLtMatrixLayout_t layout(cudaDataType_t type, int64_t rows, int64_t cols, i
 /// cuBLASLt counts by columns: a row-major product C = A B is its C^T = B^T A^T, so its A is our B.
 void make_plan(Plan& plan, const Key& key, const void* bias) {
   const cudaDataType_t type = data_type(static_cast<DType>(key.dtype));
-  const bool wide = type == CUDA_R_64F;
+  const bool wide = type == CUDA_R_64F || type == CUDA_C_64F;
+  const bool own_scale = wide || type == CUDA_C_32F;  // alpha and beta are of the matrices' type, otherwise float
   const auto& lt = cublaslt();
-  norch::cuda::check(lt.desc_create(&plan.desc, wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, wide ? CUDA_R_64F : CUDA_R_32F),
+  norch::cuda::check(lt.desc_create(&plan.desc, wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, own_scale ? type : CUDA_R_32F),
                      "cublasLtMatmulDescCreate");
   set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSA, key.trans_b ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSB, key.trans_a ? CUBLAS_OP_T : CUBLAS_OP_N);
@@ -154,7 +158,7 @@ Layout layout_of(const MatrixRef& x, int64_t rows, int64_t cols) {
 
 /// False if cuBLASLt has no way for it; C is as it was then.
 template <class T>
-bool library_gemm(const Gemm& g, const void* bias, double beta) {
+bool library_gemm(const Gemm& g, const void* bias, const Scalar& beta) {
   const Layout a = layout_of(g.a, g.m, g.k), b = layout_of(g.b, g.k, g.n);
   if (a.ld < 0 || b.ld < 0 || g.batch > INT_MAX || g.m > INT_MAX || g.n > INT_MAX || g.k > INT_MAX) return false;
   int alignment = std::min(std::min(alignment_of(g.a.data), alignment_of(g.b.data)), alignment_of(g.c));
@@ -165,7 +169,7 @@ bool library_gemm(const Gemm& g, const void* bias, double beta) {
   if (g.batch > 1) key.batch_a = g.a.batch, key.batch_b = g.b.batch, key.batch_c = g.c_batch;
   key.dtype = static_cast<int32_t>(g.dtype);
   key.trans_a = a.transposed, key.trans_b = b.transposed;
-  key.has_bias = bias != nullptr, key.has_beta = beta != 0;
+  key.has_bias = bias != nullptr, key.has_beta = beta.to_bool();
   key.alignment = alignment;
   key.device = norch::cuda::current_device();
   Plans& all = plans();
@@ -178,7 +182,7 @@ bool library_gemm(const Gemm& g, const void* bias, double beta) {
   if (!plan.found) return false;
   if (bias) set(plan.desc, CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
   const norch::cuda::Workspace workspace(plan.workspace);
-  const ComputeType<T> scale_a = g.alpha.to<ComputeType<T>>(), scale_c = static_cast<ComputeType<T>>(beta);
+  const ComputeType<T> scale_a = g.alpha.to<ComputeType<T>>(), scale_c = beta.to<ComputeType<T>>();
   norch::cuda::check(cublaslt().matmul(cublaslt_handle(), plan.desc, &scale_a, g.b.data, plan.a, g.a.data, plan.b,
                                        &scale_c, g.c, plan.c, g.c, plan.c, &plan.algo, workspace.data(), plan.workspace,
                                        norch::cuda::current_stream()),
@@ -187,19 +191,21 @@ bool library_gemm(const Gemm& g, const void* bias, double beta) {
 }
 
 template <class T>
+inline constexpr bool is_narrow = !is_complex_v<T> && sizeof(T) <= 4;
+
+template <class T>
 void float_gemm(const Gemm& g) {
   const bool small = g.m * g.n <= 4096 && g.k <= 64 && g.batch <= 64;
   if (small || g.k == 0) return plain_gemm<T>(g);
-  const double beta = g.beta.to_double();
-  // The fused bias wants 16-byte alignment and is not there for float64.
-  if (g.bias && !std::is_same_v<T, double> && alignment_of(g.bias) >= 16 && library_gemm<T>(g, g.bias, 0)) return;
+  // The fused bias wants 16-byte alignment and is there for float32 and less.
+  if (g.bias && is_narrow<T> && alignment_of(g.bias) >= 16 && library_gemm<T>(g, g.bias, 0)) return;
   if (g.bias && g.batch == 1) {
     const T* bias = static_cast<const T*>(g.bias);
     launch(spread_bias<T>, blocks_for(g.m * g.n, 256), 256, 0, static_cast<T*>(g.c), bias, g.m * g.n, g.n, g.c_row);
     Gemm rest = g;
     rest.bias = nullptr;
     if (library_gemm<T>(rest, nullptr, 1)) return;
-  } else if (!g.bias && library_gemm<T>(g, nullptr, beta)) {
+  } else if (!g.bias && library_gemm<T>(g, nullptr, g.beta)) {
     return;
   }
   plain_gemm<T>(g);
@@ -218,6 +224,11 @@ void gemm(const Gemm& g) {
     else
       float_gemm<T>(g);
   });
+}
+
+void gemm_complex(const Gemm& g) {
+  if (g.batch == 0 || g.m == 0 || g.n == 0) return;
+  visit_complex("matmul", g.dtype, [&](auto tag) { float_gemm<typename decltype(tag)::type>(g); });
 }
 
 }  // namespace norch::kernels::cuda

@@ -47,20 +47,20 @@ __global__ void __launch_bounds__(256) gemm_tiles(PlainGemm<T> g, int64_t tiles_
   const int x = threadIdx.x % 16, y = threadIdx.x / 16;
   const int64_t i = blockIdx.x / tiles_across * 16 + y, j = blockIdx.x % tiles_across * 16 + x;
   for (int64_t batch = blockIdx.y; batch < g.batch; batch += gridDim.y) {
-    S sum = 0;
+    S sum(0);
     for (int64_t p = 0; p < g.k; p += 16) {
       left[y][x] = i < g.m && p + x < g.k ? gemm_load<T>(g.a.data, batch * g.a.batch + i * g.a.row + (p + x) * g.a.col) : S(0);
       right[y][x] = j < g.n && p + y < g.k ? gemm_load<T>(g.b.data, batch * g.b.batch + (p + y) * g.b.row + j * g.b.col) : S(0);
       __syncthreads();
 #pragma unroll
-      for (int q = 0; q < 16; ++q) sum += left[y][q] * right[q][x];
+      for (int q = 0; q < 16; ++q) sum = sum + left[y][q] * right[q][x];
       __syncthreads();
     }
     if (i < g.m && j < g.n) {
       T* c = g.c + batch * g.c_batch + i * g.c_row + j;
-      sum *= g.alpha;
-      if (g.beta != S(0)) sum += g.beta * gemm_load<T>(c, 0);
-      if (g.bias) sum += gemm_load<T>(g.bias, j);
+      sum = sum * g.alpha;
+      if (g.beta != S(0)) sum = sum + g.beta * gemm_load<T>(c, 0);
+      if (g.bias) sum = sum + gemm_load<T>(g.bias, j);
       *c = static_cast<T>(sum);
     }
   }

@@ -1,0 +1,57 @@
+#include "kernels/complex.h"
+
+#include "kernels/complex_math.h"
+#include "kernels/cpu/blocks.h"
+
+namespace norch::kernels::cpu {
+
+void unary_complex(const char* op_name, UnaryOp op, const Plan& plan) {
+  visit_complex(op_name, plan.dtype[1], [&](auto tag) {
+    using Z = typename decltype(tag)::type;
+    switch (op) {
+#define NORCH_CASE(name) \
+  case UnaryOp::name: return NORCH_ISA::run_blocks(plan, NORCH_ISA::block1<of_complex::name, Z, Z>, of_complex::name{});
+#define NORCH_LIBRARY_CASE(name, function) NORCH_CASE(name)
+      NORCH_COMPLEX_LIBRARY(NORCH_LIBRARY_CASE)
+      NORCH_COMPLEX_UNARY(NORCH_CASE)
+#undef NORCH_LIBRARY_CASE
+#undef NORCH_CASE
+#define NORCH_CASE(name) \
+  case UnaryOp::name:    \
+    return NORCH_ISA::run_blocks(plan, NORCH_ISA::block1<of_complex::name, bool, Z>, of_complex::name{});
+      NORCH_COMPLEX_TEST(NORCH_CASE)
+#undef NORCH_CASE
+      default: no_complex_op(op_name, plan.dtype[1]);
+    }
+  });
+}
+
+void binary_complex(const char* op_name, BinaryOp op, const Plan& plan, const Scalar& alpha) {
+  visit_complex(op_name, plan.dtype[1], [&](auto tag) {
+    using Z = typename decltype(tag)::type;
+    const auto run = [&](const auto& f) {
+      using F = std::decay_t<decltype(f)>;
+      NORCH_ISA::run_blocks(plan, NORCH_ISA::block2<F, Z, Z>, f, NORCH_ISA::takes_repeats<F>);
+    };
+    const Z scale = alpha.to<Z>();
+    switch (op) {
+      case BinaryOp::Add:
+      case BinaryOp::Sub:
+        if (scale == Z(1)) return op == BinaryOp::Add ? run(of_complex::Add{}) : run(of_complex::Sub{});
+        return run(of_complex::AddScaled(op == BinaryOp::Add ? scale : -scale));
+#define NORCH_CASE(name) \
+  case BinaryOp::name: return run(of_complex::name{});
+      NORCH_COMPLEX_BINARY(NORCH_CASE)
+#undef NORCH_CASE
+#define NORCH_CASE(name) \
+  case BinaryOp::name:   \
+    return NORCH_ISA::run_blocks(plan, NORCH_ISA::block2<of_complex::name, bool, Z>, of_complex::name{}, \
+                                 NORCH_ISA::takes_repeats<of_complex::name>);
+      NORCH_COMPLEX_COMPARE(NORCH_CASE)
+#undef NORCH_CASE
+      default: no_complex_op(op_name, plan.dtype[1]);
+    }
+  });
+}
+
+}  // namespace norch::kernels::cpu

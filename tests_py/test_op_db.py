@@ -37,11 +37,16 @@ def arguments(sample, device, dtype=None):
             t = tensor(a, device, rounded)
             args.append(t)
             exact = numbers(t)
-            ref_args.append(exact.astype(np.float64) if exact.dtype.kind == "f" else exact)
+            ref_args.append(widest(exact))
         else:
             args.append(a)
             ref_args.append(a)
     return args, ref_args
+
+
+def widest(a):
+    """The array in float64 or complex128; integers and bools as they are."""
+    return a.astype({"f": np.float64, "c": np.complex128}.get(a.dtype.kind, a.dtype))
 
 
 def as_list(result):
@@ -52,10 +57,13 @@ def assert_values(row, got, expected, dtype, context):
     expected = np.asarray(expected)
     assert list(got.shape) == list(expected.shape), context
     got = numbers(got)
-    if got.dtype.kind != "f":
+    if got.dtype.kind not in "fc":
         np.testing.assert_array_equal(got, expected.astype(got.dtype), err_msg=context)
         return
     rtol, atol = {**TOLERANCES, **row.tolerances}[dtype]
+    if got.dtype.kind == "c":
+        np.testing.assert_allclose(widest(got), expected, rtol=rtol, atol=atol, err_msg=context)
+        return
     with np.errstate(all="ignore"):
         limit = np.finfo(np.float16 if dtype == "float16" else np.float64 if dtype == "float64" else np.float32).max
         expected = np.where(np.abs(expected) > limit, np.sign(expected) * np.inf, expected)
@@ -128,7 +136,7 @@ def leaf_arguments(sample, device):
     for a in sample.args:
         if isinstance(a, np.ndarray):
             t = tensor(a, device)
-            if a.dtype == np.float64:
+            if a.dtype in (np.float64, np.complex128):
                 t.requires_grad_()
                 leaves.append(t)
             args.append(t)
@@ -223,7 +231,7 @@ def test_cuda_agrees_with_cpu(row):
                 kind = str(got.dtype).removeprefix("norch.")
                 rtol, atol = {**TOLERANCES, **row.tolerances}.get(kind, (0, 0))
                 np.testing.assert_allclose(
-                    numbers(got).astype(np.float64), numbers(want).astype(np.float64), rtol=4 * rtol, atol=4 * atol
+                    widest(numbers(got)), widest(numbers(want)), rtol=4 * rtol, atol=4 * atol
                 )
 
 

@@ -17,7 +17,8 @@ NUMBERS = INTS + FLOATS
 ALL = ("bool",) + NUMBERS
 
 # rtol, atol of a correctly working op whose result is of that dtype.
-TOLERANCES = {"float16": (2e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5), "float32": (3e-6, 1e-6), "float64": (1e-12, 1e-13)}
+TOLERANCES = {"float16": (2e-3, 1e-5), "bfloat16": (1.6e-2, 1e-5), "float32": (3e-6, 1e-6), "float64": (1e-12, 1e-13),
+              "complex64": (1e-5, 2e-6), "complex128": (1e-11, 1e-12)}
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "kernels/dispatch.h"
+
 namespace norch {
 
 namespace {
@@ -32,6 +34,8 @@ void sort_and_merge(Dim* dims, int& count, int64_t itemsize) {
 }  // namespace
 
 ReducePlan make_reduce_plan(const Tensor& in, uint64_t mask) {
+  // No kernel reduces complex numbers: ops that can reduce their parts.
+  if (in.is_complex()) detail::no_kernel_for(in.dtype());
   ReducePlan p;
   const TensorImpl& t = *in.impl();
   const int64_t itemsize = static_cast<int64_t>(in.itemsize());

@@ -65,8 +65,10 @@ NORCH_COMPLEX_LIBRARY(NORCH_FUNCTOR)
   };
 NORCH_FUNCTOR(Cube, return z * z * z;)
 NORCH_FUNCTOR(Exp2, return Exp()(z * Complex<T>(T(0.69314718055994530942)));)
-// exp(x) cos(y) - 1 without cancellation: cos(y) = 1 - 2 sin(y/2)^2.
-NORCH_FUNCTOR(Expm1, const T half = std::sin(z.im / 2);
+// exp(x) cos(y) - 1 without cancellation: cos(y) = 1 - 2 sin(y/2)^2. At infinities and NaN as Annex G has exp.
+NORCH_FUNCTOR(Expm1, if (z.im == T(0)) return Complex<T>(std::expm1(z.re) + T(0), z.im);
+              if (!kernels::IsFinite()(z.re) || !kernels::IsFinite()(z.im)) return Exp()(z) - Complex<T>(1);
+              const T half = std::sin(z.im / 2);
               return Complex<T>(std::expm1(z.re) * std::cos(z.im) - 2 * half * half, std::exp(z.re) * std::sin(z.im));)
 NORCH_FUNCTOR(Log10, const Complex<T> y = Log()(z); constexpr T scale = T(0.43429448190325182765);
               return Complex<T>(y.re * scale, y.im * scale);)

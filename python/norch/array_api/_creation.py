@@ -108,11 +108,11 @@ def linspace(start, stop, /, num, *, dtype=None, device=None, endpoint=True) -> 
     return norch.linspace(start, stop, num + 1, dtype=dtype, device=device)[:num]
 
 
-def meshgrid(*arrays, indexing="xy") -> tuple[Tensor, ...]:
+def meshgrid(*arrays, indexing="xy") -> list[Tensor]:
     """Arrays that together run over the grid of 1-d arrays."""
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij', got {indexing!r}")
-    return tuple(norch.meshgrid(*promoted(*arrays), indexing=indexing)) if arrays else ()
+    return list(norch.meshgrid(*promoted(*arrays), indexing=indexing)) if arrays else []
 
 
 def ones(shape, *, dtype=None, device=None) -> Tensor:

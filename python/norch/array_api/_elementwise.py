@@ -16,12 +16,12 @@ _UNARY = {
         "log2 log10 logical_not positive reciprocal round signbit sin sinh square sqrt tan tanh trunc"
     ).split()
 }
-_UNARY |= {"bitwise_invert": "bitwise_not", "negative": "neg", "sign": "sgn", "real": "real"}
+_UNARY |= {"bitwise_invert": "bitwise_not", "negative": "neg", "real": "real"}
 _BINARY = {
     name: name
     for name in (
-        "add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign floor_divide "
-        "hypot logaddexp logical_and logical_or logical_xor maximum minimum nextafter pow remainder"
+        "add atan2 bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor copysign "
+        "hypot logaddexp logical_and logical_or logical_xor maximum minimum nextafter pow"
     ).split()
 }
 _BINARY |= {
@@ -35,7 +35,7 @@ _BINARY |= {
     "not_equal": "ne",
     "subtract": "sub",
 }
-__all__ = [*_UNARY, *_BINARY, "clip"]
+__all__ = [*_UNARY, *_BINARY, "clip", "floor_divide", "remainder", "sign"]
 
 
 def _unary(name: str, op: Callable) -> Callable:
@@ -60,6 +60,28 @@ for _name, _op in _UNARY.items():
     globals()[_name] = _unary(_name, getattr(norch, _op))
 for _name, _op in _BINARY.items():
     globals()[_name] = _binary(_name, getattr(norch, _op))
+
+
+def floor_divide(x1, x2, /):
+    """The quotient rounded down. Unlike norch's (and PyTorch's), infinite where the dividend is."""
+    x1, x2 = promoted(x1, x2)
+    result = norch.floor_divide(x1, x2)
+    if not x1.dtype.is_floating_point:
+        return result
+    return norch.where(norch.logical_or(norch.isinf(x1), norch.isinf(x2)), x1 / x2, result)
+
+
+def remainder(x1, x2, /):
+    """The rest of the division, with the divisor's sign, also where it is 0."""
+    x1, x2 = promoted(x1, x2)
+    result = norch.remainder(x1, x2)
+    return norch.where(result == 0, norch.copysign(result, x2), result) if x1.dtype.is_floating_point else result
+
+
+def sign(x, /):
+    """-1, 0 or 1, of complex numbers x / |x|; NaN of NaN."""
+    result = norch.sgn(x)
+    return norch.where(norch.isnan(x), x, result) if x.dtype.is_floating_point else result
 
 
 def _limit(x: Tensor, bound: Any, lowest: bool) -> Any:

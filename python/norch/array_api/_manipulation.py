@@ -26,9 +26,9 @@ __all__ = [
 ]
 
 
-def broadcast_arrays(*arrays) -> tuple[Tensor, ...]:
+def broadcast_arrays(*arrays) -> list[Tensor]:
     """The arrays, broadcast to their common shape."""
-    return tuple(norch.broadcast_tensors(*arrays)) if arrays else ()
+    return list(norch.broadcast_tensors(*arrays)) if arrays else []
 
 
 def broadcast_to(x, /, shape) -> Tensor:

@@ -261,6 +261,14 @@ Tensor root_grad(const Tensor& out, const Tensor& grad, bool create_graph) {
   return create_graph ? g : g.detach();
 }
 
+/// Where the gradient of a tensor that is asked for arrives. A view made without grad mode has no such place, though its
+/// base requires grad.
+Edge target_edge(const Tensor& t) {
+  Edge edge = t.defined() && t.requires_grad() ? gradient_edge(t) : Edge();
+  NORCH_CHECK(edge.node, "One of the differentiated Tensors does not require grad");
+  return edge;
+}
+
 void add_roots(Pass& pass, const TensorList& outputs, const TensorList& grads, bool create_graph) {
   NORCH_CHECK(!outputs.empty(), "grad requires non-empty outputs");
   NORCH_CHECK(grads.empty() || grads.size() == outputs.size(), "got ", outputs.size(), " tensors and ", grads.size(),
@@ -268,8 +276,9 @@ void add_roots(Pass& pass, const TensorList& outputs, const TensorList& grads, b
   for (size_t i = 0; i < outputs.size(); ++i) {
     const Tensor& out = outputs[i];
     NORCH_CHECK(out.defined(), "element ", i, " of tensors is undefined");
-    NORCH_CHECK(out.requires_grad(), "element ", i, " of tensors does not require grad and does not have a grad_fn");
-    pass.add_root(gradient_edge(out), root_grad(out, grads.empty() ? Tensor() : grads[i], create_graph));
+    const Edge edge = gradient_edge(out);
+    NORCH_CHECK(edge.node, "element ", i, " of tensors does not require grad and does not have a grad_fn");
+    pass.add_root(edge, root_grad(out, grads.empty() ? Tensor() : grads[i], create_graph));
   }
 }
 
@@ -287,8 +296,7 @@ void backward(const TensorList& tensors, const TensorList& grads, bool retain_gr
   std::vector<Edge> leaves, others;
   TensorList captured;
   for (const Tensor& t : inputs) {
-    NORCH_CHECK(t.requires_grad(), "One of the differentiated Tensors does not require grad");
-    (t.is_leaf() ? leaves : others).push_back(gradient_edge(t));
+    (t.is_leaf() ? leaves : others).push_back(target_edge(t));
     if (!t.is_leaf()) captured.push_back(t);
   }
   TensorList results(others.size());
@@ -308,8 +316,7 @@ TensorList grad(const TensorList& outputs, const TensorList& inputs, const Tenso
   add_roots(pass, outputs, grad_outputs, create_graph);
   std::vector<Edge> targets;
   for (const Tensor& t : inputs) {
-    NORCH_CHECK(t.defined() && t.requires_grad(), "One of the differentiated Tensors does not require grad");
-    targets.push_back(gradient_edge(t));
+    targets.push_back(target_edge(t));
   }
   TensorList results(inputs.size());
   pass.prepare(&targets, nullptr);

@@ -150,7 +150,7 @@ Tensor sgn(const Tensor& x) {
 }
 Tensor sgn_(const Tensor& self) {
   InPlace write("sgn_", self);
-  return write.finish(sgn(write.input()));
+  return write.finish(sgn(autograd::saved_input(write.input(), write.output())));
 }
 
 Tensor isreal(const Tensor& x) {

@@ -30,7 +30,9 @@ def _by_parts(func: Callable, inputs: tuple) -> tuple[Callable, tuple]:
     is_pair = [isinstance(x, Tensor) and x.is_complex() for x in inputs]
 
     def of_parts(*parts: Any) -> tuple:
-        result = func(*(norch.view_as_complex(p) if pair else p for p, pair in zip(parts, is_pair)))
+        with norch.enable_grad():  # the function may differentiate by its inputs
+            given = [norch.view_as_complex(p) if pair else p for p, pair in zip(parts, is_pair)]
+        result = func(*given)
         return tuple(
             norch.view_as_real(o) if isinstance(o, Tensor) and o.is_complex() else o for o in _tuple(result)
         )

@@ -5,7 +5,7 @@
 namespace norch::kernels::cuda {
 
 void activation(Activation f, const Plan& plan, const Parameters& p) {
-  visit_float("activation", plan.dtype[0], [&](auto tag) {
+  visit_float_class("activation", plan.dtype[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
     switch (f) {
 #define NORCH_CASE(name) \
@@ -17,7 +17,7 @@ void activation(Activation f, const Plan& plan, const Parameters& p) {
 }
 
 void activation_backward(Activation f, const Plan& plan, const Parameters& p) {
-  visit_float("activation_backward", plan.dtype[0], [&](auto tag) {
+  visit_float_class("activation_backward", plan.dtype[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
     switch (f) {
 #define NORCH_CASE(name) \

@@ -4,7 +4,7 @@
 namespace norch::kernels::cuda {
 
 void binary_compare(BinaryOp op, const Plan& plan) {
-  visit_all(plan.dtype[1], [&](auto tag) {
+  visit_any_class(plan.dtype[1], [&](auto tag) {
     using T = typename decltype(tag)::type;
     switch (op) {
 #define NORCH_CASE(name) \

@@ -7,7 +7,7 @@ void binary_math(BinaryOp op, const Plan& plan) {
   switch (op) {
 #define NORCH_CASE(name)                                       \
   case BinaryOp::name:                                         \
-    return visit_numbers(#name, plan.dtype[0], [&](auto tag) { \
+    return visit_number_class(#name, plan.dtype[0], [&](auto tag) { \
       using T = typename decltype(tag)::type;                  \
       apply<T, T, T>(plan, name{});                            \
     });
@@ -15,7 +15,7 @@ void binary_math(BinaryOp op, const Plan& plan) {
 #undef NORCH_CASE
 #define NORCH_CASE(name)                                     \
   case BinaryOp::name:                                       \
-    return visit_float(#name, plan.dtype[0], [&](auto tag) { \
+    return visit_float_class(#name, plan.dtype[0], [&](auto tag) { \
       using T = typename decltype(tag)::type;                \
       apply<T, T, T>(plan, name{});                          \
     });

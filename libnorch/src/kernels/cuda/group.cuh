@@ -161,7 +161,10 @@ inline int block_of_groups(int group) { return group > 32 ? group : 128; }
 template <class T, int kWarp, int kBlock, class F>
 void visit_row_walk(int64_t n, bool vectors, const F& run) {
   constexpr int V = 16 / sizeof(T), kFew = V > 4 ? V : 2 * V, kScalars = 8;
-  if (vectors) {
+  // Elements of 8 bytes are read one by one: a warp's access is long enough, and each walk costs compile time.
+  if constexpr (sizeof(T) == 8) {
+    (void)vectors;
+  } else if (vectors) {
     if (n <= 32 * kFew) return run(RowWalk<0, true, V, kFew>{}, group_for(n, kFew, 32));
     if (n <= 32 * kWarp) return run(RowWalk<32, true, V, kWarp>{}, 32);
     if (n <= kMostThreads * kBlock) return run(RowWalk<0, true, V, kBlock>{}, group_for(n, kBlock, kMostThreads));

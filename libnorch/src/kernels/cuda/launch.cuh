@@ -53,6 +53,7 @@ struct FastDivider {
     while (shift < 31 && (uint32_t{1} << shift) < d) ++shift;
     magic = static_cast<uint32_t>((uint64_t{1} << 32) * ((uint64_t{1} << shift) - d) / d + 1);
   }
+#if defined(__CUDACC__)
   __device__ __forceinline__ uint32_t divide(uint32_t n) const { return (__umulhi(n, magic) + n) >> shift; }
   /// The quotient; `n` becomes the remainder.
   __device__ __forceinline__ uint32_t divide_in_place(uint32_t& n) const {
@@ -60,6 +61,7 @@ struct FastDivider {
     n -= q * divisor;
     return q;
   }
+#endif
 };
 
 }  // namespace norch::kernels::cuda

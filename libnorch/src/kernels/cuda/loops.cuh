@@ -7,8 +7,13 @@
 // device; it gets ComputeType values and returns something that converts to the output's type. Operands that the plan
 // calls immediate (0-d CPU tensors) travel as kernel arguments.
 //
+// The element type AnyFloat stands for float16, bfloat16 and float32, one of them for all operands of a plan that have
+// it: one kernel serves the three, at the price of a branch per four elements. visit_float_class gives AnyFloat or
+// double.
+//
 // Two kernels are compiled for each combination of types and functor: one with 16-byte accesses, for adjacent or
-// repeated elements along dim 0, and one for any strides. Both keep several independent loads in flight.
+// repeated elements along dim 0, and one for any strides. Both keep several independent loads in flight. For elements of
+// 8 bytes the second does as well alone: a warp's access is 256 bytes then.
 #pragma once
 
 #include <utility>
@@ -25,6 +30,50 @@ struct Two {
   B second;
 };
 
+/// An element of Walk::float_type as it is in memory; 16-bit floats in the lower half.
+struct AnyFloat {
+  uint32_t bits;
+};
+
+}  // namespace norch::kernels::cuda
+
+template <>
+struct norch::ComputeTypeOf<norch::kernels::cuda::AnyFloat> {
+  using type = float;
+};
+
+namespace norch::kernels::cuda {
+
+/// As visit_float, with AnyFloat for the floats of up to 32 bits.
+template <class F>
+void visit_float_class(const char* op, DType t, const F& f) {
+  visit_float(op, t, [&](auto tag) {
+    if constexpr (sizeof(typename decltype(tag)::type) == 8)
+      f(tag);
+    else
+      f(TypeTag<AnyFloat>{});
+  });
+}
+/// As visit_numbers and visit_all, likewise.
+template <class F>
+void visit_number_class(const char* op, DType t, const F& f) {
+  visit_numbers(op, t, [&](auto tag) {
+    if constexpr (is_floating_point(dtype_of<typename decltype(tag)::type>) && sizeof(typename decltype(tag)::type) < 8)
+      f(TypeTag<AnyFloat>{});
+    else
+      f(tag);
+  });
+}
+template <class F>
+void visit_any_class(DType t, const F& f) {
+  visit_all(t, [&](auto tag) {
+    if constexpr (is_floating_point(dtype_of<typename decltype(tag)::type>) && sizeof(typename decltype(tag)::type) < 8)
+      f(TypeTag<AnyFloat>{});
+    else
+      f(tag);
+  });
+}
+
 namespace loops {
 
 template <class... T>
@@ -34,6 +83,71 @@ template <class T, int N>
 struct alignas(sizeof(T) * N) Vector {
   T v[N];
 };
+
+/// The values in what was loaded: AnyFloat becomes float.
+template <class T, int N>
+__device__ __forceinline__ const Vector<T, N>& values_of(const Walk&, const Vector<T, N>& loaded) {
+  return loaded;
+}
+template <int N>
+__device__ __forceinline__ Vector<float, N> values_of(const Walk& w, const Vector<AnyFloat, N>& loaded) {
+  Vector<float, N> out;
+  if (w.float_type == DType::Float32) {
+#pragma unroll
+    for (int j = 0; j < N; ++j) out.v[j] = __uint_as_float(loaded.v[j].bits);
+  } else if (w.float_type == DType::BFloat16) {
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const uint32_t pair = loaded.v[j / 2].bits;
+      out.v[j] = __uint_as_float(j % 2 ? pair & 0xFFFF0000u : pair << 16);
+    }
+  } else {
+#pragma unroll
+    for (int j = 0; j < N; ++j) out.v[j] = Half::to_float(static_cast<uint16_t>(loaded.v[j / 2].bits >> (16 * (j % 2))));
+  }
+  return out;
+}
+template <class T>
+__device__ __forceinline__ int size_of(const Walk& w) {
+  return std::is_same_v<T, AnyFloat> && w.float_type != DType::Float32 ? 2 : static_cast<int>(sizeof(T));
+}
+template <class T>
+__device__ __forceinline__ T value_of(const Walk&, const T& loaded) {
+  return loaded;
+}
+__device__ __forceinline__ float value_of(const Walk& w, const AnyFloat& loaded) {
+  return values_of(w, Vector<AnyFloat, 1>{{loaded}}).v[0];
+}
+
+/// What a kernel keeps of an output of type T until it is stored.
+template <class T>
+struct HeldAs {
+  using type = T;
+};
+template <>
+struct HeldAs<AnyFloat> {
+  using type = float;
+};
+template <class T, int N>
+__device__ __forceinline__ void store_vector(const Walk&, char* to, const Vector<T, N>& v, const T*) {
+  *reinterpret_cast<Vector<T, N>*>(to) = v;
+}
+template <int N>
+__device__ __forceinline__ void store_vector(const Walk& w, char* to, const Vector<float, N>& v, const AnyFloat*) {
+  if (w.float_type == DType::Float32) {
+    *reinterpret_cast<Vector<float, N>*>(to) = v;
+    return;
+  }
+  Vector<uint16_t, N> narrow;
+  if (w.float_type == DType::BFloat16) {
+#pragma unroll
+    for (int j = 0; j < N; ++j) narrow.v[j] = BFloat16::from_float(v.v[j]);
+  } else {
+#pragma unroll
+    for (int j = 0; j < N; ++j) narrow.v[j] = Half::from_float(v.v[j]);
+  }
+  *reinterpret_cast<Vector<uint16_t, N>*>(to) = narrow;
+}
 
 /// The values of input number I that one thread holds.
 template <size_t I, class V, int N>
@@ -81,17 +195,32 @@ __device__ __forceinline__ T immediate(const Walk& w, int k) {
 template <class T>
 __device__ __forceinline__ T load_one(const Walk& w, int k, uint32_t offset) {
   if ((w.immediate >> k) & 1) return immediate<T>(w, k);
+  if constexpr (std::is_same_v<T, AnyFloat>) {
+    if (w.float_type != DType::Float32) return {*reinterpret_cast<const uint16_t*>(w.data[k] + offset)};
+  }
   return *reinterpret_cast<const T*>(w.data[k] + offset);
 }
 
 template <class T, int N>
 __device__ __forceinline__ Vector<T, N> load_vector(const Walk& w, int k, uint32_t offset) {
   if (((w.immediate | w.repeated) >> k) & 1) {
-    const T one = load_one<T>(w, k, offset);
+    T one = load_one<T>(w, k, offset);
+    if constexpr (std::is_same_v<T, AnyFloat>) {
+      if (w.float_type != DType::Float32) one.bits = (one.bits & 0xFFFFu) * 0x10001u;  // a pair of them
+    }
     Vector<T, N> all;
 #pragma unroll
     for (int i = 0; i < N; ++i) all.v[i] = one;
     return all;
+  }
+  if constexpr (std::is_same_v<T, AnyFloat>) {
+    if (w.float_type != DType::Float32) {
+      const auto half = *reinterpret_cast<const Vector<AnyFloat, N / 2>*>(w.data[k] + offset);
+      Vector<T, N> all;
+#pragma unroll
+      for (int i = 0; i < N; ++i) all.v[i].bits = i < N / 2 ? half.v[i % (N / 2)].bits : 0;
+      return all;
+    }
   }
   return *reinterpret_cast<const Vector<T, N>*>(w.data[k] + offset);
 }
@@ -103,33 +232,35 @@ template <class F, class... Out, class... In, size_t... I>
 struct Job<F, Types<Out...>, Types<In...>, std::index_sequence<I...>> {
   using Functor = F;
   static constexpr int kOuts = sizeof...(Out), kIns = sizeof...(In), kOperands = kOuts + kIns;
-  static constexpr int kWidth = 16 / largest({static_cast<int>(sizeof(Out))..., static_cast<int>(sizeof(In))...});
+  static constexpr int kFull = 16 / largest({static_cast<int>(sizeof(Out))..., static_cast<int>(sizeof(In))...});
+  static constexpr int kWidth = kFull >= 4 ? kFull : 1;
   // Loads in flight per thread: 32 to 64 bytes, but not more than 16 elements (32 of one byte) to compute.
   static constexpr int kUnroll = kWidth >= 8 ? 2 : kIns <= 1 ? 4 : 2;
 
   /// Computes one element of each output.
-  template <class Store>
-  static __device__ __forceinline__ void compute(const F& f, const Store& store, const In&... in) {
+  template <class Store, class... V>
+  static __device__ __forceinline__ void compute(const F& f, const Store& store, const V&... in) {
     if constexpr (kOuts == 1) {
-      store(f(static_cast<ComputeType<In>>(in)...));
+      store(f(static_cast<ComputeType<V>>(in)...));
     } else {
-      const auto both = f(static_cast<ComputeType<In>>(in)...);
+      const auto both = f(static_cast<ComputeType<V>>(in)...);
       store(both.first, both.second);
     }
   }
 
   template <class T, class V>
   static __device__ __forceinline__ void put(const Walk& w, int k, uint32_t offset, V value) {
-    *reinterpret_cast<T*>(w.data[k] + offset) = static_cast<T>(value);
+    using Held = typename HeldAs<T>::type;
+    store_vector(w, w.data[k] + offset, Vector<Held, 1>{{static_cast<Held>(value)}}, static_cast<const T*>(nullptr));
   }
 
   static __device__ __forceinline__ void element(const Walk& w, const F& f, const uint32_t (&offset)[kOperands],
                                                  const In&... in) {
     if constexpr (kOuts == 1) {
-      compute(f, [&](auto v) { put<Out...>(w, 0, offset[0], v); }, in...);
+      compute(f, [&](auto v) { put<Out...>(w, 0, offset[0], v); }, value_of(w, in)...);
     } else {
       auto store = [&](auto a, auto b) { put_both<Out...>(w, offset, a, b); };
-      compute(f, store, in...);
+      compute(f, store, value_of(w, in)...);
     }
   }
   template <class A, class B, class X, class Y>
@@ -169,23 +300,13 @@ struct Job<F, Types<Out...>, Types<In...>, std::index_sequence<I...>> {
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {
       if (first + u * blockDim.x >= w.units) continue;
-      Slots<1, std::make_index_sequence<kOuts>, Vector<Out, kWidth>...> out;
-#pragma unroll
-      for (int j = 0; j < kWidth; ++j) {
-        if constexpr (kOuts == 1) {
-          auto& o = get<0>(out, 0).v[j];
-          compute(f, [&](auto v) { assign(o, v); }, get<I>(in, u).v[j]...);
-        } else {
-          auto& a = get<0>(out, 0).v[j];
-          auto& b = get<1>(out, 0).v[j];
-          compute(f, [&](auto x, auto y) { assign(a, x); assign(b, y); }, get<I>(in, u).v[j]...);
-        }
-      }
+      Slots<1, std::make_index_sequence<kOuts>, Vector<typename HeldAs<Out>::type, kWidth>...> out;
+      compute_vector(f, out, values_of(w, get<I>(in, u))...);
       store_vectors(w, offset[u], out, std::make_index_sequence<kOuts>());
     }
     if (blockIdx.x == gridDim.x - 1 && threadIdx.x < w.tail) {
       const uint32_t i = w.units * kWidth + threadIdx.x;
-      const int sizes[kOperands] = {static_cast<int>(sizeof(Out))..., static_cast<int>(sizeof(In))...};
+      const int sizes[kOperands] = {size_of<Out>(w)..., size_of<In>(w)...};
       uint32_t at[kOperands];
 #pragma unroll
       for (int k = 0; k < kOperands; ++k) at[k] = ((w.repeated >> k) & 1) ? 0 : i * sizes[k];
@@ -193,6 +314,20 @@ struct Job<F, Types<Out...>, Types<In...>, std::index_sequence<I...>> {
     }
   }
 
+  template <class Outputs, class... V>
+  static __device__ __forceinline__ void compute_vector(const F& f, Outputs& out, const V&... in) {
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) {
+      if constexpr (kOuts == 1) {
+        auto& o = get<0>(out, 0).v[j];
+        compute(f, [&](auto v) { assign(o, v); }, in.v[j]...);
+      } else {
+        auto& a = get<0>(out, 0).v[j];
+        auto& b = get<1>(out, 0).v[j];
+        compute(f, [&](auto x, auto y) { assign(a, x); assign(b, y); }, in.v[j]...);
+      }
+    }
+  }
   template <class T, class V>
   static __device__ __forceinline__ void assign(T& to, V value) {
     to = static_cast<T>(value);
@@ -200,7 +335,7 @@ struct Job<F, Types<Out...>, Types<In...>, std::index_sequence<I...>> {
   template <class Outputs, size_t... K>
   static __device__ __forceinline__ void store_vectors(const Walk& w, const uint32_t (&offset)[kOperands], Outputs& out,
                                                        std::index_sequence<K...>) {
-    ((*reinterpret_cast<Vector<Out, kWidth>*>(w.data[K] + offset[K]) = get<K>(out, 0)), ...);
+    (store_vector(w, w.data[K] + offset[K], get<K>(out, 0), static_cast<const Out*>(nullptr)), ...);
   }
 };
 
@@ -217,14 +352,13 @@ template <class J>
 void launch_walk(const Walk& walk, bool vectors, const void* context) {
   using F = typename J::Functor;
   const F& f = *static_cast<const F*>(context);
-  const uint32_t unroll = vectors ? J::kUnroll : 4;
+  const uint32_t unroll = vectors && J::kWidth > 1 ? J::kUnroll : 4;
   // Small blocks spread small work over more multiprocessors.
   const uint32_t threads = walk.units / (256 * unroll) >= static_cast<uint32_t>(limits().multiprocessors) ? 256 : 64;
   const uint32_t blocks = walk.units ? (walk.units - 1) / (threads * unroll) + 1 : 1;
-  if (vectors)
-    launch(vector_kernel<J, F>, blocks, threads, 0, walk, f);
-  else
-    launch(element_kernel<J, F>, blocks, threads, 0, walk, f);
+  if constexpr (J::kWidth > 1)
+    if (vectors) return launch(vector_kernel<J, F>, blocks, threads, 0, walk, f);
+  launch(element_kernel<J, F>, blocks, threads, 0, walk, f);
 }
 
 }  // namespace loops

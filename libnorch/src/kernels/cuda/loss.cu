@@ -82,7 +82,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(T* out, const double* 
 
 void loss_value(LossOp op, const Plan& plan, double parameter) {
   visit_loss(op, [&](auto f) {
-    visit_float("loss", plan.dtype[0], [&](auto tag) {
+    visit_float_class("loss", plan.dtype[0], [&](auto tag) {
       using T = typename decltype(tag)::type;
       using C = ComputeType<T>;
       elementwise<T, T, T>(plan, Value<decltype(f), C>{static_cast<C>(parameter)});
@@ -117,7 +117,7 @@ void loss_sum(LossOp op, const Tensor& out, const Tensor& x, const Tensor& t, do
 }
 
 void loss_derivative(LossOp op, int order, const Plan& plan, double parameter, double scale) {
-  visit_float("loss", plan.dtype[0], [&](auto tag) {
+  visit_float_class("loss", plan.dtype[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
     const C p = static_cast<C>(parameter), s = static_cast<C>(scale);

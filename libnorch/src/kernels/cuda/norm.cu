@@ -1,31 +1,8 @@
-#include "kernels/norm.h"
-
-#include <algorithm>
-
-#include "core/factory.h"
-#include "kernels/cuda/group.cuh"
+#include "kernels/cuda/norm.cuh"
 
 namespace norch::kernels::cuda {
 
 namespace {
-
-constexpr int kThreads = 256;
-
-template <class T>
-const T* pointer(const Tensor& t) {
-  return t.defined() ? static_cast<const T*>(t.data_ptr()) : nullptr;
-}
-template <class T>
-T* output(const Tensor& t) {
-  return t.defined() ? static_cast<T*>(t.data_ptr()) : nullptr;
-}
-
-/// Two sums made in one pass.
-template <class C>
-struct Sums {
-  C a, b;
-  __device__ __forceinline__ Sums operator+(const Sums& o) const { return {a + o.a, b + o.b}; }
-};
 
 template <class T, class C = ComputeType<T>>
 struct RowsIn {
@@ -237,25 +214,6 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks)
   });
 }
 
-/// Sums of two values over the rows of a block's part, columns side by side: partial[part][2][columns].
-template <class C, class F>
-__device__ __forceinline__ void column_sums(C* partial, int64_t columns, int64_t rows, int64_t per_part, const F& f) {
-  __shared__ C shared[2][kThreads];
-  const int64_t column = static_cast<int64_t>(blockIdx.x) * 32 + threadIdx.x;
-  const int64_t last = min((blockIdx.y + 1) * per_part, rows);
-  C a = 0, b = 0;
-  if (column < columns)
-#pragma unroll 4
-    for (int64_t r = blockIdx.y * per_part + threadIdx.y; r < last; r += kThreads / 32) f(r, column, a, b);
-  shared[0][threadIdx.y * 32 + threadIdx.x] = a;
-  shared[1][threadIdx.y * 32 + threadIdx.x] = b;
-  __syncthreads();
-  if (threadIdx.y > 1 || column >= columns) return;
-  C total = 0;
-  for (int i = 0; i < kThreads / 32; ++i) total += shared[threadIdx.y][i * 32 + threadIdx.x];
-  partial[(blockIdx.y * 2 + threadIdx.y) * columns + column] = total;
-}
-
 template <class T, class C = ComputeType<T>>
 __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(C* partial, const T* grad, RowsIn<T> in,
                                                                    const C* means, const C* rstds, int64_t per_part) {
@@ -264,112 +222,6 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(C* partial, c
     dw += g * (static_cast<C>(in.x[r * in.n + column]) - (means ? means[r] : C(0))) * rstds[r];
     db += g;
   });
-}
-
-template <class T, class C = ComputeType<T>>
-__global__ void __launch_bounds__(kThreads) channel_columns_kernel(C* partial, const T* g, const T* x, const C* mean,
-                                                                   int64_t rows, int64_t channels, int64_t per_part) {
-  column_sums(partial, channels, rows, per_part, [&](int64_t r, int64_t k, C& a, C& b) {
-    const C d = static_cast<C>(g[r * channels + k]);
-    a += d;
-    b += d * (static_cast<C>(x[r * channels + k]) - mean[k]);
-  });
-}
-
-/// One block per channel and part.
-template <class T, class C = ComputeType<T>>
-__global__ void __launch_bounds__(kThreads) channel_rows_kernel(C* partial, const T* g, const T* x, const C* mean,
-                                                                ChannelShape s, int64_t per_part) {
-  const int64_t k = blockIdx.x, last = min((blockIdx.y + 1) * per_part, s.outer);
-  const C center = mean[k];
-  C a = 0, b = 0;
-  auto add = [&](int64_t at) {
-    const C d = static_cast<C>(g[at]);
-    a += d;
-    b += d * (static_cast<C>(x[at]) - center);
-  };
-  // Short runs share the block's threads: `lanes` threads each.
-  const int lanes = s.inner >= kThreads ? kThreads : 1 << (31 - __clz(static_cast<int>(s.inner)));
-  const int lane = threadIdx.x % lanes, together = kThreads / lanes;
-  for (int64_t r = blockIdx.y * per_part + threadIdx.x / lanes; r < last; r += together) {
-    const int64_t base = (r * s.channels + k) * s.inner;
-#pragma unroll 4
-    for (int64_t i = lane; i < s.inner; i += lanes) add(base + i);
-  }
-  const Sums<C> all = Group(kThreads).sum(Sums<C>{a, b});
-  if (threadIdx.x != 0) return;
-  partial[blockIdx.y * 2 * s.channels + k] = all.a;
-  partial[(blockIdx.y * 2 + 1) * s.channels + k] = all.b;
-}
-
-/// Adds the parts: 32 columns and 32 runs of parts a block; grid.y picks which of the two sums. Either result may be
-/// null.
-template <class C>
-__global__ void __launch_bounds__(1024) join_parts_kernel(C* first, C* second, const C* partial, int64_t columns,
-                                                          int64_t parts) {
-  __shared__ C runs[32][32];
-  C* const out = blockIdx.y ? second : first;
-  const int64_t column = static_cast<int64_t>(blockIdx.x) * 32 + threadIdx.x;
-  C sum = 0;
-  if (out && column < columns)
-#pragma unroll 4
-    for (int64_t part = threadIdx.y; part < parts; part += 32) sum += partial[(part * 2 + blockIdx.y) * columns + column];
-  runs[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y != 0 || !out || column >= columns) return;
-  for (int run = 1; run < 32; ++run) sum += runs[run][threadIdx.x];
-  out[column] = sum;
-}
-
-/// out = a x + b y + c by channel; V neighbouring elements a thread, Index wide enough for all.
-template <bool kTwo, int V, class Index, class T, class C = ComputeType<T>>
-__global__ void __launch_bounds__(kThreads) affine_kernel(T* out, const T* x, const T* y, const C* a, const C* b,
-                                                          const C* c, Index vectors, Index channels, Index inner) {
-  const Index v = static_cast<Index>(blockIdx.x) * kThreads + threadIdx.x;
-  if (v >= vectors) return;
-  const Index first = v * V;
-  Index run = first / inner, at = first - run * inner, k = run % channels;
-  const Vector<V, T> u = reinterpret_cast<const Vector<V, T>*>(x)[v];
-  Vector<V, T> w{}, o;
-  if (kTwo) w = reinterpret_cast<const Vector<V, T>*>(y)[v];
-#pragma unroll
-  for (int j = 0; j < V; ++j) {
-    C r = static_cast<C>(u.v[j]) * a[k] + c[k];
-    if (kTwo) r += static_cast<C>(w.v[j]) * b[k];
-    o.v[j] = static_cast<T>(r);
-    if (++at == inner) {
-      at = 0;
-      if (++k == channels) k = 0;
-    }
-  }
-  reinterpret_cast<Vector<V, T>*>(out)[v] = o;
-}
-
-bool aligned(std::initializer_list<const void*> pointers) {
-  for (const void* p : pointers)
-    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return false;
-  return true;
-}
-
-/// Cuts rows into parts so that about 1024 blocks work.
-struct Parts {
-  int64_t per_part, parts;
-  Parts(int64_t rows, int64_t blocks, int64_t least) {
-    const int64_t wanted = std::max<int64_t>(1, std::min(1024 / std::max<int64_t>(blocks, 1), rows / least));
-    per_part = std::max<int64_t>(1, (rows + wanted - 1) / wanted);
-    parts = std::max<int64_t>(1, (rows + per_part - 1) / per_part);
-  }
-};
-
-template <class C>
-Tensor room_for(int64_t parts, int64_t columns, Device device) {
-  return new_tensor({parts, 2, columns}, dtype_of<C>, device);
-}
-
-template <class C>
-void join_parts(const Tensor& first, const Tensor& second, const Tensor& partial, int64_t columns, int64_t parts) {
-  launch(join_parts_kernel<C>, dim3(blocks_for(columns, 32), 2), dim3(32, 32), 0, output<C>(first), output<C>(second),
-         static_cast<const C*>(partial.data<C>()), columns, parts);
 }
 
 }  // namespace
@@ -413,12 +265,21 @@ void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, const Tensor
       return;
     }
     if (dx.defined()) {
-      constexpr int kKept = 64 / sizeof(C);  // of each of two rows
-      visit_row_walk<T, kKept, kKept>(n, vectors, [&](auto walk, int group) {
+      constexpr int kKept = 64 / sizeof(C), kFew = V > 4 ? V : 2 * V;  // of each of two rows
+      auto run = [&](auto walk, int group) {
         const int block = block_of_groups(group);
         launch(input_gradient_kernel<decltype(walk), T>, blocks_for(rows, block / group), block, 0, dx.data<T>(), grad,
                in, means, rstds, group);
-      });
+      };
+      // The second pass finds the row in the caches: nothing is gained by keeping it.
+      if (!vectors || sizeof(T) == 8)
+        run(RowWalk<0, true, 1, 8>{}, group_for(n, 8, 512));
+      else if (n <= 32 * kFew)
+        run(RowWalk<0, true, V, kFew>{}, group_for(n, kFew, 32));
+      else if (n <= 32 * kKept)
+        run(RowWalk<32, true, V, kKept>{}, 32);
+      else
+        run(RowWalk<0, true, V, kKept>{}, group_for(n, kKept, kMostThreads));
     }
     if (!columns) return;
     const unsigned strips = blocks_for(n, 32);
@@ -427,49 +288,6 @@ void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, const Tensor
     launch(weight_gradient_kernel<T>, dim3(strips, static_cast<unsigned>(p.parts)), dim3(32, kThreads / 32), 0,
            partial.data<C>(), grad, in, means, rstds, p.per_part);
     join_parts<C>(dweight, dbias, partial, n, p.parts);
-  });
-}
-
-void channel_affine(const ChannelShape& s, const Tensor& out, const Tensor& x, const Tensor& a, const Tensor& y,
-                    const Tensor& b, const Tensor& c) {
-  visit_float("batch_norm", out.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = ComputeType<T>;
-    constexpr int V = 16 / sizeof(T);
-    const int64_t total = s.outer * s.channels * s.inner;
-    auto go = [&](auto kernel, int width) {
-      launch(kernel, blocks_for(total / width, kThreads), kThreads, 0, out.data<T>(), x.data<T>(), pointer<T>(y),
-             a.data<C>(), pointer<C>(b), c.data<C>(), total / width, s.channels, s.inner);
-    };
-    auto pick = [&](auto two) {
-      constexpr bool kTwo = decltype(two)::value;
-      const bool vectors = total % V == 0 && aligned({out.data_ptr(), x.data_ptr(), kTwo ? y.data_ptr() : nullptr});
-      if (total < (int64_t{1} << 31))
-        vectors ? go(affine_kernel<kTwo, V, uint32_t, T>, V) : go(affine_kernel<kTwo, 1, uint32_t, T>, 1);
-      else
-        go(affine_kernel<kTwo, 1, int64_t, T>, 1);
-    };
-    y.defined() ? pick(std::true_type{}) : pick(std::false_type{});
-  });
-}
-
-void channel_sums(const ChannelShape& s, const Tensor& sum_g, const Tensor& sum_gx, const Tensor& g, const Tensor& x,
-                  const Tensor& mean) {
-  visit_float("batch_norm", x.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    using C = ComputeType<T>;
-    const bool columns = s.inner == 1;
-    const unsigned blocks = columns ? blocks_for(s.channels, 32) : static_cast<unsigned>(s.channels);
-    const Parts p(s.outer, blocks, columns ? 32 : std::max<int64_t>(1, 4096 / s.inner));
-    const Tensor partial = room_for<C>(p.parts, s.channels, x.device());
-    const dim3 grid(blocks, static_cast<unsigned>(p.parts));
-    if (columns)
-      launch(channel_columns_kernel<T>, grid, dim3(32, kThreads / 32), 0, partial.data<C>(), g.data<T>(), x.data<T>(),
-             mean.data<C>(), s.outer, s.channels, p.per_part);
-    else
-      launch(channel_rows_kernel<T>, grid, kThreads, 0, partial.data<C>(), g.data<T>(), x.data<T>(), mean.data<C>(), s,
-             p.per_part);
-    join_parts<C>(sum_g, sum_gx, partial, s.channels, p.parts);
   });
 }
 

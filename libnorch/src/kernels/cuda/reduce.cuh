@@ -1,12 +1,17 @@
 // Reductions on the GPU, for any policy:
 //
 //   struct Policy {
-//     using Element; using Acc;
+//     using Value = float, double or int64_t;        // what elements are converted to: kernels/cuda/reduce_values.cuh
+//     using Acc;
 //     Acc identity() const;
-//     Acc step(Acc, Element, int64_t index) const;   // one more element, number `index` of its reduction
-//     Acc join(Acc, Acc) const;
+//     void prepare(Value (&v)[N]) const;             // done to elements before they are combined
+//     void visit(f) const;                           // calls f(step) once, where step(Acc, Value, int64_t index) -> Acc
+//                                                    // takes one more element, number `index` of its reduction
+//     Acc join(const Acc&, const Acc&) const;
 //     void store(const Acc&, int64_t output) const;  // the result
 //   };
+//
+// What is chosen at run time (the dtype, the op) is chosen once for several elements, in visit and prepare.
 //
 // Rows (adjacent elements belong to one result): a group of threads, up to a block, per row. Columns: neighbouring
 // threads take neighbouring results. Where results are few, a reduction is cut into parts whose results a second
@@ -17,6 +22,7 @@
 
 #include "core/factory.h"
 #include "kernels/cuda/group.cuh"
+#include "kernels/cuda/reduce_values.cuh"
 #include "kernels/reduce.h"
 
 namespace norch::kernels::cuda::reduction {
@@ -28,6 +34,8 @@ constexpr int64_t kEnoughBlocks = 2048;
 /// The plan as kernels see it. Strides in bytes, outputs in elements.
 struct Walk {
   const char* x;
+  DType dtype;
+  int size, log_size;  // bytes of an element
   int64_t outputs, n;
   int kept, reduced;
   int64_t keep_size[kMaxDims], keep_in[kMaxDims], keep_out[kMaxDims];
@@ -41,6 +49,9 @@ inline Walk make_walk(const ReducePlan& p) {
               " dims that do not lie one after another in memory is not supported here; make it contiguous()");
   Walk w{};
   w.x = p.data;
+  w.dtype = p.dtype;
+  w.size = static_cast<int>(itemsize(p.dtype));
+  w.log_size = w.size == 8 ? 3 : w.size / 2;
   w.outputs = p.outputs;
   w.n = p.n;
   w.kept = p.kept;
@@ -82,61 +93,83 @@ __device__ __forceinline__ int64_t element_offset(const Walk& w, int64_t i) {
   return in + i * w.reduce_in[w.reduced - 1];
 }
 
-/// Folds n adjacent elements, number `first` on, by `threads` threads of which this is number `me`.
-template <class P>
-__device__ __forceinline__ typename P::Acc fold_run(const P& p, typename P::Acc acc, const typename P::Element* x,
-                                                    int64_t n, int64_t first, int me, int threads) {
-  using T = typename P::Element;
-  constexpr int kWidth = 16 / sizeof(T), kUnroll = kWidth >= 8 ? 2 : 4;
-  struct alignas(16) Vector {
-    T v[kWidth];
-  };
-  // Up to the first 16-byte boundary one by one.
-  const int64_t head = min(n, static_cast<int64_t>((16 - (reinterpret_cast<uintptr_t>(x) & 15)) % 16 / sizeof(T)));
-  for (int64_t i = me; i < head; i += threads) acc = p.step(acc, x[i], first + i);
-  const int64_t vectors = (n - head) / kWidth;
-  const Vector* v = reinterpret_cast<const Vector*>(x + head);
-  int64_t i = me;
-  for (; i + static_cast<int64_t>(kUnroll - 1) * threads < vectors; i += static_cast<int64_t>(kUnroll) * threads) {
-    Vector a[kUnroll];
+template <class P, int N>
+__device__ __forceinline__ void decode(const P& p, const Walk& w,
+                                       const Raw<N, Values<typename P::Value>::kLargest>& raw,
+                                       typename P::Value (&v)[N]) {
+  Values<typename P::Value>::decode(w.dtype, raw, v);
+  p.prepare(v);
+}
+/// Takes one element at a time: the others of the U that are read together need not be neighbours. Elements me,
+/// me + threads, ... of [0, n), element i at address(i) and number index(i) of the reduction.
+template <int U, class P, class F, class G>
+__device__ __forceinline__ void fold_singles(const P& p, const Walk& w, typename P::Acc& acc, int64_t n, int me,
+                                             int threads, const F& address, const G& index) {
+  using A = typename P::Value;
+  for (int64_t i = me; i < n; i += static_cast<int64_t>(U) * threads) {
+    Raw<1, Values<A>::kLargest> raw[U];
+    // Behind the end the first element is read again: no load waits for a condition.
+    load_runs<A, 1>(w.dtype, raw, [&](int u) { return address(i + u * threads < n ? i + u * threads : i); });
 #pragma unroll
-    for (int u = 0; u < kUnroll; ++u) a[u] = v[i + u * threads];
-#pragma unroll
-    for (int u = 0; u < kUnroll; ++u) {
-#pragma unroll
-      for (int j = 0; j < kWidth; ++j) acc = p.step(acc, a[u].v[j], first + head + (i + u * threads) * kWidth + j);
+    for (int u = 0; u < U; ++u) {
+      if (i + u * threads >= n) break;
+      A v[1];
+      decode(p, w, raw[u], v);
+      p.visit([&](const auto& step) { acc = step(acc, v[0], index(i + u * threads)); });
     }
   }
-  for (; i < vectors; i += threads) {
-    const Vector a = v[i];
+}
+
+/// Folds n adjacent elements, number `first` on, by `threads` threads of which this is number `me`.
+template <class P>
+__device__ __forceinline__ void fold_run(const P& p, const Walk& w, typename P::Acc& acc, const char* x, int64_t n,
+                                         int64_t first, int me, int threads) {
+  using A = typename P::Value;
+  constexpr int kRun = Values<A>::kRun, kUnroll = 2;
+  // From the first 16-byte boundary on by runs, what lies before and behind them one by one.
+  const int64_t head = min(n, static_cast<int64_t>((16 - (reinterpret_cast<uintptr_t>(x) & 15)) % 16 >> w.log_size));
+  const int64_t runs = (n - head) / kRun;
+  const char* aligned = x + head * w.size;
+  for (int64_t i = me; i < runs; i += kUnroll * threads) {
+    Raw<kRun, Values<A>::kLargest> raw[kUnroll];
+    load_runs<A, kRun>(w.dtype, raw, [&](int u) {
+      return aligned + (i + u * threads < runs ? i + u * threads : i) * kRun * w.size;
+    });
 #pragma unroll
-    for (int j = 0; j < kWidth; ++j) acc = p.step(acc, a.v[j], first + head + i * kWidth + j);
+    for (int u = 0; u < kUnroll; ++u) {
+      if (i + u * threads >= runs) break;
+      A v[kRun];
+      decode(p, w, raw[u], v);
+      const int64_t at = first + head + (i + u * threads) * kRun;
+      p.visit([&](const auto& step) {
+#pragma unroll
+        for (int j = 0; j < kRun; ++j) acc = step(acc, v[j], at + j);
+      });
+    }
   }
-  for (int64_t k = head + vectors * kWidth + me; k < n; k += threads) acc = p.step(acc, x[k], first + k);
-  return acc;
+  auto single = [&](int64_t i) { return i < head ? i : i + runs * kRun; };
+  fold_singles<4>(
+      p, w, acc, n - runs * kRun, me, threads, [&](int64_t i) { return x + single(i) * w.size; },
+      [&](int64_t i) { return first + single(i); });
 }
 
 /// Folds elements [begin, end) of the reduction whose element 0 is at x.
 template <class P>
 __device__ __forceinline__ typename P::Acc fold_range(const P& p, const Walk& w, const char* x, int64_t begin,
                                                       int64_t end, int me, int threads) {
-  using T = typename P::Element;
   typename P::Acc acc = p.identity();
-  const bool adjacent = w.reduce_in[0] == sizeof(T);
-  if (w.reduced == 1 && adjacent)
-    return fold_run(p, acc, reinterpret_cast<const T*>(x) + begin, end - begin, begin, me, threads);
-  if (adjacent && w.reduce_size[0] >= 4 * threads) {
-    const int64_t size = w.reduce_size[0];
+  const int64_t size = w.reduced == 1 ? w.n : w.reduce_size[0];
+  if (w.reduce_in[0] == w.size && (w.reduced == 1 || size >= 4 * threads)) {
     for (int64_t at = begin; at < end;) {
-      const int64_t run = min(size - at % size, end - at);
-      acc = fold_run(p, acc, reinterpret_cast<const T*>(x + element_offset(w, at)), run, at, me, threads);
+      const int64_t run = w.reduced == 1 ? end - at : min(size - at % size, end - at);
+      fold_run(p, w, acc, x + element_offset(w, at), run, at, me, threads);
       at += run;
     }
-    return acc;
+  } else {
+    fold_singles<4>(
+        p, w, acc, end - begin, me, threads, [&](int64_t i) { return x + element_offset(w, begin + i); },
+        [&](int64_t i) { return begin + i; });
   }
-#pragma unroll 4
-  for (int64_t i = begin + me; i < end; i += threads)
-    acc = p.step(acc, *reinterpret_cast<const T*>(x + element_offset(w, i)), i);
   return acc;
 }
 
@@ -159,14 +192,12 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_
     static_cast<typename P::Acc*>(w.partial)[i * w.parts + blockIdx.y] = acc;
 }
 
-/// Blocks of blockDim.x columns (V neighbours each) by blockDim.y rows.
-template <class P, int V>
+/// Blocks of blockDim.x times kColumns neighbouring columns by blockDim.y rows.
+template <class P>
 __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __grid_constant__ Walk w, int64_t strips) {
-  using T = typename P::Element;
+  using A = typename P::Value;
   using Acc = typename P::Acc;
-  struct alignas(sizeof(T) * V) Vector {
-    T v[V];
-  };
+  constexpr int V = Values<A>::kColumns, kUnroll = 4;
   const int64_t size = w.keep_size[0];
   const int64_t rest = blockIdx.x / strips;
   const int64_t column = (blockIdx.x % strips * blockDim.x + threadIdx.x) * V;
@@ -180,32 +211,36 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __gr
     const char* x = w.x + in;
     const int64_t begin = blockIdx.y * w.part, end = min(begin + w.part, w.n);
     const int64_t stride = w.keep_in[0];
-    if (V == 1 || (valid == V && stride == sizeof(T) && w.reduced == 1 && w.reduce_in[0] % sizeof(Vector) == 0 &&
-                   reinterpret_cast<uintptr_t>(x) % sizeof(Vector) == 0)) {
-      constexpr int kUnroll = 8;
-      int64_t i = begin + threadIdx.y;
-      for (; i + static_cast<int64_t>(kUnroll - 1) * blockDim.y < end; i += static_cast<int64_t>(kUnroll) * blockDim.y) {
-        Vector a[kUnroll];
-#pragma unroll
-        for (int u = 0; u < kUnroll; ++u)
-          a[u] = *reinterpret_cast<const Vector*>(x + element_offset(w, i + static_cast<int64_t>(u) * blockDim.y));
+    const unsigned bytes = min(16, V * w.size);
+    if (valid == V && stride == w.size && w.reduced == 1 && w.reduce_in[0] % bytes == 0 &&
+        reinterpret_cast<uintptr_t>(x) % bytes == 0) {
+      const int rows = blockDim.y;
+      for (int64_t i = begin + threadIdx.y; i < end; i += kUnroll * rows) {
+        Raw<V, Values<A>::kLargest> raw[kUnroll];
+        load_runs<A, V>(w.dtype, raw,
+                        [&](int u) { return x + (i + u * rows < end ? i + u * rows : i) * w.reduce_in[0]; });
 #pragma unroll
         for (int u = 0; u < kUnroll; ++u) {
+          if (i + u * rows >= end) break;
+          A v[V];
+          decode(p, w, raw[u], v);
+          p.visit([&](const auto& step) {
 #pragma unroll
-          for (int j = 0; j < V; ++j) acc[j] = p.step(acc[j], a[u].v[j], i + static_cast<int64_t>(u) * blockDim.y);
+            for (int j = 0; j < V; ++j) acc[j] = step(acc[j], v[j], i + u * rows);
+          });
         }
-      }
-      for (; i < end; i += blockDim.y) {
-        const Vector a = *reinterpret_cast<const Vector*>(x + element_offset(w, i));
-#pragma unroll
-        for (int j = 0; j < V; ++j) acc[j] = p.step(acc[j], a.v[j], i);
       }
     } else {
       for (int64_t i = begin + threadIdx.y; i < end; i += blockDim.y) {
         const char* row = x + element_offset(w, i);
+        Raw<1, Values<A>::kLargest> raw[V];
+        load_runs<A, 1>(w.dtype, raw, [&](int j) { return row + (j < valid ? j : 0) * stride; });
 #pragma unroll
-        for (int j = 0; j < V; ++j)
-          if (j < valid) acc[j] = p.step(acc[j], *reinterpret_cast<const T*>(row + j * stride), i);
+        for (int j = 0; j < V; ++j) {
+          A v[1];
+          decode(p, w, raw[j], v);
+          p.visit([&](const auto& step) { acc[j] = step(acc[j], v[0], i); });  // columns behind the last are not stored
+        }
       }
     }
   }
@@ -277,43 +312,23 @@ void run(const ReducePlan& plan, const P& p, Device device) {
     w.partial = partial.data_ptr();
   };
   if (plan.by_rows) {
-    const int group = plan.n > 1024 ? kThreads : power_of_two_at_least((plan.n + 3) / 4, 32);
+    constexpr int kRun = Values<typename P::Value>::kRun;
+    const int group = plan.n > 1024 ? kThreads : power_of_two_at_least((plan.n + kRun - 1) / kRun, 32);
     const unsigned blocks = blocks_for(plan.outputs, kThreads / group);
     if (group == kThreads) cut(w, blocks, kThreads * 32);
     make_partial();
     launch(rows_kernel<P>, dim3(blocks, static_cast<unsigned>(w.parts)), kThreads, 0, p, w, group);
   } else {
-    constexpr int V = sizeof(typename P::Element) < 4 ? 4 / sizeof(typename P::Element) : 1;
+    constexpr int V = Values<typename P::Value>::kColumns;
     const int64_t size = plan.keep[0].size;
     const int x = power_of_two_at_least((size + V - 1) / V, 32), y = kThreads / x;
     const int64_t strips = (size + x * V - 1) / (x * V);
     const unsigned blocks = blocks_for(strips * (plan.outputs / size), 1);
-    cut(w, blocks, y * 32);
+    cut(w, blocks, y * 16);
     make_partial();
-    launch(columns_kernel<P, V>, dim3(blocks, static_cast<unsigned>(w.parts)), dim3(x, y), 0, p, w, strips);
+    launch(columns_kernel<P>, dim3(blocks, static_cast<unsigned>(w.parts)), dim3(x, y), 0, p, w, strips);
   }
   if (w.parts > 1) launch(parts_kernel<P>, blocks_for(w.outputs, kThreads / 32), kThreads, 0, p, w);
 }
-
-/// The policy of an op of kernels/reduce.h over elements T with accumulator A; results have type Out1 or Out2.
-template <class T, class A, class Op, class Out1 = T, class Out2 = SumType<Out1>>
-struct OpPolicy {
-  using Element = T;
-  using Acc = A;
-  Op op;
-  void* out;
-  bool out_is_first;
-  double scale, root;
-  __device__ __forceinline__ A identity() const { return op.identity(); }
-  __device__ __forceinline__ A step(A a, T x, int64_t) const { return op.step(a, static_cast<ComputeType<T>>(x)); }
-  __device__ __forceinline__ A join(A a, A b) const { return op.join(a, b); }
-  __device__ __forceinline__ void store(A a, int64_t at) const {
-    const A v = finish_value(a, scale, root);
-    if (out_is_first)
-      static_cast<Out1*>(out)[at] = static_cast<Out1>(v);
-    else
-      static_cast<Out2*>(out)[at] = static_cast<Out2>(v);
-  }
-};
 
 }  // namespace norch::kernels::cuda::reduction

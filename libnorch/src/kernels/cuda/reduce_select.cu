@@ -4,24 +4,40 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-template <bool kLargest, class T>
+template <class A>
 struct Select {
-  using Element = T;
-  using C = ComputeType<T>;
-  using Acc = Found<C>;
-  T* values;
+  using Value = A;
+  using Acc = Found<A>;
+  bool largest;
+  DType dtype;
+  void* values;
   int64_t* indices;
-  __device__ __forceinline__ Acc identity() const { return {C(0), -1}; }
-  __device__ __forceinline__ Acc join(Acc a, Acc b) const {
-    if (b.index < 0) return a;
-    if (a.index < 0 || beats<kLargest>(b.value, a.value)) return b;
-    // Threads meet elements out of order: of equal ones the first counts.
-    const bool equal = !beats<kLargest>(a.value, b.value);
-    return equal && b.index < a.index ? b : a;
+
+  __device__ __forceinline__ Acc identity() const { return {A(0), -1}; }
+  template <int N>
+  __device__ __forceinline__ void prepare(A (&)[N]) const {}
+  template <class F>
+  __device__ __forceinline__ void visit(const F& f) const {
+    if (largest)
+      f([](const Acc& a, A x, int64_t i) { return taken<true>(a, x, i) ? Acc{x, i} : a; });
+    else
+      f([](const Acc& a, A x, int64_t i) { return taken<false>(a, x, i) ? Acc{x, i} : a; });
   }
-  __device__ __forceinline__ Acc step(Acc a, T x, int64_t index) const { return join(a, {static_cast<C>(x), index}); }
+  /// Threads do not meet their elements in order: of equal ones the first counts.
+  template <bool kLargest>
+  static __device__ __forceinline__ bool taken(const Acc& a, A x, int64_t i) {
+    return a.index < 0 || beats<kLargest>(x, a.value) || (i < a.index && !beats<kLargest>(a.value, x));
+  }
+  __device__ __forceinline__ bool better(A x, A best) const {
+    return largest ? beats<true>(x, best) : beats<false>(x, best);
+  }
+  __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
+    if (b.index < 0) return a;
+    if (a.index < 0 || better(b.value, a.value)) return b;
+    return b.index < a.index && !better(a.value, b.value) ? b : a;
+  }
   __device__ __forceinline__ void store(const Acc& a, int64_t at) const {
-    if (values) values[at] = static_cast<T>(a.value);
+    if (values) reduction::Values<A>::store(dtype, values, at, a.value);
     if (indices) indices[at] = a.index;
   }
 };
@@ -30,14 +46,12 @@ struct Select {
 
 void reduce_select(bool largest, const ReducePlan& plan, const Tensor& values, const Tensor& indices) {
   const Device device = values.defined() ? values.device() : indices.device();
-  visit_all(plan.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    T* v = values.defined() ? values.data<T>() : nullptr;
-    int64_t* i = indices.defined() ? indices.data<int64_t>() : nullptr;
-    if (largest)
-      reduction::run(plan, Select<true, T>{v, i}, device);
-    else
-      reduction::run(plan, Select<false, T>{v, i}, device);
+  reduction::visit_value_type(plan.dtype, [&](auto tag) {
+    reduction::run(plan,
+                   Select<typename decltype(tag)::type>{largest, plan.dtype,
+                                                        values.defined() ? values.data_ptr() : nullptr,
+                                                        indices.defined() ? indices.data<int64_t>() : nullptr},
+                   device);
   });
 }
 

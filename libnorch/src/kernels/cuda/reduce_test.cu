@@ -4,21 +4,37 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-template <class T, class A, template <class> class Op, class Out>
-void run(const ReducePlan& plan, const Tensor& out) {
-  reduction::run(plan, reduction::OpPolicy<T, A, Op<A>, Out, Out>{{}, out.data_ptr(), true, 1, 1}, out.device());
-}
+/// Counts the elements that are not zero. Floats are read as integers, of which the sign bit does not count.
+struct CountNonzero {
+  using Value = int64_t;
+  using Acc = int64_t;
+  TestOp op;
+  int64_t mask, n;
+  void* out;
+  DType out_dtype;
+  __device__ __forceinline__ int64_t identity() const { return 0; }
+  template <int N>
+  __device__ __forceinline__ void prepare(int64_t (&v)[N]) const {
+#pragma unroll
+    for (int64_t& x : v) x = (x & mask) != 0;
+  }
+  template <class F>
+  __device__ __forceinline__ void visit(const F& f) const {
+    f([](int64_t a, int64_t x, int64_t) { return a + x; });
+  }
+  __device__ __forceinline__ int64_t join(int64_t a, int64_t b) const { return a + b; }
+  __device__ __forceinline__ void store(int64_t a, int64_t at) const {
+    reduction::Values<int64_t>::store(out_dtype, out, at, op == TestOp::Any ? a != 0 : op == TestOp::All ? a == n : a);
+  }
+};
 
 }  // namespace
 
 void reduce_test(TestOp op, const ReducePlan& plan, const Tensor& out) {
   visit_zeroness(plan.dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    switch (op) {
-      case TestOp::Any: return run<T, int32_t, AnyOf, uint8_t>(plan, out);
-      case TestOp::All: return run<T, int32_t, AllOf, uint8_t>(plan, out);
-      case TestOp::CountNonzero: return run<T, int64_t, CountOf, int64_t>(plan, out);
-    }
+    constexpr int kBits = 8 * sizeof(typename decltype(tag)::type);
+    const int64_t mask = is_floating_point(plan.dtype) ? static_cast<int64_t>(~uint64_t{0} >> (65 - kBits)) : -1;
+    reduction::run(plan, CountNonzero{op, mask, plan.n, out.data_ptr(), out.dtype()}, out.device());
   });
 }
 

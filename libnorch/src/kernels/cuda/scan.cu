@@ -1,15 +1,17 @@
 #include "kernels/scan.h"
 
 #include "core/factory.h"
-#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/reduce_values.cuh"
+#include "kernels/reduce.h"
 
 namespace norch::kernels::cuda {
 
 namespace {
 
 // A scan is a policy P:
-//   Acc identity(); Acc load(int64_t at, int64_t i); Acc join(Acc earlier, Acc later); void store(int64_t at, Acc);
-// where `at` is the element's offset and i its place in the scan. Long lines are cut into tiles: the totals of tiles
+//   Acc identity(); Acc join(Acc earlier, Acc later); void store(int64_t at, Acc);
+//   void load(Acc (&items)[N], place);   // several elements at once, so that no load waits for another
+// where `at` is an element's offset, and place(k) says where item k is. Values are converted as in reductions. Long lines are cut into tiles: the totals of tiles
 // first, then their running totals, then the tiles themselves. Short neighbouring lines take a thread each.
 
 constexpr int kThreads = 256;
@@ -53,6 +55,11 @@ __device__ __forceinline__ typename P::Acc block_before(const P& p, typename P::
   return p.join(prefix, before);
 }
 
+/// Where an element is: its offset, and its place in the scan.
+struct Place {
+  int64_t at, i;
+};
+
 struct Lines {
   int64_t n, inner, tiles;
   bool reverse;
@@ -71,9 +78,10 @@ __global__ void __launch_bounds__(kThreads) tile_kernel(const P p, const Lines s
   const int64_t first = (blockIdx.x % s.tiles) * kTile + threadIdx.x * kItems;
   Acc items[kItems];
   Acc mine = p.identity();
+  p.load(items, [&](int k) { return Place{s.offset(start, min(first + k, s.n - 1)), first + k}; });
 #pragma unroll
   for (int k = 0; k < kItems; ++k) {
-    items[k] = first + k < s.n ? p.load(s.offset(start, first + k), first + k) : p.identity();
+    if (first + k >= s.n) items[k] = p.identity();
     mine = p.join(mine, items[k]);
   }
   Acc total, run = block_before(p, mine, total);
@@ -111,10 +119,16 @@ __global__ void __launch_bounds__(kThreads) lines_kernel(const P p, const Lines 
   if (line >= lines) return;
   const int64_t start = s.start(line);
   typename P::Acc run = p.identity();
-  for (int64_t i = 0; i < s.n; ++i) {
-    const int64_t at = s.offset(start, i);
-    run = p.join(run, p.load(at, i));
-    p.store(at, run);
+  constexpr int kAhead = 4;
+  for (int64_t i = 0; i < s.n; i += kAhead) {
+    typename P::Acc items[kAhead];
+    p.load(items, [&](int k) { return Place{s.offset(start, min(i + k, s.n - 1)), i + k}; });
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k) {
+      if (i + k >= s.n) break;
+      run = p.join(run, items[k]);
+      p.store(s.offset(start, i + k), run);
+    }
   }
 }
 
@@ -139,129 +153,136 @@ void run(const ScanShape& shape, bool reverse, const P& p, Device device) {
   launch(tile_kernel<P>, blocks, kThreads, 0, p, s, totals, false);
 }
 
-template <class T, class A>
-struct Elements {
+using reduction::Raw;
+using reduction::Values;
+
+/// The values of N elements of the array x.
+template <class A, int N, class F>
+__device__ __forceinline__ void load_values(A (&v)[N], DType t, const char* x, int size, const F& place) {
+  Raw<1, Values<A>::kLargest> raw[N];
+  reduction::load_runs<A, 1>(t, raw, [&](int k) { return x + place(k).at * size; });
+#pragma unroll
+  for (int k = 0; k < N; ++k) {
+    A one[1];
+    Values<A>::decode(t, raw[k], one);
+    v[k] = one[0];
+  }
+}
+
+/// Running sums, products or log-sum-exps.
+template <class A>
+struct FoldScan {
   using Acc = A;
-  const T* x;
+  ScanOp op;
+  DType in_dtype, out_dtype;
+  int size;
+  const char* x;
   void* y;
-  bool out_is_input_type;
-  __device__ __forceinline__ A load(int64_t at, int64_t) const {
-    return static_cast<A>(static_cast<ComputeType<T>>(x[at]));
+  __device__ __forceinline__ A identity() const {
+    if constexpr (std::is_floating_point_v<A>)
+      if (op == ScanOp::LogSumExp) return -std::numeric_limits<A>::infinity();
+    return op == ScanOp::Sum ? A(0) : A(1);
   }
-  __device__ __forceinline__ void store(int64_t at, A v) const {
-    if (out_is_input_type)
-      static_cast<T*>(y)[at] = static_cast<T>(v);
-    else
-      static_cast<SumType<T>*>(y)[at] = static_cast<SumType<T>>(v);
+  __device__ __forceinline__ A join(A a, A b) const {
+    if constexpr (std::is_floating_point_v<A>)
+      if (op == ScanOp::LogSumExp) return joined_logs(a, b);
+    return op == ScanOp::Sum ? a + b : a * b;
   }
-};
-template <class T>
-struct SumScan : Elements<T, SumType<T>> {
-  using A = SumType<T>;
-  __device__ __forceinline__ A identity() const { return A(0); }
-  __device__ __forceinline__ A join(A a, A b) const { return a + b; }
-};
-template <class T>
-struct ProdScan : Elements<T, SumType<T>> {
-  using A = SumType<T>;
-  __device__ __forceinline__ A identity() const { return A(1); }
-  __device__ __forceinline__ A join(A a, A b) const { return a * b; }
-};
-template <class T>
-struct LogSumExpScan : Elements<T, SumType<T>> {
-  using A = SumType<T>;
-  __device__ __forceinline__ A identity() const { return -std::numeric_limits<A>::infinity(); }
-  __device__ __forceinline__ A join(A a, A b) const { return log_add_exp(a, b); }
+  template <int N, class F>
+  __device__ __forceinline__ void load(A (&items)[N], const F& place) const {
+    load_values(items, in_dtype, x, size, place);
+  }
+  __device__ __forceinline__ void store(int64_t at, A v) const { Values<A>::store(out_dtype, y, at, v); }
+
+ private:
+  /// Called: it is long, and inlined it would be there once for each join of the kernels.
+  static __device__ __noinline__ A joined_logs(A a, A b) { return log_add_exp(a, b); }
 };
 
-template <bool kLargest, class T>
+template <class A>
 struct SelectScan {
-  using C = ComputeType<T>;
-  struct Acc {
-    C value;
-    int64_t index;
-  };
-  const T* x;
-  T* values;
+  using Acc = Found<A>;
+  bool largest;
+  DType dtype;
+  int size;
+  const char* x;
+  void* values;
   int64_t* indices;
-  __device__ __forceinline__ Acc identity() const { return {C(0), -1}; }
-  __device__ __forceinline__ Acc load(int64_t at, int64_t i) const { return {static_cast<C>(x[at]), i}; }
+  __device__ __forceinline__ Acc identity() const { return {A(0), -1}; }
+  template <int N, class F>
+  __device__ __forceinline__ void load(Acc (&items)[N], const F& place) const {
+    A v[N];
+    load_values(v, dtype, x, size, place);
+#pragma unroll
+    for (int k = 0; k < N; ++k) items[k] = {v[k], place(k).i};
+  }
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
     if (a.index < 0) return b;
     if (b.index < 0) return a;
-    const C u = a.value, v = b.value;
-    return v != v || (u == u && (kLargest ? v >= u : v <= u)) ? b : a;
+    const A u = a.value, v = b.value;
+    return v != v || (u == u && (largest ? v >= u : v <= u)) ? b : a;
   }
   __device__ __forceinline__ void store(int64_t at, const Acc& a) const {
-    values[at] = static_cast<T>(a.value);
+    Values<A>::store(dtype, values, at, a.value);
     indices[at] = a.index;
   }
 };
 
 /// y -> term + factor * y, composed.
-template <class T>
+template <class A>
 struct LinearScan {
-  using C = ComputeType<T>;
   struct Acc {
-    C factor, term;
+    A factor, term;
   };
-  const T* x;
-  const T* g;
-  T* y;
-  __device__ __forceinline__ Acc identity() const { return {C(1), C(0)}; }
-  __device__ __forceinline__ Acc load(int64_t at, int64_t i) const {
-    return {i == 0 ? C(0) : static_cast<C>(x[at]), static_cast<C>(g[at])};
+  DType dtype;
+  int size;
+  const char* x;
+  const char* g;
+  void* y;
+  __device__ __forceinline__ Acc identity() const { return {A(1), A(0)}; }
+  template <int N, class F>
+  __device__ __forceinline__ void load(Acc (&items)[N], const F& place) const {
+    A factor[N], term[N];
+    load_values(factor, dtype, x, size, place);
+    load_values(term, dtype, g, size, place);
+#pragma unroll
+    for (int k = 0; k < N; ++k) items[k] = {place(k).i == 0 ? A(0) : factor[k], term[k]};
   }
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
     return {a.factor * b.factor, b.term + b.factor * a.term};
   }
-  __device__ __forceinline__ void store(int64_t at, const Acc& a) const { y[at] = static_cast<T>(a.term); }
+  __device__ __forceinline__ void store(int64_t at, const Acc& a) const { Values<A>::store(dtype, y, at, a.term); }
 };
 
-template <class P, class T>
-void run_elements(const ScanShape& s, bool reverse, const Tensor& out, const Tensor& in) {
-  P p;
-  p.x = static_cast<const T*>(in.data_ptr());
-  p.y = out.data_ptr();
-  p.out_is_input_type = out.dtype() == in.dtype();
-  run(s, reverse, p, in.device());
-}
+const char* bytes_of(const Tensor& t) { return static_cast<const char*>(t.data_ptr()); }
+int size_of(const Tensor& t) { return static_cast<int>(itemsize(t.dtype())); }
 
 }  // namespace
 
 void scan(ScanOp op, const ScanShape& s, const Tensor& out, const Tensor& in, bool reverse) {
-  if (op == ScanOp::LogSumExp) {
-    visit_float("logcumsumexp", in.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      run_elements<LogSumExpScan<T>, T>(s, reverse, out, in);
-    });
-    return;
-  }
-  visit_all(in.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    if (op == ScanOp::Sum)
-      run_elements<SumScan<T>, T>(s, reverse, out, in);
-    else
-      run_elements<ProdScan<T>, T>(s, reverse, out, in);
+  if (op == ScanOp::LogSumExp) visit_float("logcumsumexp", in.dtype(), [](auto) {});  // raises for others
+  reduction::visit_value_type(in.dtype(), [&](auto tag) {
+    run(s, reverse,
+        FoldScan<typename decltype(tag)::type>{op, in.dtype(), out.dtype(), size_of(in), bytes_of(in), out.data_ptr()},
+        in.device());
   });
 }
 
 void scan_select(bool largest, const ScanShape& s, const Tensor& values, const Tensor& indices, const Tensor& in) {
-  visit_all(in.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const T* x = static_cast<const T*>(in.data_ptr());
-    T* v = static_cast<T*>(values.data_ptr());
-    if (largest)
-      run(s, false, SelectScan<true, T>{x, v, indices.data<int64_t>()}, in.device());
-    else
-      run(s, false, SelectScan<false, T>{x, v, indices.data<int64_t>()}, in.device());
+  reduction::visit_value_type(in.dtype(), [&](auto tag) {
+    run(s, false,
+        SelectScan<typename decltype(tag)::type>{largest, in.dtype(), size_of(in), bytes_of(in), values.data_ptr(),
+                                                 indices.data<int64_t>()},
+        in.device());
   });
 }
 
 void linear_scan(const ScanShape& s, const Tensor& out, const Tensor& x, const Tensor& g, bool reverse) {
   visit_float("linear_scan", x.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    run(s, reverse, LinearScan<T>{x.data<T>(), g.data<T>(), out.data<T>()}, x.device());
+    run(s, reverse,
+        LinearScan<SumType<typename decltype(tag)::type>>{x.dtype(), size_of(x), bytes_of(x), bytes_of(g),
+                                                          out.data_ptr()},
+        x.device());
   });
 }
 

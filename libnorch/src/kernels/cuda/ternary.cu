@@ -20,7 +20,7 @@ void ternary(TernaryOp op, const Plan& plan, const Scalar& value) {
   switch (op) {
 #define NORCH_CASE(name)                                          \
   case TernaryOp::name:                                           \
-    return visit_numbers(#name, plan.dtype[0], [&](auto tag) {    \
+    return visit_number_class(#name, plan.dtype[0], [&](auto tag) {    \
       using T = typename decltype(tag)::type;                     \
       elementwise<T, T, T, T>(plan, name<ComputeType<T>>(value)); \
     });
@@ -28,7 +28,7 @@ void ternary(TernaryOp op, const Plan& plan, const Scalar& value) {
 #undef NORCH_CASE
 #define NORCH_CASE(name)                                          \
   case TernaryOp::name:                                           \
-    return visit_float(#name, plan.dtype[0], [&](auto tag) {      \
+    return visit_float_class(#name, plan.dtype[0], [&](auto tag) {      \
       using T = typename decltype(tag)::type;                     \
       elementwise<T, T, T, T>(plan, name<ComputeType<T>>(value)); \
     });

@@ -8,7 +8,7 @@ namespace {
 
 template <class F>
 void floats(const Plan& plan, const F& f) {
-  visit_float("unary", plan.dtype[0], [&](auto tag) {
+  visit_float_class("unary", plan.dtype[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
     apply<T, T>(plan, f);
   });
@@ -28,7 +28,7 @@ void unary(UnaryOp op, const Plan& plan, const Parameters& p) {
 #undef NORCH_CASE
 #define NORCH_CASE(name)                                       \
   case UnaryOp::name:                                          \
-    return visit_numbers(#name, plan.dtype[0], [&](auto tag) { \
+    return visit_number_class(#name, plan.dtype[0], [&](auto tag) { \
       using T = typename decltype(tag)::type;                  \
       apply<T, T>(plan, name{});                               \
     });

@@ -9,7 +9,8 @@ Each row is one piece of work, written once and run with both frameworks. Blocks
 that what else the machine does hits both; the figures are medians over the blocks, each after a short rest and a
 warm-up. `ratio` is norch's time over PyTorch's: below 1 norch is faster. On the GPU a block ends with a
 synchronisation, and rows that mainly move memory also show their share of the copy bandwidth measured in the same run.
-Without PyTorch only norch is timed."""
+PyTorch is kept from TF32, its default for float32 convolutions: norch computes float32 with all its digits. Without
+PyTorch only norch is timed."""
 
 from __future__ import annotations
 
@@ -88,7 +89,7 @@ def text(seconds: float | None) -> str:
 def header(device: str) -> str:
     parts = [f"norch {norch.__version__}"]
     if torch is not None:
-        parts.append(f"PyTorch {torch.__version__}")
+        parts.append(f"PyTorch {torch.__version__} without TF32")
     parts.append(f"Python {platform.python_version()}")
     if device == "cuda":
         parts.append(norch.cuda.get_device_name())
@@ -115,6 +116,7 @@ def main() -> None:
         norch.set_num_threads(options.threads)
     if torch is not None:
         torch.set_num_threads(norch.get_num_threads())
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
     print(f"# {header(options.device)}")
     print(f"# python {' '.join(sys.argv)}")

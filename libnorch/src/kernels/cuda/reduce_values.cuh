@@ -104,7 +104,8 @@ struct Values<double> {
   }
 };
 
-/// Floats, too, may be read as the signed integers that their bits are (kernels/cuda/reduce_test.cu).
+/// Floats and the wide unsigned integers, too, may be read, as the signed integers that their bits are
+/// (kernels/cuda/reduce_test.cu).
 template <>
 struct Values<int64_t> {
   static constexpr int kLargest = 8, kRun = 8, kColumns = 4;
@@ -115,9 +116,11 @@ struct Values<int64_t> {
       case DType::UInt8:
       case DType::Int8: return f(Bytes<1>{});
       case DType::Int16:
+      case DType::UInt16:
       case DType::Float16:
       case DType::BFloat16: return f(Bytes<2>{});
       case DType::Int32:
+      case DType::UInt32:
       case DType::Float32: return f(Bytes<4>{});
       default: return f(Bytes<8>{});
     }

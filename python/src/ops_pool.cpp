@@ -28,23 +28,38 @@ void bind_max_pool(Binder& b, const char* name, MaxPool f, MaxPoolIndices with_i
       },
       doc.c_str(), "input"_a, "kernel_size"_a, "stride"_a = nb::none(), "padding"_a = zero, "dilation"_a = one,
       "ceil_mode"_a = false, "return_indices"_a = false);
+  for (nb::handle scope : {nb::handle(b.root), nb::handle(b.nn)})
+    b.in(
+        scope, (std::string(name) + "_with_indices").c_str(),
+        [with_indices](const Tensor& input, const Shape& kernel_size, const std::optional<Shape>& stride,
+                       const Shape& padding, const Shape& dilation, bool ceil_mode, bool return_indices) {
+          static_cast<void>(return_indices);
+          return with_indices(input, kernel_size, step_of(stride), padding, dilation, ceil_mode);
+        },
+        "The largest element of each window and where it was in its plane.", "input"_a, "kernel_size"_a,
+        "stride"_a = nb::none(), "padding"_a = zero, "dilation"_a = one, "ceil_mode"_a = false,
+        "return_indices"_a = true);
 }
 
-/// An output size: an int, or a sequence in which None keeps the input's.
+/// An output size: an int, or a sequence in which None keeps the input's (-1 in C++).
 Shape output_size_of(const char* op, nb::handle size) {
   Shape sizes;
-  if (nb::try_cast<Shape>(size, sizes)) return sizes;
+  if (nb::try_cast<Shape>(size, sizes)) {
+    for (int64_t n : sizes)
+      NORCH_CHECK(n >= 0, op, ": elements of output_size must be greater than or equal to 0, but got ", sizes);
+    return sizes;
+  }
   sizes.clear();
   bool ok = size.is_none() || PyTuple_Check(size.ptr()) || PyList_Check(size.ptr());
   if (size.is_none()) sizes.push_back(-1);
   else if (ok) {
     for (nb::handle item : size) {
       int64_t v = -1;
-      ok = ok && (item.is_none() || nb::try_cast<int64_t>(item, v));
+      ok = ok && (item.is_none() || (nb::try_cast<int64_t>(item, v) && v >= 0));
       sizes.push_back(v);
     }
   }
-  NORCH_CHECK_TYPE(ok, op, "(): output_size must be an int or a tuple of ints and None");
+  NORCH_CHECK_TYPE(ok, op, "(): output_size must be an int or a tuple of ints (not negative) and None");
   return sizes;
 }
 

@@ -31,6 +31,7 @@ NORCH_KERNEL(max_pool, void(const Pool& pool, const Tensor& out, const Tensor& i
 NORCH_KERNEL(max_pool_scatter, void(const Pool& pool, const Tensor& gx, const Tensor& g, const Tensor& indices))
 /// out[p] = x[index of window p], 0 for index -1.
 NORCH_KERNEL(max_pool_gather, void(const Pool& pool, const Tensor& out, const Tensor& x, const Tensor& indices))
+/// Float dtypes or int64.
 NORCH_KERNEL(avg_pool, void(const Pool& pool, const Tensor& out, const Tensor& x))
 NORCH_KERNEL(avg_pool_backward, void(const Pool& pool, const Tensor& gx, const Tensor& g))
 

@@ -72,6 +72,13 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                 "but got shapes ", query.sizes(), ", ", key.sizes(), " and ", value.sizes());
     groups = key.size(-3) != heads;
   }
+  if (query.is_cpu() && query.itemsize() == 2) {
+    // The CPU multiplies 16-bit floats as float: rounding between the steps would only lose digits.
+    const auto wide = [](const Tensor& t) { return t.defined() && t.dtype() != DType::Bool ? t.to(DType::Float32) : t; };
+    return scaled_dot_product_attention(wide(query), wide(key), wide(value), wide(attn_mask), dropout_p, is_causal, scale,
+                                        enable_gqa)
+        .to(query.dtype());
+  }
   // Scaling the query, not the scores: it has fewer elements.
   const double factor = scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1))));
   const Tensor scaled = query * Scalar(factor);

@@ -7,6 +7,7 @@
 #include "norch/ops/factory.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/view.h"
+#include "ops/conv_integer.h"
 #include "ops/product.h"
 
 namespace norch {
@@ -27,6 +28,7 @@ Tensor gradient_of_input(const Conv& c, Ints x_shape, const Tensor& g, const Ten
 Tensor gradient_of_weight(const Conv& c, Ints w_shape, const Tensor& g, const Tensor& x);
 
 Tensor convolve(const Conv& c, Ints shape, const Tensor& x, const Tensor& w, const Tensor& bias = {}) {
+  if (!x.is_floating_point()) return integer_convolution(c, shape, x, w, bias);
   Tensor out = new_tensor(shape, x.dtype(), x.device());
   if (out.numel() > 0) {
     if (x.numel() > 0 && w.numel() > 0)
@@ -53,6 +55,7 @@ Tensor convolve(const Conv& c, Ints shape, const Tensor& x, const Tensor& w, con
 }
 
 Tensor gradient_of_input(const Conv& c, Ints x_shape, const Tensor& g, const Tensor& w) {
+  if (!g.is_floating_point()) return integer_transposed(c, x_shape, g, w);
   Tensor out = new_tensor(x_shape, g.dtype(), g.device());
   if (out.numel() > 0) {
     if (g.numel() > 0 && w.numel() > 0)
@@ -116,8 +119,7 @@ void check_operands(const char* op, const Tensor& input, const Tensor& weight, c
   NORCH_CHECK(input.dtype() == weight.dtype(), op, ": Input type (", input.dtype(), ") and weight type (",
               weight.dtype(), ") should be the same");
   check_same_device(op, input, weight);
-  NORCH_CHECK_IMPLEMENTED(input.is_floating_point(), op, ": not implemented for ", input.dtype(),
-                          "; convert to a floating-point dtype");
+  NORCH_CHECK_IMPLEMENTED(input.dtype() != DType::Bool, op, ": not implemented for bool; convert to another dtype");
   for (int64_t d = 2; d < weight.dim(); ++d)
     NORCH_CHECK(weight.sizes()[d] > 0, op, ": kernel size must be positive, but got weight of size ", weight.sizes());
   if (!bias.defined()) return;

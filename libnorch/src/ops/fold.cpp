@@ -176,8 +176,6 @@ Tensor pad(const Tensor& input, Ints pad, PaddingMode mode, const Scalar& value)
     p.before[2 - i] = before;
   }
   if (input.is_floating_point()) return border(p, shape, input);
-  NORCH_CHECK_IMPLEMENTED(mode == PaddingMode::circular, "pad: not implemented for ", input.dtype(),
-                          "; convert to a floating-point dtype");
   Tensor out = input;
   for (int64_t i = 0; i < dims; ++i) {
     const int e = static_cast<int>(2 - i);

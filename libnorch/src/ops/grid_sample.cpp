@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/record.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/gather.h"
@@ -167,10 +168,14 @@ Tensor grid_sample(const Tensor& input, const Tensor& grid, std::string_view mod
       continue;
     }
     const Tensor placed = bounded(at, size, padding, align_corners);
-    if (mode == "nearest")
+    if (mode == "nearest") {
       taps.push_back({{round(placed)}, {}});
-    else
+      // The position takes part with a gradient of zero.
+      if (autograd::recording(placed))
+        taps.back().weight.push_back(masked_fill(placed, full({}, true, kBool), number(1)));
+    } else {
       taps.push_back(linear_taps(placed));
+    }
   }
   return sample(image, taps).to(input.dtype());
 }

@@ -163,7 +163,7 @@ void check_float(const char* op, const Tensor& input) {
 
 Tensor avg_pool(const char* op, const char* node, int dims, const Tensor& input, Ints kernel, Ints stride, Ints padding,
                 bool ceil_mode, bool count_include_pad, std::optional<int64_t> divisor) {
-  check_float(op, input);
+  if (input.dtype() != DType::Int64) check_float(op, input);
   NORCH_CHECK(!divisor || *divisor != 0, op, ": divisor must be not zero");
   Pool p;
   const Shape shape = windows(op, input, dims, kernel, stride, padding, {1}, ceil_mode, p);

@@ -10,8 +10,6 @@
 #include "kernels/resample.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/pool.h"
-#include "norch/ops/ternary.h"
-#include "norch/ops/unary.h"
 #include "norch/ops/view.h"
 #include "ops/resample_taps.h"
 
@@ -44,7 +42,9 @@ kernels::Resample plan_of(const Geometry& geometry, Ints in, Ints out, bool adjo
     kernels::ResampleDim& to = r.dim[3 - dims + d];
     to.in = in[lead + d];
     to.out = out[lead + d];
-    const TapTable taps = adjoint ? transposed(geometry.dims[d], to.out) : geometry.dims[d];
+    const TapTable taps = adjoint                  ? transposed(geometry.dims[d], to.out)
+                          : type == DType::UInt8 ? quantised(geometry.dims[d])
+                                                 : geometry.dims[d];
     to.begin = table(device, DType::Int32, taps.begin.data(), taps.begin.size());
     to.index = table(device, DType::Int32, taps.index.data(), taps.index.size());
     if (!geometry.weighted) continue;
@@ -58,10 +58,10 @@ kernels::Resample plan_of(const Geometry& geometry, Ints in, Ints out, bool adjo
   return r;
 }
 
-/// One dim after the other, in float or double.
+/// One dim after the other, in float or double; bytes are rounded after each, as on the CPU.
 void run_by_dims(const kernels::Resample& r, const Tensor& out, const Tensor& x) {
   autograd::NoGrad off;
-  const DType type = x.dtype() == DType::Float64 ? DType::Float64 : DType::Float32;
+  const DType type = x.dtype() == DType::Float16 || x.dtype() == DType::BFloat16 ? DType::Float32 : x.dtype();
   Tensor now = x.to(type);
   int64_t sizes[3] = {r.dim[0].in, r.dim[1].in, r.dim[2].in};
   for (int d = 2; d >= 0; --d) {
@@ -75,7 +75,6 @@ void run_by_dims(const kernels::Resample& r, const Tensor& out, const Tensor& x)
     kernels::resample(x.device(), one, next, now);
     now = next;
   }
-  if (out.dtype() == DType::UInt8) now = clamp(round(now), Tensor::wrap(0), Tensor::wrap(255));
   copy_into(out, reshape(now, out.sizes()));
 }
 
@@ -85,7 +84,7 @@ Tensor resampled(const std::shared_ptr<const Geometry>& geometry, Ints shape, co
     const kernels::Resample r = plan_of(*geometry, x.sizes(), shape, adjoint, x.dtype(), x.device());
     const Tensor input = x.detach().contiguous();
     // The CPU's kernel goes dim by dim by itself.
-    if (geometry->separate && x.is_cuda())
+    if ((geometry->separate || (geometry->weighted && x.dtype() == DType::UInt8)) && x.is_cuda())
       run_by_dims(r, out, input);
     else
       kernels::resample(x.device(), r, out, input);

@@ -90,6 +90,15 @@ TapTable taps_of(Filter filter, int64_t in, int64_t out, std::optional<double> f
   return t;
 }
 
+TapTable quantised(TapTable t) {
+  double largest = 0;
+  for (double w : t.weight) largest = std::max(largest, w);
+  double one = 1;  // the largest power of two with which every weight fits 16 bits
+  while (one < (1 << 22) && std::floor(largest * one * 2 + 0.5) < (1 << 15)) one *= 2;
+  for (double& w : t.weight) w = std::trunc(w * one + (w < 0 ? -0.5 : 0.5)) / one;
+  return t;
+}
+
 TapTable transposed(const TapTable& t, int64_t in) {
   TapTable r;
   r.begin.assign(static_cast<size_t>(in) + 1, 0);

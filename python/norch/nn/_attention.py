@@ -200,8 +200,8 @@ def multi_head_attention_forward(
 
     attention: Tensor | None = None
     if need_weights:
-        scores = _C.bmm(q * math.sqrt(1 / head), k.transpose(-2, -1))
-        attention = _C.softmax(scores if attn_mask is None else scores + attn_mask, -1)
+        q, keys = q * math.sqrt(1 / head), k.transpose(-2, -1)
+        attention = _C.softmax(_C.bmm(q, keys) if attn_mask is None else _C.baddbmm(attn_mask, q, keys), -1)
         attention = _C._nn.dropout(attention, dropout_p) if dropout_p > 0 else attention
         out = _C.bmm(attention, v)
         attention = attention.view(batch, num_heads, target, source)

@@ -269,3 +269,21 @@ def _rows_at_a_time(options: Any, input: Tensor, linear_weight: Tensor) -> int:
     ratio = -(-linear_weight.size(0) // max(linear_weight.size(1), 1))
     rows = 1 << (-(-batch // max(ratio, 1)) - 1).bit_length()
     return max(rows // int(parts or 1), 1)
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """softmax((logits + g) / tau) with Gumbel noise g ("Categorical Reparameterization with Gumbel-Softmax", 2016).
+    `hard` gives one-hot samples whose gradient is that of the soft ones. `eps` is not used."""
+    noise = -_C.empty_like(logits).exponential_().log()
+    soft = _C.softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    one = _C.zeros_like(logits).scatter_(dim, soft.argmax(dim, keepdim=True), 1.0)
+    return one - soft.detach() + soft
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """A 1-d convolution of (T, N, C) by a weight (kernel, C, out)."""
+    return _C.conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)

@@ -9,7 +9,7 @@ enum class PaddingMode { constant, reflect, replicate, circular };
 
 /// The last dims grow by pad[0] in front and pad[1] behind of the last dim, pad[2] and pad[3] of the one before, and so
 /// on; negative numbers cut off. What is new is `value` (constant), the image mirrored without its edge (reflect), its
-/// edge (replicate), or its other side (circular). All modes but constant pad one to three dims, of float tensors.
+/// edge (replicate), or its other side (circular). All modes but constant pad one to three dims.
 /// \throws Error for pads that do not fit the shape.
 NORCH_API Tensor pad(const Tensor& input, Ints pad, PaddingMode mode = PaddingMode::constant, const Scalar& value = 0);
 

@@ -47,7 +47,8 @@ NORCH_DECLARE_POOL(2)
 NORCH_DECLARE_POOL(3)
 #undef NORCH_DECLARE_POOL
 
-/// The sum of each window over its size: with the padding, without it, or a given divisor. Float dtypes.
+/// The sum of each window over its size: with the padding, without it, or a given divisor. Float dtypes, and int64
+/// (the quotient rounded towards zero).
 NORCH_API Tensor avg_pool1d(const Tensor& input, Ints kernel_size, Ints stride = {}, Ints padding = {0},
                             bool ceil_mode = false, bool count_include_pad = true);
 NORCH_API Tensor avg_pool2d(const Tensor& input, Ints kernel_size, Ints stride = {}, Ints padding = {0},

@@ -1,6 +1,7 @@
 #include "kernels/pool.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "core/factory.h"
 #include "kernels/cpu/parallel.h"
@@ -54,27 +55,77 @@ void sum_planes(const Tensor& out, int64_t planes, int64_t n, int64_t work, cons
 
 }  // namespace
 
+namespace {
+
+/// Calls f(first, last, offset of the tap for output 0, index in the plane of that) for each tap of a row of windows: the
+/// windows [first, last) hold it, and it moves by the stride from one to the next.
+template <class F>
+void over_row_taps(const Pool& p, const PoolWindow& w0, const PoolWindow& w1, const F& f) {
+  for (int64_t i = w0.begin; i < w0.end; i += p.dilation[0])
+    for (int64_t j = w1.begin; j < w1.end; j += p.dilation[1])
+      for (int64_t k = 0; k < p.kernel[2]; ++k) {
+        const int64_t shift = k * p.dilation[2] - p.pad[2], s = p.stride[2];
+        const int64_t first = shift >= 0 ? 0 : (-shift + s - 1) / s;
+        const int64_t last = shift >= p.in[2] ? 0 : std::min(p.out[2], (p.in[2] - 1 - shift) / s + 1);
+        if (first < last) f(first, last, (i * p.in[1] + j) * p.in[2] + shift);
+      }
+}
+
+/// One row of maxima of adaptive windows, or of a plane too large for 32-bit indices.
+template <class T, class C>
+void max_row(const Pool& p, int64_t o0, int64_t o1, const T* src, T* dst, int64_t* index) {
+  for (int64_t o2 = 0; o2 < p.out[2]; ++o2) {
+    int64_t best = -1;
+    C most = pool_least<C>();
+    PoolBox(p, o0, o1, o2).over(p, [&](int64_t i) {
+      const C v = static_cast<C>(src[i]);
+      if (v > most || best < 0 || is_nan(v)) {
+        most = v;
+        best = i;
+      }
+    });
+    dst[o2] = static_cast<T>(most);
+    if (index) index[o2] = best;
+  }
+}
+
+/// Numbers of one thread's row.
+template <class C>
+struct Row {
+  std::vector<C> value;
+  std::vector<int32_t> index;
+};
+
+}  // namespace
+
 void max_pool(const Pool& p, const Tensor& out, const Tensor& indices, const Tensor& x) {
   visit_numbers("max_pool", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
     int64_t* index = indices.defined() ? static_cast<int64_t*>(indices.data_ptr()) : nullptr;
+    const bool direct = !p.adaptive && p.in_size() < (int64_t{1} << 31);
     over_rows(p, [&](int64_t plane, int64_t o0, int64_t o1, int64_t at) {
       const T* src = data<T>(x) + plane * p.in_size();
       T* dst = static_cast<T*>(out.data_ptr()) + at;
-      for (int64_t o2 = 0; o2 < p.out[2]; ++o2) {
-        int64_t best = -1;
-        C most = pool_least<C>();
-        PoolBox(p, o0, o1, o2).over(p, [&](int64_t i) {
-          const C v = static_cast<C>(src[i]);
-          if (v > most || best < 0 || is_nan(v)) {
-            most = v;
-            best = i;
-          }
-        });
-        dst[o2] = static_cast<T>(most);
-        if (index) index[at + o2] = best;
-      }
+      if (!direct) return max_row<T, C>(p, o0, o1, src, dst, index ? index + at : nullptr);
+      // Tap by tap over the whole row: the inner loop has no branches.
+      static thread_local Row<C> row;
+      row.value.assign(static_cast<size_t>(p.out[2]), pool_least<C>());
+      row.index.assign(static_cast<size_t>(p.out[2]), -1);
+      C* const most = row.value.data();
+      int32_t* const best = row.index.data();
+      over_row_taps(p, pool_window(p, 0, o0), pool_window(p, 1, o1), [&](int64_t first, int64_t last, int64_t tap) {
+        const int64_t s = p.stride[2];
+        for (int64_t o = first; o < last; ++o) {
+          const C v = static_cast<C>(src[tap + o * s]);
+          const bool take = (v > most[o]) | is_nan(v) | (best[o] < 0);
+          most[o] = take ? v : most[o];
+          best[o] = take ? static_cast<int32_t>(tap + o * s) : best[o];
+        }
+      });
+      for (int64_t o = 0; o < p.out[2]; ++o) dst[o] = static_cast<T>(most[o]);
+      if (index)
+        for (int64_t o = 0; o < p.out[2]; ++o) index[at + o] = best[o];
     });
   });
 }
@@ -108,20 +159,39 @@ void max_pool_gather(const Pool& p, const Tensor& out, const Tensor& x, const Te
 }
 
 void avg_pool(const Pool& p, const Tensor& out, const Tensor& x) {
-  visit_float("avg_pool", out.dtype(), [&](auto tag) {
+  const auto run = [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
     over_rows(p, [&](int64_t plane, int64_t o0, int64_t o1, int64_t at) {
       const T* src = data<T>(x) + plane * p.in_size();
       T* dst = static_cast<T*>(out.data_ptr()) + at;
-      for (int64_t o2 = 0; o2 < p.out[2]; ++o2) {
-        const PoolBox box(p, o0, o1, o2);
-        C sum = 0;
-        box.over(p, [&](int64_t i) { sum += static_cast<C>(src[i]); });
-        dst[o2] = static_cast<T>(box.empty() ? C(0) : sum / static_cast<C>(box.divisor(p)));
+      PoolBox box(p, o0, o1, 0);
+      if (p.adaptive) {
+        for (int64_t o = 0; o < p.out[2]; ++o) {
+          box.w[2] = pool_window(p, 2, o);
+          C sum = 0;
+          box.over(p, [&](int64_t i) { sum += static_cast<C>(src[i]); });
+          dst[o] = static_cast<T>(sum / static_cast<C>(box.divisor(p)));
+        }
+        return;
+      }
+      static thread_local std::vector<C> sums;
+      sums.assign(static_cast<size_t>(p.out[2]), C(0));
+      C* const sum = sums.data();
+      over_row_taps(p, box.w[0], box.w[1], [&](int64_t first, int64_t last, int64_t tap) {
+        const int64_t s = p.stride[2];
+        for (int64_t o = first; o < last; ++o) sum[o] += static_cast<C>(src[tap + o * s]);
+      });
+      for (int64_t o = 0; o < p.out[2]; ++o) {
+        box.w[2] = pool_window(p, 2, o);
+        dst[o] = static_cast<T>(box.empty() ? C(0) : sum[o] / static_cast<C>(box.divisor(p)));
       }
     });
-  });
+  };
+  if (out.dtype() == DType::Int64)
+    run(TypeTag<int64_t>{});
+  else
+    visit_float("avg_pool", out.dtype(), run);
 }
 
 void avg_pool_backward(const Pool& p, const Tensor& gx, const Tensor& g) {
@@ -132,13 +202,23 @@ void avg_pool_backward(const Pool& p, const Tensor& gx, const Tensor& g) {
     const int64_t work = in + out * p.kernel[0] * p.kernel[1] * p.kernel[2];
     sum_planes<T>(gx, p.planes, in, work, [&](int64_t plane, C* sums) {
       const T* grad = data<T>(g) + plane * out;
+      std::vector<C> shares(static_cast<size_t>(p.out[2]));
+      C* const share = shares.data();
       for (int64_t o0 = 0; o0 < p.out[0]; ++o0)
-        for (int64_t o1 = 0; o1 < p.out[1]; ++o1)
-          for (int64_t o2 = 0; o2 < p.out[2]; ++o2) {
-            const PoolBox box(p, o0, o1, o2);
-            const C share = static_cast<C>(*grad++) / static_cast<C>(box.divisor(p));
-            box.over(p, [&](int64_t i) { sums[i] += share; });
+        for (int64_t o1 = 0; o1 < p.out[1]; ++o1) {
+          PoolBox box(p, o0, o1, 0);
+          for (int64_t o = 0; o < p.out[2]; ++o) {
+            box.w[2] = pool_window(p, 2, o);
+            share[o] = box.empty() ? C(0) : static_cast<C>(*grad) / static_cast<C>(box.divisor(p));
+            ++grad;
+            if (p.adaptive) box.over(p, [&](int64_t i) { sums[i] += share[o]; });
           }
+          if (p.adaptive) continue;
+          over_row_taps(p, box.w[0], box.w[1], [&](int64_t first, int64_t last, int64_t tap) {
+            const int64_t s = p.stride[2];
+            for (int64_t o = first; o < last; ++o) sums[tap + o * s] += share[o];
+          });
+        }
     });
   });
 }

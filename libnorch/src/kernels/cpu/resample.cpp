@@ -157,11 +157,17 @@ void resample(const Resample& r, const Tensor& out, const Tensor& x) {
           for (int64_t i = 0; i < in; ++i) row_results[i] = static_cast<C>(src[i]);
         }
         const C* now = row_results;
+        const auto settle = [](C* v, int64_t count) {
+          if constexpr (std::is_integral_v<T>)
+            for (int64_t i = 0; i < count; ++i) v[i] = static_cast<C>(resampled<T>(v[i]));
+        };
+        if (second || third) settle(a, wide);
         if (second) {
           C* results = third ? b : end;
           const Taps<C> t(d1);
           for (int64_t i = 0; i < d0.in; ++i)
             along_rows(t, results + i * d1.out * d2.out, now + i * d1.in * d2.out, d1.out, d2.out);
+          if (third) settle(results, tall);
           now = results;
         }
         if (third) along_rows(Taps<C>(d0), end, now, d0.out, d1.out * d2.out);

@@ -129,11 +129,15 @@ void max_pool_gather(const Pool& p, const Tensor& out, const Tensor& x, const Te
 }
 
 void avg_pool(const Pool& p, const Tensor& out, const Tensor& x) {
-  visit_float("avg_pool", out.dtype(), [&](auto tag) {
+  const auto run = [&](auto tag) {
     using T = typename decltype(tag)::type;
     launch(avg_pool_kernel<T>, blocks_for(out.numel(), 256), 256, 0, p, static_cast<T*>(out.data_ptr()), data<T>(x),
            out.numel());
-  });
+  };
+  if (out.dtype() == DType::Int64)
+    run(TypeTag<int64_t>{});
+  else
+    visit_float("avg_pool", out.dtype(), run);
 }
 
 void avg_pool_backward(const Pool& p, const Tensor& gx, const Tensor& g) {

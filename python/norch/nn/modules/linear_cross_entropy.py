@@ -41,7 +41,7 @@ class LinearCrossEntropyOptions:
         size = self.batch_chunk_size
         if size is not None and not (isinstance(size, int) and size > 0):
             raise ValueError(f"batch_chunk_size must be positive int or None, got {size!r}")
-        if self.acc_dtype not in (None, norch.float16, norch.bfloat16, norch.float32, norch.float64):
+        if isinstance(self.acc_dtype, norch.dtype) and not self.acc_dtype.is_floating_point:
             raise ValueError(f"acc_dtype must be a floating-point dtype or None, got {self.acc_dtype!r}")
 
 

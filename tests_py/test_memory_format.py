@@ -1,0 +1,104 @@
+"""Memory formats: in which order the dims of a tensor lie."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import norch
+from norch import nn
+from norch.nn import functional as F
+
+
+def image(device="cpu", shape=(2, 3, 4, 5)):
+    return norch.from_numpy(np.random.randn(*shape).astype(np.float32)).to(device)
+
+
+def test_names():
+    assert str(norch.channels_last) == repr(norch.channels_last) == "norch.channels_last"
+    assert isinstance(norch.preserve_format, norch.memory_format)
+    assert pickle.loads(pickle.dumps(norch.channels_last)) is norch.channels_last
+    assert copy.deepcopy(norch.contiguous_format) is norch.contiguous_format
+
+
+def test_contiguous(device):
+    x = image(device)
+    y = x.contiguous(memory_format=norch.channels_last)
+    assert y.stride() == (60, 1, 15, 3) and (y == x).all()
+    assert y.is_contiguous(memory_format=norch.channels_last) and not y.is_contiguous()
+    assert not x.is_contiguous(memory_format=norch.channels_last)
+    assert y.contiguous(memory_format=norch.channels_last) is y
+    assert y.contiguous().stride() == (60, 20, 5, 1)
+    z = image(device, (1, 2, 3, 4, 5)).contiguous(memory_format=norch.channels_last_3d)
+    assert z.stride() == (120, 1, 40, 10, 2) and z.is_contiguous(memory_format=norch.channels_last_3d)
+    assert not y.is_contiguous(memory_format=norch.channels_last_3d)
+
+
+def test_copies_keep_the_order_of_dims(device):
+    y = image(device).to(memory_format=norch.channels_last)
+    for copied in (
+        y.clone(),
+        y.double(),
+        y.to(norch.float16),
+        y.to("cpu").to(device),
+        norch.empty_like(y),
+        norch.zeros_like(y, dtype=norch.int64),
+        norch.full_like(y, 2),
+        norch.rand_like(y),
+        y + 1,
+        y * y,
+        y.relu(),
+        y + y.contiguous(),
+    ):
+        assert copied.stride() == y.stride()
+    assert y.clone(memory_format=norch.contiguous_format).is_contiguous()
+    assert norch.empty_like(y, memory_format=norch.contiguous_format).is_contiguous()
+    assert y.float() is y
+    assert y.float(memory_format=norch.contiguous_format).is_contiguous()
+    assert norch.empty(2, 3, 4, 5, memory_format=norch.channels_last).stride() == y.stride()
+    turned = norch.zeros(2, 3, 4).permute(2, 0, 1)
+    assert turned.clone().stride() == turned.stride()
+    # Gaps are closed, the order stays.
+    assert norch.zeros(4, 6)[:, ::2].t().clone().stride() == (1, 3)
+    assert norch.zeros(3, 1).expand(3, 4).clone().stride() == (4, 1)
+
+
+def test_gradient_passes(device):
+    x = image(device).double().requires_grad_()
+    y = x.contiguous(memory_format=norch.channels_last)
+    (y * y).sum().backward()
+    assert (x.grad == 2 * x).all()
+    assert norch.autograd.gradcheck(lambda t: t.clone(memory_format=norch.channels_last) ** 2, (x,))
+
+
+def test_ops_on_channels_last(device):
+    x = image(device, (2, 4, 6, 5))
+    y = x.to(memory_format=norch.channels_last)
+    conv = nn.Conv2d(4, 3, 3, padding=1).to(device)
+    wanted = conv(x)
+    conv.to(memory_format=norch.channels_last)
+    assert conv.weight.is_contiguous(memory_format=norch.channels_last)
+    assert norch.allclose(conv(y), wanted, atol=1e-6)
+    for f in (
+        lambda t: F.max_pool2d(t, 2),
+        lambda t: F.interpolate(t, 7, mode="bilinear"),
+        lambda t: F.batch_norm(t, None, None, training=True),
+        lambda t: t.softmax(1),
+        lambda t: t.sum((1, 3)),
+        lambda t: t.reshape(2, -1),
+        lambda t: norch.cat([t, t], 1),
+    ):
+        assert norch.allclose(f(y), f(x), atol=1e-6)
+
+
+def test_errors():
+    x = norch.zeros(2, 3)
+    with pytest.raises(RuntimeError, match="required rank 4 tensor to use channels_last format"):
+        x.contiguous(memory_format=norch.channels_last)
+    with pytest.raises(RuntimeError, match="required rank 5 tensor to use channels_last_3d format"):
+        norch.empty_like(x, memory_format=norch.channels_last_3d)
+    with pytest.raises(RuntimeError, match="preserve_format"):
+        x.is_contiguous(memory_format=norch.preserve_format)
+    with pytest.raises(RuntimeError, match="preserve_format"):
+        norch.empty(2, 3, memory_format=norch.preserve_format)

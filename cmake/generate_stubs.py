@@ -7,6 +7,7 @@ missing from the lists is typed as Any.
 
 import ast
 import builtins
+import enum
 import inspect
 import keyword
 import re
@@ -202,6 +203,11 @@ class Stub:
         self.signature(f"def {name}{text}", indent, inspect.getdoc(value))
         self.qualify.scope = {}
 
+    def enumeration(self, name: str, value: type[enum.Enum]) -> None:
+        self.lines += ["", f"class {name}(enum.Enum):", f'    """{value.__doc__}"""']
+        self.lines += [f"    {member.name} = {member.value!r}" for member in value]
+        self.qualify.modules.add("enum")
+
     def type(self, name: str, value: type) -> None:
         base = BASES.get(name, "" if value.__base__ is object else ast.unparse(
             self.qualify.visit(ast.parse(f"{value.__base__.__module__}.{value.__base__.__qualname__}", mode="eval").body)
@@ -252,12 +258,16 @@ class Stub:
                 continue
             elif isinstance(value, types.ModuleType):
                 submodules.append(value)
+            elif isinstance(value, type) and issubclass(value, enum.Enum):
+                self.enumeration(name, value)
             elif isinstance(value, type):
                 self.type(name, value)
             elif hasattr(value, "__nb_signature__"):
                 self.function(name, value)
             elif isinstance(value, norch.dtype):
                 self.lines.append(f"{name}: norch.dtype")
+            elif isinstance(value, enum.Enum):
+                self.lines.append(f"{name}: norch.{type(value).__name__}")
             else:
                 self.lines.append(f"{name}: typing.Any")
         return submodules

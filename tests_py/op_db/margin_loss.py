@@ -20,7 +20,7 @@ def multi_margin_loss(x, t, p=1, margin=1.0, weight=None, reduction="mean"):
     for row, k in zip(x2, t1):
         w = 1 if weight is None else weight[k]
         losses.append(sum(w * max(0, margin - row[k] + v) ** p for i, v in enumerate(row) if i != k) / len(row))
-    return reduced(np.array(losses) if x.ndim == 2 else losses[0], reduction)
+    return reduced(np.array(losses if x.ndim == 2 else losses[0]), reduction)
 
 
 def multilabel_margin_loss(x, t, reduction="mean"):
@@ -29,7 +29,7 @@ def multilabel_margin_loss(x, t, reduction="mean"):
         chosen = list(itertools.takewhile(lambda k: k >= 0, labels))
         others = [i for i in range(len(row)) if i not in chosen]
         losses.append(sum(max(0, 1 - row[k] + row[i]) for k in chosen for i in others) / len(row))
-    return reduced(np.array(losses) if x.ndim == 2 else losses[0], reduction)
+    return reduced(np.array(losses if x.ndim == 2 else losses[0]), reduction)
 
 
 def multilabel_soft_margin_loss(x, t, weight=None, reduction="mean"):
@@ -104,7 +104,7 @@ def scores(shape, dtype):
 
 def margin_samples(dtype):
     x, t = scores((3, 5), dtype), np.array([0, 4, 2])
-    return [Sample([x, t]), Sample([x, t, 2, 0.7], {"reduction": "none"}), Sample([x[0], t[0]], {"reduction": "sum"})]
+    return [Sample([x, t]), Sample([x, t, 2, 0.7], {"reduction": "none"}), Sample([x[0], t[:1].reshape(())], {"reduction": "sum"})]
 
 
 def multilabel_samples(dtype):
@@ -119,7 +119,7 @@ def soft_samples(dtype):
 
 def linear_samples(dtype):
     x, w, t = random_array((3, 4), dtype, -1, 1), random_array((5, 4), dtype, -1, 1), np.array([1, 0, 4])
-    return [Sample([x, w, t]), Sample([x, w, t], {"reduction": "none", "ignore_index": 0}), Sample([x[0], w, t[0]]),
+    return [Sample([x, w, t]), Sample([x, w, t], {"reduction": "none", "ignore_index": 0}), Sample([x[0], w, t[:1].reshape(())]),
             Sample([x, random_array((5, 2, 4), dtype, -1, 1), np.array([[1, 0], [4, 4], [2, 3]])], {"reduction": "sum"})]
 
 
@@ -149,8 +149,8 @@ ROWS = [
         error(RuntimeError, "inconsistent target size: [3] for input of size: [2, 3]", [f(2, 3), i(0, 1, 2)]),
     ]),
     row("multilabel_soft_margin_loss", soft_samples, multilabel_soft_margin_loss),
-    OpRow("nn.functional.ctc_loss", ctc_samples, ctc_loss, ("float16", "bfloat16", "float32", "float64"), None, method=None,
-          tolerances=TOLERANCES, same_bits=False, errors=[
+    OpRow("nn.functional.ctc_loss", ctc_samples, ctc_loss, ("float16", "bfloat16", "float32"), method=None,
+          tolerances=TOLERANCES, same_bits=False, errors=[  # float64 and gradients: nn/test_nn_attention.py
               error(RuntimeError, "blank must be in label range", [f(3, 1, 2), i(1).reshape(1, 1), (3,), (1,)], blank=2),
               error(RuntimeError, "input_lengths must be of size batch_size", [f(3, 1, 2), i(1).reshape(1, 1), (3, 3), (1,)]),
               error(RuntimeError, "Expected input_lengths to have value at most 3", [f(3, 1, 2), i(1).reshape(1, 1), (4,), (1,)]),

@@ -20,7 +20,7 @@ def pooled(x, along, f):
     for at in itertools.product(*(range(len(w)) for w in along)):
         taps, sizes = zip(*(w[i] for w, i in zip(along, at)))
         part = x[(..., *np.ix_(*taps))]
-        y[(..., *at)] = f(part.reshape(*part.shape[: -len(along)], -1), int(np.prod(sizes)))
+        y[(..., *at)] = f(part.reshape(*part.shape[: -len(along)], int(np.prod(part.shape[-len(along) :]))), int(np.prod(sizes)))
     return y
 
 

@@ -53,14 +53,13 @@ Tensor select(const char* name, const Tensor& condition, const Tensor& a, const 
 
 // ---- clamp
 
-/// Gradients of one limit: `beyond` tells where x lies outside it.
+/// Gradients of one limit: `within` tells where x keeps to it, `beyond` where it does not. A NaN does neither.
 template <class Compare>
 void record_limit(const char* node, const Tensor& x, const Tensor& limit, const Tensor& saved_x,
-                  const Tensor& saved_limit, const Tensor& result, Compare beyond) {
-  record(node, {x, limit}, {result}, [x = save(saved_x), l = save(saved_limit), beyond](Backward& ctx) {
-    const Tensor outside = beyond(ctx.get(x), ctx.get(l));
-    if (ctx.needs(0)) ctx.set(0, masked_fill(ctx.grad(), outside, zero()));
-    if (ctx.needs(1)) ctx.set(1, masked_fill(ctx.grad(), logical_not(outside), zero()));
+                  const Tensor& saved_limit, const Tensor& result, Compare within, Compare beyond) {
+  record(node, {x, limit}, {result}, [x = save(saved_x), l = save(saved_limit), within, beyond](Backward& ctx) {
+    if (ctx.needs(0)) ctx.set(0, where(within(ctx.get(x), ctx.get(l)), ctx.grad(), zero()));
+    if (ctx.needs(1)) ctx.set(1, where(beyond(ctx.get(x), ctx.get(l)), ctx.grad(), zero()));
   });
 }
 
@@ -77,8 +76,8 @@ Tensor clamp_one(const char* name, const Tensor& x, const Tensor& limit, bool is
   Elementwise e(name, {x, limit}, type, type, out);
   kernels::binary(e.device, is_min ? BinaryOp::Maximum : BinaryOp::Minimum, e.plan, 1);
   Tensor result = e.finish();
-  if (keep && is_min) record_limit("ClampMinBackward0", x, limit, saved_x, saved_limit, result, lt);
-  if (keep && !is_min) record_limit("ClampMaxBackward0", x, limit, saved_x, saved_limit, result, gt);
+  if (keep && is_min) record_limit("ClampMinBackward0", x, limit, saved_x, saved_limit, result, ge, lt);
+  if (keep && !is_min) record_limit("ClampMaxBackward0", x, limit, saved_x, saved_limit, result, le, gt);
   return result;
 }
 
@@ -98,7 +97,7 @@ Tensor clamp_op(const char* name, const Tensor& x, const Tensor& min, const Tens
              const Tensor v = ctx.get(x), low = ctx.get(lo), high = ctx.get(hi);
              const Tensor below = lt(v, low), above = gt(v, high), crossed = gt(low, high);
              const Tensor& g = ctx.grad();
-             if (ctx.needs(0)) ctx.set(0, masked_fill(g, logical_or(below, above), zero()));
+             if (ctx.needs(0)) ctx.set(0, where(logical_and(ge(v, low), le(v, high)), g, zero()));
              if (ctx.needs(1))
                ctx.set(1, masked_fill(g, logical_not(logical_and(below, logical_not(crossed))), zero()));
              if (ctx.needs(2)) ctx.set(2, masked_fill(g, logical_not(logical_or(above, crossed)), zero()));

@@ -76,13 +76,15 @@ def _project(
     if separate:
         for name, w in zip("qkv", each):
             _check(w is not None, f"use_separate_proj_weight is True but {name}_proj_weight is None")
+        parts = [w for w in each if w is not None]
     else:
-        _check(packed is not None, "use_separate_proj_weight is False but in_proj_weight is None")
+        if packed is None:
+            raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")
         if query is key and key is value:
             return list(_C._nn.linear(query, packed, bias).chunk(3, -1))
-        each = list(packed.chunk(3)) if packed is not None else each
+        parts = list(packed.chunk(3))
     biases = [None] * 3 if bias is None else list(bias.split(size))
-    return [_C._nn.linear(x, w, b) for x, w, b in zip((query, key, value), each, biases)]
+    return [_C._nn.linear(x, w, b) for x, w, b in zip((query, key, value), parts, biases)]
 
 
 def _by_heads(x: Tensor, batch: int, heads: int) -> Tensor:

@@ -178,6 +178,7 @@ class EmbeddingBag(Module):
         """An EmbeddingBag on a given table; with `freeze` it isn't trained."""
         if embeddings.ndim != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
-        bag = cls(*embeddings.shape, _weight=embeddings, **options)
+        rows, columns = embeddings.shape
+        bag = cls(rows, columns, _weight=embeddings, **options)
         bag.weight.requires_grad_(not freeze)
         return bag

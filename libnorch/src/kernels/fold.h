@@ -5,7 +5,7 @@
 
 namespace norch::kernels {
 
-// Every tensor is contiguous, of one float dtype, and has elements.
+// Every tensor is contiguous and has elements; both have one dtype: any for unfold_patches, otherwise a float.
 
 /// out[n, c * taps + t, p] = x[n, c, position of tap t of window p], zero outside. The geometry is a convolution's with
 /// c_in channels and one group.

@@ -187,7 +187,6 @@ Tensor pad(const Tensor& input, Ints pad, PaddingMode mode, const Scalar& value)
 }
 
 Tensor im2col(const Tensor& input, Ints kernel_size, Ints dilation, Ints padding, Ints stride) {
-  check_float("unfold", input);
   NORCH_CHECK(input.dim() == 3 || input.dim() == 4, "unfold: Expected 3D or 4D (batch mode) tensor for input, but got: ",
               input.sizes());
   if (input.dim() == 3) {

@@ -65,7 +65,7 @@ void over_border(const Pad& p, const F& f) {
 }  // namespace
 
 void unfold_patches(const Conv& c, const Tensor& out, const Tensor& x) {
-  visit_float("unfold", out.dtype(), [&](auto tag) {
+  visit_width(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const int64_t windows = c.out_size(), taps = c.taps();
     parallel_for(c.n * c.c_in * taps, grain(windows), [&](int64_t begin, int64_t end) {

@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(256) unfold_kernel(Geometry c, T* out, const T
   if (i >= n) return;
   const int64_t window = i % c.out_size, tap = i / c.out_size % c.taps, plane = i / (c.out_size * c.taps);
   const int64_t at = c.input_at(window, tap);
-  out[i] = at < 0 ? T(0.0f) : x[plane * c.in_size + at];
+  out[i] = at < 0 ? T(0) : x[plane * c.in_size + at];
 }
 
 template <class T>
@@ -94,7 +94,11 @@ void run(const char* op, K&& kernel_for, const Tensor& out, const Tensor& in, co
 }  // namespace
 
 void unfold_patches(const Conv& c, const Tensor& out, const Tensor& x) {
-  run<Geometry>("unfold", [](auto tag) { return unfold_kernel<typename decltype(tag)::type>; }, out, x, c);
+  visit_width(out.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    launch(unfold_kernel<T>, blocks_for(out.numel(), 256), 256, 0, Geometry(c), static_cast<T*>(out.data_ptr()),
+           static_cast<const T*>(x.data_ptr()), out.numel());
+  });
 }
 
 void fold_patches(const Conv& c, const Tensor& out, const Tensor& columns) {

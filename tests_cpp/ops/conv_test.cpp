@@ -126,7 +126,19 @@ TEST(Conv, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(message([&] { conv2d(x, w, {}, {2}, ConvPadding::same); }),
             "conv2d: padding='same' is not supported for strided convolutions");
   EXPECT_THROW(conv2d(x, w, {}, {1}, {0}, {int64_t{1} << 62}), Error);
-  EXPECT_THROW(conv2d(x.to(kInt64), w.to(kInt64)), NotImplementedError);
+  EXPECT_THROW(conv2d(x.to(kBool), w.to(kBool)), NotImplementedError);
+}
+
+TEST(Conv, IntegersAreExact) {
+  const Tensor x = numbers({2, 4, 7, 6}, kInt64, 1), w = numbers({6, 2, 3, 2}, kInt64, 2), b = numbers({6}, kInt64, 3),
+               back = numbers({4, 3, 3, 2}, kInt64, 4);
+  const auto wide = [](const Tensor& t) { return t.to(kFloat64); };
+  EXPECT_EQ(max_difference(conv2d(x, w, b, {2, 1}, {1, 2}, {1, 2}, 2),
+                           conv2d(wide(x), wide(w), wide(b), {2, 1}, {1, 2}, {1, 2}, 2)),
+            0);
+  EXPECT_EQ(max_difference(conv_transpose2d(x, back, b, {2, 3}, {1, 0}, {1, 2}, 2, {1, 2}),
+                           conv_transpose2d(wide(x), wide(back), wide(b), {2, 3}, {1, 0}, {1, 2}, 2, {1, 2})),
+            0);
 }
 
 TEST(Conv, SameBitsAtAnyNumberOfThreads) {

@@ -128,7 +128,8 @@ TEST(Pool, ErrorsSayWhatIsWrong) {
   EXPECT_EQ(message([&] { max_pool2d(zeros({5, 5}), {2}); }),
             "max_pool2d: Expected 3D or 4D (batch mode) tensor for input, but got a tensor of shape [5, 5]");
   EXPECT_EQ(message([&] { avg_pool2d(x, {2}, {}, {0}, false, true, 0); }), "avg_pool2d: divisor must be not zero");
-  EXPECT_THROW(avg_pool2d(x.to(kInt64), {2}), NotImplementedError);
+  EXPECT_THROW(avg_pool2d(x.to(kInt32), {2}), NotImplementedError);
+  EXPECT_THROW(adaptive_avg_pool2d(x.to(kInt64), {2}), NotImplementedError);
   EXPECT_THROW(max_pool2d(x, {0}), Error);
 }
 

@@ -72,7 +72,7 @@ void unfold_patches(const Conv& c, const Tensor& out, const Tensor& x) {
       for (int64_t i = begin; i < end; ++i) {
         T* dst = static_cast<T*>(out.data_ptr()) + i * windows;
         const T* src = static_cast<const T*>(x.data_ptr()) + i / taps * c.in_size();
-        std::fill(dst, dst + windows, T(0));
+        std::fill(dst, dst + windows, T{});
         over_windows(c, i % taps, [&](int64_t at, int64_t window) { dst[window] = src[at]; });
       }
     });

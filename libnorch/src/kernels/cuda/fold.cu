@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(256) unfold_kernel(Geometry c, T* out, const T
   if (i >= n) return;
   const int64_t window = i % c.out_size, tap = i / c.out_size % c.taps, plane = i / (c.out_size * c.taps);
   const int64_t at = c.input_at(window, tap);
-  out[i] = at < 0 ? T(0) : x[plane * c.in_size + at];
+  out[i] = at < 0 ? T{} : x[plane * c.in_size + at];
 }
 
 template <class T>

@@ -13,13 +13,11 @@ inline To bits_as(From v) {
   return out;
 }
 
-/// Within 2 ulp; overflows to inf, underflows gradually to 0, keeps NaN.
-inline float fast_exp(float x) {
-  // x = k ln 2 + r. Adding 1.5 * 2^23 rounds to an integer, which then stands in the low bits.
-  constexpr float kRound = 12582912.0f;
-  x = x < -104.0f ? -104.0f : x;
-  x = x > 89.0f ? 89.0f : x;
-  const float shifted = x * 1.44269504088896341f + kRound;
+/// 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits.
+constexpr float kRound = 12582912.0f;
+
+/// x = k ln 2 + r; exp(r), given k + kRound.
+inline float exp_of_rest(float x, float shifted) {
   const float k = shifted - kRound;
   const float r = (x - k * 0.693359375f) - k * -2.12194440e-4f;
   float p = 1.9875691500e-4f;
@@ -28,11 +26,27 @@ inline float fast_exp(float x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.0f;
+  return p * (r * r) + r + 1.0f;
+}
+
+/// Within 2 ulp; overflows to inf, underflows gradually to 0, keeps NaN.
+inline float fast_exp(float x) {
+  x = x < -104.0f ? -104.0f : x;
+  x = x > 89.0f ? 89.0f : x;
+  const float shifted = x * 1.44269504088896341f + kRound;
+  const float p = exp_of_rest(x, shifted);
   // 2^k in two factors: k reaches beyond the exponents of normal numbers.
   const int32_t n = bits_as<int32_t>(shifted) - bits_as<int32_t>(kRound);
   const int32_t half = n >> 1;
   return p * bits_as<float>((half + 127) << 23) * bits_as<float>((n - half + 127) << 23);
+}
+
+/// As fast_exp, for x <= 0: the shorter arithmetic of softmax. Results below the normal numbers are 0.
+inline float exp_of_negative(float x) {
+  const float shifted = x * 1.44269504088896341f + kRound;
+  // The low bits of `shifted` are k; those of kRound are 0.
+  const float p = exp_of_rest(x, shifted) * bits_as<float>((bits_as<uint32_t>(shifted) << 23) + 0x3f800000u);
+  return x < -87.33f ? 0.0f : p;
 }
 
 inline double fast_exp(double x) {
@@ -59,5 +73,7 @@ inline double fast_exp(double x) {
   const int64_t half = n >> 1;
   return p * bits_as<double>((half + 1023) << 52) * bits_as<double>((n - half + 1023) << 52);
 }
+
+inline double exp_of_negative(double x) { return fast_exp(x); }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

@@ -1,5 +1,9 @@
 #include "kernels/softmax.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "kernels/cpu/blocks.h"
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/reduce_loops.h"
@@ -10,7 +14,17 @@ namespace {
 
 constexpr int64_t kStrip = 128;  // neighbouring columns worked on together
 
-/// Sums f(i) for i < n: 32 accumulators over runs of kRun, runs in double. f may store as it goes.
+/// Folds the upper half of 2 * Half values into the lower one, and so on: the result is v[0].
+template <int Half, class C, class F>
+inline void fold_halves(C* v, const F& f) {
+  if constexpr (Half > 0) {
+#pragma omp simd
+    for (int l = 0; l < Half; ++l) v[l] = f(v[l], v[l + Half]);
+    fold_halves<Half / 2>(v, f);
+  }
+}
+
+/// Sums f(i) for i < n: 32 accumulators over runs of kRun, runs in double.
 template <class C, class F>
 double sum_over(int64_t n, const F& f) {
   double total = 0;
@@ -26,59 +40,75 @@ double sum_over(int64_t n, const F& f) {
     const int64_t rest = to - i;
 #pragma omp simd
     for (int64_t l = 0; l < rest; ++l) acc[l] += f(i + l);
-    for (int half = L / 2; half > 0; half /= 2)
-      for (int l = 0; l < half; ++l) acc[l] += acc[l + half];
+    fold_halves<L / 2>(acc, [](C a, C b) { return a + b; });
     total += static_cast<double>(acc[0]);
   }
   return total;
 }
 
-template <bool kLog, class T>
-void row(T* y, const T* x, int64_t n) {
-  using C = ComputeType<T>;
-  constexpr bool kKeep = std::is_same_v<T, C> && !kLog;  // exp is stored as it is summed
-  C high = lowest_of<C>();
-  for (int64_t i = 0; i < n; i += kRun) high = MaxOf<C>{}.join(high, fold<T, C>(MaxOf<C>{}, x + i, std::min(kRun, n - i)));
-  const double total = sum_over<C>(n, [&](int64_t i) {
-    const C e = fast_exp(static_cast<C>(x[i]) - high);
-    if constexpr (kKeep) y[i] = e;
-    return e;
-  });
+template <bool kLog, class C>
+void row(C* y, const C* x, int64_t n) {
+  constexpr int L = 32;
+  // The end of the row is filled up to a whole number of lanes with what changes neither maximum nor sum.
+  const int64_t whole = n - n % L, rest = n % L;
+  C tail[L];
+  std::copy_n(x + whole, rest, tail);
+  std::fill(tail + rest, tail + L, lowest_of<C>());
+  C high[L];
+  std::fill_n(high, L, lowest_of<C>());
+  for (int64_t i = 0; i < n; i += L) {
+    const C* p = i < whole ? x + i : tail;
+#pragma omp simd
+    for (int l = 0; l < L; ++l) high[l] = MaxOf<C>{}.step(high[l], p[l]);
+  }
+  fold_halves<L / 2>(high, [](C a, C b) { return MaxOf<C>{}.join(a, b); });
+  const C top = high[0];
+  double total = 0;
+  for (int64_t from = 0; from < n; from += kRun) {
+    C acc[L] = {};
+    for (int64_t i = from; i < std::min(from + kRun, n); i += L) {
+      const C* p = i < whole ? x + i : tail;
+      C* q = i < whole ? y + i : tail;
+#pragma omp simd
+      for (int l = 0; l < L; ++l) {
+        const C e = exp_of_negative(p[l] - top);
+        if constexpr (!kLog) q[l] = e;
+        acc[l] += e;
+      }
+    }
+    fold_halves<L / 2>(acc, [](C a, C b) { return a + b; });
+    total += static_cast<double>(acc[0]);
+  }
   if constexpr (kLog) {
     const C log_total = static_cast<C>(std::log(total));
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) y[i] = static_cast<T>((static_cast<C>(x[i]) - high) - log_total);
+    for (int64_t i = 0; i < n; ++i) y[i] = (x[i] - top) - log_total;
   } else {
     const C scale = static_cast<C>(1 / total);
+    std::copy_n(tail, rest, y + whole);
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) {
-      if constexpr (kKeep)
-        y[i] *= scale;
-      else
-        y[i] = static_cast<T>(fast_exp(static_cast<C>(x[i]) - high) * scale);
-    }
+    for (int64_t i = 0; i < n; ++i) y[i] *= scale;
   }
 }
 
-/// As row, for m <= kStrip columns side by side.
-template <bool kLog, class T>
-void columns(T* y, const T* x, int64_t n, int64_t inner, int64_t m) {
-  using C = ComputeType<T>;
+/// As row, for m <= kStrip columns side by side, `inner` from row to row.
+template <bool kLog, class C>
+void columns(C* y, const C* x, int64_t n, int64_t inner, int64_t m) {
   C high[kStrip], total[kStrip];
   double sum[kStrip];
   std::fill_n(high, m, lowest_of<C>());
   std::fill_n(sum, m, 0.0);
   for (int64_t i = 0; i < n; ++i) {
 #pragma omp simd
-    for (int64_t j = 0; j < m; ++j) high[j] = MaxOf<C>{}.step(high[j], static_cast<C>(x[i * inner + j]));
+    for (int64_t j = 0; j < m; ++j) high[j] = MaxOf<C>{}.step(high[j], x[i * inner + j]);
   }
   for (int64_t from = 0; from < n; from += 64) {
     std::fill_n(total, m, C(0));
     for (int64_t i = from; i < std::min(from + 64, n); ++i) {
 #pragma omp simd
       for (int64_t j = 0; j < m; ++j) {
-        const C e = fast_exp(static_cast<C>(x[i * inner + j]) - high[j]);
-        if constexpr (std::is_same_v<T, C> && !kLog) y[i * inner + j] = e;
+        const C e = exp_of_negative(x[i * inner + j] - high[j]);
+        if constexpr (!kLog) y[i * inner + j] = e;
         total[j] += e;
       }
     }
@@ -88,34 +118,23 @@ void columns(T* y, const T* x, int64_t n, int64_t inner, int64_t m) {
   for (int64_t i = 0; i < n; ++i) {
 #pragma omp simd
     for (int64_t j = 0; j < m; ++j) {
-      T& out = y[i * inner + j];
-      const C v = static_cast<C>(x[i * inner + j]) - high[j];
       if constexpr (kLog)
-        out = static_cast<T>(v - total[j]);
-      else if constexpr (std::is_same_v<T, C>)
-        out *= total[j];
+        y[i * inner + j] = (x[i * inner + j] - high[j]) - total[j];
       else
-        out = static_cast<T>(fast_exp(v) * total[j]);
+        y[i * inner + j] *= total[j];
     }
   }
 }
 
-template <bool kLog, class T>
-void row_backward(T* dx, const T* g, const T* y, int64_t n) {
-  using C = ComputeType<T>;
-  const C s = static_cast<C>(sum_over<C>(n, [&](int64_t i) {
-    return kLog ? static_cast<C>(g[i]) : static_cast<C>(g[i]) * static_cast<C>(y[i]);
-  }));
+template <bool kLog, class C>
+void row_backward(C* dx, const C* g, const C* y, int64_t n) {
+  const C s = static_cast<C>(sum_over<C>(n, [&](int64_t i) { return kLog ? g[i] : g[i] * y[i]; }));
 #pragma omp simd
-  for (int64_t i = 0; i < n; ++i) {
-    const C a = static_cast<C>(g[i]), b = static_cast<C>(y[i]);
-    dx[i] = static_cast<T>(kLog ? a - fast_exp(b) * s : b * (a - s));
-  }
+  for (int64_t i = 0; i < n; ++i) dx[i] = kLog ? g[i] - exp_of_negative(y[i]) * s : y[i] * (g[i] - s);
 }
 
-template <bool kLog, class T>
-void columns_backward(T* dx, const T* g, const T* y, int64_t n, int64_t inner, int64_t m) {
-  using C = ComputeType<T>;
+template <bool kLog, class C>
+void columns_backward(C* dx, const C* g, const C* y, int64_t n, int64_t inner, int64_t m) {
   C part[kStrip], s[kStrip];
   double sum[kStrip];
   std::fill_n(sum, m, 0.0);
@@ -123,10 +142,7 @@ void columns_backward(T* dx, const T* g, const T* y, int64_t n, int64_t inner, i
     std::fill_n(part, m, C(0));
     for (int64_t i = from; i < std::min(from + 64, n); ++i) {
 #pragma omp simd
-      for (int64_t j = 0; j < m; ++j) {
-        const C a = static_cast<C>(g[i * inner + j]);
-        part[j] += kLog ? a : a * static_cast<C>(y[i * inner + j]);
-      }
+      for (int64_t j = 0; j < m; ++j) part[j] += kLog ? g[i * inner + j] : g[i * inner + j] * y[i * inner + j];
     }
     for (int64_t j = 0; j < m; ++j) sum[j] += static_cast<double>(part[j]);
   }
@@ -134,39 +150,63 @@ void columns_backward(T* dx, const T* g, const T* y, int64_t n, int64_t inner, i
   for (int64_t i = 0; i < n; ++i) {
 #pragma omp simd
     for (int64_t j = 0; j < m; ++j) {
-      const C a = static_cast<C>(g[i * inner + j]), b = static_cast<C>(y[i * inner + j]);
-      dx[i * inner + j] = static_cast<T>(kLog ? a - fast_exp(b) * s[j] : b * (a - s[j]));
+      const int64_t at = i * inner + j;
+      dx[at] = kLog ? g[at] - exp_of_negative(y[at]) * s[j] : y[at] * (g[at] - s[j]);
     }
   }
 }
 
-/// Calls rows(offset) for every row, or strips(offset, columns) for every strip of columns.
-template <class Rows, class Strips>
-void walk(const SoftmaxShape& s, const Rows& rows, const Strips& strips) {
-  const int64_t per_outer = s.inner == 1 ? 1 : (s.inner + kStrip - 1) / kStrip;
-  const int64_t grain = 1 + 4096 / (s.n * std::min(s.inner, kStrip) + 1);
-  parallel_for(s.outer * per_outer, grain, [&](int64_t begin, int64_t end) {
+/// Calls f(out, inputs, inner, m) for every strip of m columns (every row, if inner is 1). The 16-bit floats are brought
+/// to float and side by side around it, so that each loop is compiled for two types only.
+template <class T, int inputs, class F>
+void walk(const SoftmaxShape& s, T* out, const T* const (&in)[inputs], const F& f) {
+  using C = ComputeType<T>;
+  constexpr bool kDirect = std::is_same_v<T, C>;
+  // Strips are narrower where the copies would be large.
+  const int64_t widest = kDirect ? kStrip : std::clamp<int64_t>((1 << 20) / (s.n + 1), 16, kStrip);
+  const int64_t width = std::min(s.inner, widest), strips = (s.inner + width - 1) / width;
+  parallel_for(s.outer * strips, 1 + 8192 / (s.n * width + 1), [&](int64_t begin, int64_t end) {
+    std::vector<C> buffer(kDirect ? 0 : static_cast<size_t>(inputs * s.n * width));
     for (int64_t i = begin; i < end; ++i) {
-      const int64_t from = i % per_outer * kStrip, offset = i / per_outer * s.n * s.inner;
-      if (s.inner == 1)
-        rows(offset);
-      else
-        strips(offset + from, std::min(kStrip, s.inner - from));
+      const int64_t from = i % strips * width, at = i / strips * s.n * s.inner + from, m = std::min(width, s.inner - from);
+      const C* x[inputs];
+      if constexpr (kDirect) {
+        for (int k = 0; k < inputs; ++k) x[k] = in[k] + at;
+        f(out + at, x, s.inner, m);
+      } else {
+        // Rows of one column are one run.
+        const int64_t rows = m == 1 && s.inner == 1 ? 1 : s.n, run = s.n * m / rows;
+        constexpr int64_t kT = sizeof(T), kC = sizeof(C);
+        for (int k = 0; k < inputs; ++k) {
+          C* to = buffer.data() + k * s.n * m;
+          x[k] = to;
+          for (int64_t r = 0; r < rows; ++r)
+            move<C, T>(reinterpret_cast<char*>(to + r * run), kC, reinterpret_cast<const char*>(in[k] + at + r * s.inner),
+                       kT, run);
+        }
+        f(buffer.data(), x, m, m);
+        for (int64_t r = 0; r < rows; ++r)
+          move<T, C>(reinterpret_cast<char*>(out + at + r * s.inner), kT,
+                     reinterpret_cast<const char*>(buffer.data() + r * run), kC, run);
+      }
     }
   });
 }
 
 template <bool kLog, class T>
 void forward(const SoftmaxShape& s, T* y, const T* x) {
-  walk(
-      s, [&](int64_t at) { row<kLog>(y + at, x + at, s.n); },
-      [&](int64_t at, int64_t m) { columns<kLog>(y + at, x + at, s.n, s.inner, m); });
+  using C = ComputeType<T>;
+  walk<T, 1>(s, y, {x}, [&](C* to, const C* const* from, int64_t inner, int64_t m) {
+    s.inner == 1 ? row<kLog>(to, from[0], s.n) : columns<kLog>(to, from[0], s.n, inner, m);
+  });
 }
 template <bool kLog, class T>
 void backward(const SoftmaxShape& s, T* dx, const T* g, const T* y) {
-  walk(
-      s, [&](int64_t at) { row_backward<kLog>(dx + at, g + at, y + at, s.n); },
-      [&](int64_t at, int64_t m) { columns_backward<kLog>(dx + at, g + at, y + at, s.n, s.inner, m); });
+  using C = ComputeType<T>;
+  walk<T, 2>(s, dx, {g, y}, [&](C* to, const C* const* from, int64_t inner, int64_t m) {
+    s.inner == 1 ? row_backward<kLog>(to, from[0], from[1], s.n)
+                 : columns_backward<kLog>(to, from[0], from[1], s.n, inner, m);
+  });
 }
 
 }  // namespace

@@ -8,9 +8,11 @@
 
 #include <algorithm>
 #include <climits>
+#include <vector>
 
 #include "core/factory.h"
 #include "kernels/cpu/blas.h"
+#include "kernels/cpu/blocks.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
 
@@ -21,9 +23,10 @@ namespace {
 /// Multiply-adds that are worth waking another thread for.
 constexpr int64_t kParallelWork = 1 << 18;
 
-/// The type in which products of T are summed: wrapping unsigned arithmetic for integers.
+/// The type in which products of T are summed: wrapping unsigned arithmetic for integers, no wider than the result needs.
 template <class T>
-using Sum = std::conditional_t<std::is_integral_v<T>, uint64_t, ComputeType<T>>;
+using Sum = std::conditional_t<!std::is_integral_v<T>, ComputeType<T>,
+                               std::conditional_t<sizeof(T) == 8, uint64_t, uint32_t>>;
 
 template <class T>
 Sum<T> load(const T* p) {
@@ -39,8 +42,8 @@ struct Finish {
 
   explicit Finish(const Gemm& g) : bias(static_cast<const T*>(g.bias)) {
     if constexpr (std::is_integral_v<T>) {
-      alpha = static_cast<uint64_t>(g.alpha.to_int());
-      beta = static_cast<uint64_t>(g.beta.to_int());
+      alpha = static_cast<Sum<T>>(g.alpha.to_int());
+      beta = static_cast<Sum<T>>(g.beta.to_int());
     } else {
       alpha = g.alpha.to<Sum<T>>();
       beta = g.beta.to<Sum<T>>();
@@ -69,47 +72,70 @@ Sum<T> strided_dot(const T* a, int64_t a_step, const T* b, int64_t b_step, int64
   return s;
 }
 
+/// Rows and columns of C whose sums are held in registers together.
+constexpr int64_t kPlainRows = 4;
+template <class T>
+constexpr int64_t kPlainColumns = 128 / sizeof(Sum<T>);
+
+/// sums[i][j] = sum over p of a[i, p] * b[p][j], B's rows `b_row` apart in memory.
+template <class T, int64_t Rows>
+void plain_block(const Gemm& g, const T* a, const T* b, int64_t b_row, Sum<T>* sums) {
+  constexpr int64_t kColumns = kPlainColumns<T>;
+  Sum<T> acc[Rows][kColumns] = {};
+  for (int64_t p = 0; p < g.k; ++p, b += b_row)
+    for (int64_t i = 0; i < Rows; ++i) {
+      const Sum<T> x = load(a + i * g.a.row + p * g.a.col);
+#pragma omp simd
+      for (int64_t j = 0; j < kColumns; ++j) acc[i][j] += x * load(b + j);
+    }
+  std::copy_n(&acc[0][0], Rows * kColumns, sums);
+}
+
+/// Columns of one row, for any layout.
+template <class T, int64_t Columns>
+void plain_dots(const Gemm& g, const T* a, const T* b, Sum<T>* sums) {
+  Sum<T> acc[Columns] = {};
+  for (int64_t p = 0; p < g.k; ++p, a += g.a.col, b += g.b.row)
+    for (int64_t j = 0; j < Columns; ++j) acc[j] += load(a) * load(b + j * g.b.col);
+  std::copy_n(acc, Columns, sums);
+}
+
 /// Plain loops over rows [begin, end) of one product. Every element is summed over k one by one, so that its bits do
 /// not depend on the layout; several elements go side by side.
 template <class T>
 void plain_rows(const Gemm& g, const T* a, const T* b, T* c, int64_t begin, int64_t end) {
   const Finish<T> finish(g);
-  constexpr int64_t kBlock = 128, kColumns = 4;
-  Sum<T> sums[kBlock];
-  for (int64_t i = begin; i < end; ++i) {
-    const T* row = a + i * g.a.row;
-    T* out = c + i * g.c_row;
-    const int64_t block = g.b.col == 1 ? kBlock : kColumns;
-    for (int64_t j0 = 0; j0 < g.n; j0 += block) {
-      const int64_t width = std::min(block, g.n - j0);
-      for (int64_t j = 0; j < width; ++j) sums[j] = 0;
-      if (g.b.col == 1) {
-        for (int64_t p = 0; p < g.k; ++p) {
-          const Sum<T> x = load(row + p * g.a.col);
-          const T* y = b + p * g.b.row + j0;
-#pragma omp simd
-          for (int64_t j = 0; j < width; ++j) sums[j] += x * load(y + j);
-        }
-      } else if (width == kColumns) {
-        const T* y = b + j0 * g.b.col;
-        Sum<T> s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-        for (int64_t p = 0; p < g.k; ++p, y += g.b.row) {
-          const Sum<T> x = load(row + p * g.a.col);
-          s0 += x * load(y);
-          s1 += x * load(y + g.b.col);
-          s2 += x * load(y + 2 * g.b.col);
-          s3 += x * load(y + 3 * g.b.col);
-        }
-        sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+  constexpr int64_t kColumns = kPlainColumns<T>;
+  Sum<T> sums[kPlainRows * kColumns];
+  std::vector<T> copy;
+  for (int64_t j0 = 0; j0 < g.n; j0 += kColumns) {
+    const int64_t width = std::min(kColumns, g.n - j0);
+    const T* y = b + j0 * g.b.col;
+    int64_t y_row = g.b.row;
+    const bool aligned = g.b.col == 1 && width == kColumns, few = end - begin < kPlainRows;
+    if (!aligned && !few) {
+      // These columns of B side by side, with zeros behind them.
+      copy.assign(static_cast<size_t>(g.k * kColumns), T(0));
+      for (int64_t p = 0; p < g.k; ++p)
+        for (int64_t j = 0; j < width; ++j) copy[static_cast<size_t>(p * kColumns + j)] = y[p * g.b.row + j * g.b.col];
+      y = copy.data();
+      y_row = kColumns;
+    }
+    for (int64_t i = begin; i < end;) {
+      const T* x = a + i * g.a.row;
+      int64_t rows = 1;
+      if (!aligned && few) {
+        int64_t j = 0;
+        for (; j + 4 <= width; j += 4) plain_dots<T, 4>(g, x, y + j * g.b.col, sums + j);
+        for (; j < width; ++j) plain_dots<T, 1>(g, x, y + j * g.b.col, sums + j);
+      } else if (end - i >= kPlainRows) {
+        rows = kPlainRows;
+        plain_block<T, kPlainRows>(g, x, y, y_row, sums);
       } else {
-        for (int64_t j = 0; j < width; ++j) {
-          const T* y = b + (j0 + j) * g.b.col;
-          Sum<T> s = 0;
-          for (int64_t p = 0; p < g.k; ++p) s += load(row + p * g.a.col) * load(y + p * g.b.row);
-          sums[j] = s;
-        }
+        plain_block<T, 1>(g, x, y, y_row, sums);
       }
-      for (int64_t j = 0; j < width; ++j) finish(out + j0 + j, sums[j], j0 + j);
+      for (int64_t r = 0; r < rows; ++r, ++i)
+        for (int64_t j = 0; j < width; ++j) finish(c + i * g.c_row + j0 + j, sums[r * kColumns + j], j0 + j);
     }
   }
 }
@@ -234,19 +260,28 @@ BlasLayout blas_layout(const MatrixRef& x, int64_t rows, int64_t cols) {
 
 int64_t round_up(int64_t v, int64_t to) { return (v + to - 1) / to * to; }
 
-/// The size of the tiles of C that are computed by one BLAS call each. Measured with OpenBLAS: tiles below a million
-/// multiply-adds take its unpacked kernels, which are the fastest for small products; large products want few tiles,
-/// because each packs its own copy of its rows and columns.
-void choose_tile(int64_t m, int64_t n, int64_t k, int64_t& tile_m, int64_t& tile_n) {
+/// The size of the blocks that are computed by one BLAS call each. A block of C takes its blocks of k one after the
+/// other.
+struct Tiling {
+  int64_t m, n, k;
+};
+
+/// Measured with OpenBLAS: blocks below a million multiply-adds take its kernels that do not pack, which are the fastest
+/// as long as the operands stay in the cache; large products want few tiles and all of k, because each call packs its
+/// own copy of its rows and columns.
+Tiling choose_tiling(int64_t m, int64_t n, int64_t k, bool a_transposed, bool b_transposed) {
   const double work = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  tile_m = m;
-  tile_n = n;
-  if (work <= static_cast<double>(kParallelWork)) return;
-  if (work <= 0x1p24 && k <= 960) {
-    tile_m = k <= 240 ? 32 : 16;
-    tile_n = k <= 240 ? 128 : 64;
-    return;
+  if (work <= static_cast<double>(kParallelWork)) return {m, n, k};
+  if (b_transposed && !a_transposed && (m <= 128 || work <= 0x1p24)) {
+    if (k <= 120) return {m * n <= 64 * 64 * 16 ? 32 : 128, 64, k};
+    return {16, 32, 1024};
   }
+  if (work <= (a_transposed || b_transposed ? 0x1p25 : 0x1p28)) {
+    // Low tiles where there would be few for the threads.
+    if (m * n <= 64 * 64 * 16) return {16, 64, 512};
+    return {64, 64, 240};
+  }
+  Tiling tiling{m, n, k};
   const int tiles = work < 0x1p32 ? 4 : work < 0x1p35 ? 8 : work < 0x1p38 ? 16 : 32;
   double best = 0;
   for (int gm = 1; gm <= tiles; gm *= 2) {
@@ -258,9 +293,9 @@ void choose_tile(int64_t m, int64_t n, int64_t k, int64_t& tile_m, int64_t& tile
     const double cost = (gm * static_cast<double>(n) + 2.5 * gn * static_cast<double>(m)) * (1 + tiles - count);
     if (best != 0 && cost >= best) continue;
     best = cost;
-    tile_m = tm;
-    tile_n = tn;
+    tiling = {tm, tn, k};
   }
+  return tiling;
 }
 
 template <class T>
@@ -268,27 +303,33 @@ bool blas_way(const Gemm& g) {
   const BlasLayout a = blas_layout(g.a, g.m, g.k), b = blas_layout(g.b, g.k, g.n);
   const int64_t ldc = g.m == 1 ? g.n : g.c_row;
   if (!a.ok() || !b.ok() || ldc > INT_MAX || ldc < g.n || g.k > INT_MAX) return false;
-  int64_t tile_m, tile_n;
-  choose_tile(g.m, g.n, g.k, tile_m, tile_n);
-  tile_m = std::min<int64_t>(tile_m, INT_MAX / 2);
-  tile_n = std::min<int64_t>(tile_n, INT_MAX / 2);
-  const int64_t down = (g.m + tile_m - 1) / tile_m, across = (g.n + tile_n - 1) / tile_n;
+  Tiling tile = choose_tiling(g.m, g.n, g.k, a.flag == blas::trans, b.flag == blas::trans);
+  tile.m = std::min<int64_t>(tile.m, INT_MAX / 2);
+  tile.n = std::min<int64_t>(tile.n, INT_MAX / 2);
+  const int64_t down = (g.m + tile.m - 1) / tile.m, across = (g.n + tile.n - 1) / tile.n;
   const T alpha = g.alpha.to<T>();
   const T* bias = static_cast<const T*>(g.bias);
   const T beta = bias ? T(1) : g.beta.to<T>();
-  const int64_t tile_work = std::max<int64_t>(1, std::min(tile_m, g.m) * std::min(tile_n, g.n) * g.k);
+  const int64_t tile_work = std::max<int64_t>(1, std::min(tile.m, g.m) * std::min(tile.n, g.n) * g.k);
   const int64_t grain = std::max<int64_t>(1, kParallelWork / tile_work);
-  parallel_for(g.batch * down * across, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      const int64_t batch = t / (down * across), i = t / across % down * tile_m, j = t % across * tile_n;
-      const int64_t rows = std::min(tile_m, g.m - i), cols = std::min(tile_n, g.n - j);
-      T* c = static_cast<T*>(g.c) + batch * g.c_batch + i * g.c_row + j;
+  // Tiles one below the other come together, so that they find their columns of B in the cache.
+  parallel_for(g.batch * across * down, grain, [&](int64_t begin, int64_t end) {
+    while (begin < end) {
+      const int64_t batch = begin / (down * across), j = begin / down % across * tile.n, first = begin % down;
+      const int64_t last = std::min(down, first + end - begin), cols = std::min(tile.n, g.n - j);
+      begin += last - first;
+      T* c = static_cast<T*>(g.c) + batch * g.c_batch + j;
       if (bias)
-        for (int64_t r = 0; r < rows; ++r) std::copy(bias + j, bias + j + cols, c + r * g.c_row);
-      blas_gemm(a.flag, b.flag, static_cast<int>(rows), static_cast<int>(cols), static_cast<int>(g.k), alpha,
-                static_cast<const T*>(g.a.data) + batch * g.a.batch + i * g.a.row, static_cast<int>(a.ld),
-                static_cast<const T*>(g.b.data) + batch * g.b.batch + j * g.b.col, static_cast<int>(b.ld), beta, c,
-                static_cast<int>(ldc));
+        for (int64_t i = first * tile.m; i < std::min(g.m, last * tile.m); ++i)
+          std::copy(bias + j, bias + j + cols, c + i * g.c_row);
+      for (int64_t p = 0; p < g.k; p += tile.k)
+        for (int64_t i = first * tile.m; i < std::min(g.m, last * tile.m); i += tile.m)
+          blas_gemm(a.flag, b.flag, static_cast<int>(std::min(tile.m, g.m - i)), static_cast<int>(cols),
+                    static_cast<int>(std::min(tile.k, g.k - p)), alpha,
+                    static_cast<const T*>(g.a.data) + batch * g.a.batch + i * g.a.row + p * g.a.col,
+                    static_cast<int>(a.ld),
+                    static_cast<const T*>(g.b.data) + batch * g.b.batch + p * g.b.row + j * g.b.col,
+                    static_cast<int>(b.ld), p == 0 ? beta : T(1), c + i * g.c_row, static_cast<int>(ldc));
     }
   });
   return true;
@@ -310,12 +351,8 @@ Tensor to_float(MatrixRef& x, int64_t batch, int64_t rows, int64_t cols) {
     for (int64_t r = begin; r < end; ++r) {
       const T* p = src + r / outer * x.batch + r % outer * outer_step;
       float* q = dst + r * inner;
-      if (inner_step == 1) {
-#pragma omp simd
-        for (int64_t i = 0; i < inner; ++i) q[i] = static_cast<float>(p[i]);
-      } else {
-        for (int64_t i = 0; i < inner; ++i) q[i] = static_cast<float>(p[i * inner_step]);
-      }
+      move<float, T>(reinterpret_cast<char*>(q), sizeof(float), reinterpret_cast<const char*>(p),
+                     inner_step * static_cast<int64_t>(sizeof(T)), inner);
     }
   });
   x = {dst, flip ? 1 : inner, flip ? inner : 1, matrices == 1 ? 0 : outer * inner};
@@ -342,8 +379,7 @@ void by_way_of_float(const Gemm& g) {
       T* out = static_cast<T*>(g.c) + r / g.m * g.c_batch + r % g.m * g.c_row;
       const float* s = sums + r * g.n;
       if (finish.plain && !finish.bias) {
-#pragma omp simd
-        for (int64_t j = 0; j < g.n; ++j) out[j] = static_cast<T>(s[j]);
+        move<T, float>(reinterpret_cast<char*>(out), sizeof(T), reinterpret_cast<const char*>(s), sizeof(float), g.n);
       } else {
         for (int64_t j = 0; j < g.n; ++j) finish(out + j, s[j], j);
       }

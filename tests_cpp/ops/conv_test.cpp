@@ -88,6 +88,23 @@ TEST(Conv, Gradients) {
                   {numbers({2, 4, 3, 4}), numbers({4, 3, 3, 2}), numbers({6})});
 }
 
+// Shapes that take the Winograd way in float32: odd and even sizes, channels that fill no panel, every padding.
+TEST(Conv, ManyChannelsBy3x3) {
+  const Case cases[] = {
+      {{4, 40, 9, 7}, {33, 40, 3, 3}, {1}, {1}},
+      {{3, 33, 12, 11}, {40, 33, 3, 3}, {1}, {0, 2}},
+      {{1, 16, 5, 90}, {70, 16, 3, 3}, {1}, {4}},
+  };
+  for (const Case& c : cases) {
+    const Tensor x = numbers(c.x, kFloat32).requires_grad_(), w = numbers(c.w, kFloat32, 2), b = numbers({c.w[0]}, kFloat32, 3);
+    const Tensor y = conv2d(x, w, b, c.stride, c.pad);
+    EXPECT_LE(max_difference(y, reference(c, x, w, b)), 5e-5) << str(c.x);
+    const Tensor exact = x.detach().to(kFloat64).requires_grad_(), g = numbers(y.sizes(), kFloat32, 5);
+    const Tensor z = conv2d(exact, w.to(kFloat64), b.to(kFloat64), c.stride, c.pad);
+    EXPECT_LE(max_difference(autograd::grad({y}, {x}, {g})[0], autograd::grad({z}, {exact}, {g.to(kFloat64)})[0]), 5e-5);
+  }
+}
+
 TEST(Conv, TransposedIsTheGradientByTheInput) {
   for (const Case& c : kCases) {
     const Tensor x = numbers(c.x).requires_grad_(), w = numbers(c.w, kFloat64, 2);
@@ -143,15 +160,20 @@ TEST(Conv, IntegersAreExact) {
 
 TEST(Conv, SameBitsAtAnyNumberOfThreads) {
   const int before = kernels::cpu::num_threads();
-  const Tensor x = numbers({3, 5, 30, 31}, kFloat32).requires_grad_(), w = numbers({19, 5, 3, 3}, kFloat32).requires_grad_();
-  TensorList first;
-  for (int threads : {1, 2, 5}) {
-    kernels::cpu::set_num_threads(threads);
-    const Tensor y = conv2d(x, w, {}, {2}, {1});
-    TensorList results = autograd::grad({y}, {x, w}, {numbers(y.sizes(), kFloat32, 7)});
-    results.push_back(y);
-    if (first.empty()) first = results;
-    for (size_t i = 0; i < results.size(); ++i) EXPECT_EQ(max_difference(first[i], results[i]), 0);
+  for (const int64_t channels : {5, 40}) {
+    const Tensor x = numbers({3, channels, 30, 31}, kFloat32).requires_grad_();
+    const Tensor w = numbers({39, channels, 3, 3}, kFloat32).requires_grad_();
+    for (const int64_t stride : {1, 2}) {
+      TensorList first;
+      for (int threads : {1, 2, 5}) {
+        kernels::cpu::set_num_threads(threads);
+        const Tensor y = conv2d(x, w, {}, {stride}, {1});
+        TensorList results = autograd::grad({y}, {x, w}, {numbers(y.sizes(), kFloat32, 7)});
+        results.push_back(y);
+        if (first.empty()) first = results;
+        for (size_t i = 0; i < results.size(); ++i) EXPECT_EQ(max_difference(first[i], results[i]), 0);
+      }
+    }
   }
   kernels::cpu::set_num_threads(before);
 }

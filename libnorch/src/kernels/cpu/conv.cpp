@@ -6,6 +6,8 @@
 // channels times a block of positions is held in registers over all channels and taps. Positions in the padding
 // between rows are computed and dropped.
 //
+// 3x3 kernels over many channels take the Winograd way (conv_winograd.h) instead.
+//
 // The gradient of the input is the same thing over planes of the output's gradient, once per residue of the stride. No
 // sum is split, so results depend on shapes alone.
 //
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "kernels/cpu/conv_planes.h"
+#include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
 #include "kernels/gemm.h"
@@ -51,25 +54,6 @@ void store_row(const Target& t, T* out, const C* sums, int64_t q, int64_t n, C b
   }
 }
 
-/// sums[row][position] = sum over p < k of w[p][row] * x[offsets[p] + position].
-template <class C, int Rows, int Vectors>
-void sum_block(int64_t k, const C* w, const C* x, const int64_t* offsets, C* sums) {
-  using V = Vec<C>;
-  constexpr int kN = kLanes<C>;
-  V acc[Rows][Vectors];
-  for (int i = 0; i < Rows; ++i)
-    for (int j = 0; j < Vectors; ++j) acc[i][j] = V{};
-  for (int64_t p = 0; p < k; ++p, w += Rows) {
-    const C* q = x + offsets[p];
-    V v[Vectors];
-    for (int j = 0; j < Vectors; ++j) v[j] = *reinterpret_cast<const V*>(q + j * kN);
-    for (int i = 0; i < Rows; ++i)
-      for (int j = 0; j < Vectors; ++j) acc[i][j] += v[j] * w[i];
-  }
-  for (int i = 0; i < Rows; ++i)
-    for (int j = 0; j < Vectors; ++j) *reinterpret_cast<V*>(sums + (i * Vectors + j) * kN) = acc[i][j];
-}
-
 /// Rows of output channels computed together: single ones in depthwise convolutions.
 inline int64_t rows_for(int64_t channels) { return channels <= 2 ? 1 : kRows; }
 
@@ -102,7 +86,7 @@ struct Job {
     // The work is cut into blocks of positions, sample after sample; each thread takes a run of them for one panel of
     // channels after the other, so that a panel's weights stay in its cache.
     const int64_t k = static_cast<int64_t>(offsets.size());
-    const int64_t blocks = (target.length() + kVectors * kLanes<C> - 1) / (kVectors * kLanes<C>);
+    const int64_t blocks = block_count();
     const int64_t block_work = kVectors * kLanes<C> * k * rows;
     const int64_t part = std::max<int64_t>(1, std::min<int64_t>(16, (1 << 20) / (block_work + 1)));
     const int64_t parts = (samples * blocks + part - 1) / part;
@@ -119,18 +103,23 @@ struct Job {
   }
 
  private:
+  int64_t vector_count() const { return (target.length() + kLanes<C> - 1) / kLanes<C>; }
+  int64_t block_count() const { return (vector_count() + kVectors - 1) / kVectors; }
+
   /// All channels of a group over blocks [first, last) of positions.
   template <int Rows>
   void run_blocks(const C* planes, T* out, int64_t group, int64_t first, int64_t last, int64_t blocks) const {
     constexpr int64_t kN = kLanes<C>, kBlock = kVectors * kN;
     alignas(64) C sums[Rows * kBlock];
-    const int64_t k = static_cast<int64_t>(offsets.size()), length = target.length();
+    const int64_t k = static_cast<int64_t>(offsets.size()), length = target.length(), total = vector_count();
     for (int64_t r = 0; r < rows; r += Rows) {
       const C* panel = weights + group * group_weights + r * k;
       for (int64_t b = first; b < last; ++b) {
-        const int64_t sample = b / blocks, q = b % blocks * kBlock, n = std::min(length - q, kBlock);
+        // The vectors of a sample are spread evenly over its blocks: one alone would not keep the processor busy.
+        const int64_t sample = b / blocks, from = total * (b % blocks) / blocks, to = total * (b % blocks + 1) / blocks;
+        const int64_t q = from * kN, n = std::min(length - q, (to - from) * kN);
         const C* x = planes + sample * in_sample + group * in_group + q;
-        const int64_t vectors = (n + kN - 1) / kN;
+        const int64_t vectors = to - from;
         if (vectors == 3)
           sum_block<C, Rows, 3>(k, panel, x, offsets.data(), sums);
         else if (vectors == 2)
@@ -307,6 +296,22 @@ void backward_input(const Conv& conv, const Tensor& gx, const Tensor& grad, cons
   }
 }
 
+/// The Winograd way, of the gradient by the input if `gradient`. False where it does not fit or pay.
+bool winograd(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias,
+              bool gradient) {
+  const Winograd way = winograd_of(conv, gradient);
+  if (out.dtype() != DType::Float32 || way.n == 0 || !way.pays()) return false;
+  const float* w = static_cast<const float*>(weight.data_ptr());
+  const Scratch<float> u(Winograd::kPlaces * way.panels() * way.c_in * kRows);
+  if (gradient)
+    way.transform_weights(u.data, [&](int64_t o, int64_t c, int64_t t) { return w[(c * way.c_out + o) * 9 + 8 - t]; });
+  else
+    way.transform_weights(u.data, [&](int64_t o, int64_t c, int64_t t) { return w[(o * way.c_in + c) * 9 + t]; });
+  way.run(static_cast<const float*>(x.data_ptr()), u.data,
+          bias.defined() ? static_cast<const float*>(bias.data_ptr()) : nullptr, static_cast<float*>(out.data_ptr()));
+  return true;
+}
+
 /// Pointwise: out = w x, or w^T x, for each sample, added to what is there if `add`.
 void pointwise(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, bool transpose, bool add) {
   const int64_t positions = conv.out_size(), from = transpose ? conv.c_out : conv.c_in,
@@ -331,6 +336,7 @@ void pointwise(const Conv& conv, const Tensor& out, const Tensor& x, const Tenso
 void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
   visit_float("conv", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
+    if (winograd(conv, out, x, w, bias, false)) return;
     // A 16-bit result of `bias + product` would be rounded twice.
     if (!is_pointwise(conv) || (bias.defined() && sizeof(T) == 2))
       return forward<T, ComputeType<T>>(conv, out, x, w, bias);
@@ -348,6 +354,7 @@ void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, co
   visit_float("conv", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     if (is_pointwise(conv)) return pointwise(conv, gx, g, w, true, false);
+    if (winograd(conv, gx, g, w, Tensor(), true)) return;
     backward_input<T, ComputeType<T>>(conv, gx, g, w);
   });
 }

@@ -1,4 +1,5 @@
-// What the convolution kernels (conv.cpp) stand on: vectors of the widest kind, scratch memory, and zero-padded planes.
+// What the convolution kernels (conv.cpp) stand on: vectors of the widest kind, products held in registers, scratch
+// memory, and zero-padded planes.
 #pragma once
 
 #include <algorithm>
@@ -28,6 +29,25 @@ template <class C>
 using Vec = typename Vector<C>::type;
 template <class C>
 constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(C));
+
+/// sums[row][position] = sum over p < k of w[p][row] * x[offsets[p] + position].
+template <class C, int Rows, int Vectors>
+void sum_block(int64_t k, const C* w, const C* x, const int64_t* offsets, C* sums) {
+  using V = Vec<C>;
+  constexpr int kN = kLanes<C>;
+  V acc[Rows][Vectors];
+  for (int i = 0; i < Rows; ++i)
+    for (int j = 0; j < Vectors; ++j) acc[i][j] = V{};
+  for (int64_t p = 0; p < k; ++p, w += Rows) {
+    const C* q = x + offsets[p];
+    V v[Vectors];
+    for (int j = 0; j < Vectors; ++j) v[j] = *reinterpret_cast<const V*>(q + j * kN);
+    for (int i = 0; i < Rows; ++i)
+      for (int j = 0; j < Vectors; ++j) acc[i][j] += v[j] * w[i];
+  }
+  for (int i = 0; i < Rows; ++i)
+    for (int j = 0; j < Vectors; ++j) *reinterpret_cast<V*>(sums + (i * Vectors + j) * kN) = acc[i][j];
+}
 
 /// Scratch memory of elements of C.
 template <class C>

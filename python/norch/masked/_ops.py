@@ -151,7 +151,7 @@ def median(
 ) -> Tensor:
     """The lower of the middle elements along `dim`; NaN where nothing counts, which integers cannot express."""
     values = input if input.dtype.is_floating_point else input.to(norch.float32)
-    out = norch.nanmedian(_fill(values, mask, math.nan), _one_dim(dim, input.ndim), keepdim).values
+    out, _ = norch.nanmedian(_fill(values, mask, math.nan), _one_dim(dim, input.ndim), keepdim)
     if input.dtype.is_floating_point:
         return out
     if norch.isnan(out).any():

@@ -233,24 +233,29 @@ def kaiser(
 
 
 def bartlett_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """`bartlett` of `window_length` samples; `periodic` (not `sym`) by default."""
     return _legacy(bartlett, window_length, periodic, options)
 
 
 def blackman_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """`blackman` of `window_length` samples; `periodic` (not `sym`) by default."""
     return _legacy(blackman, window_length, periodic, options)
 
 
 def hamming_window(
     window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, **options: Any
 ) -> Tensor:
+    """alpha - beta cos(2 pi n / N) at `window_length` samples; `periodic` (not `sym`) by default."""
     return _legacy(general_cosine, window_length, periodic, options, a=[alpha, beta])
 
 
 def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
+    """`hann` of `window_length` samples; `periodic` (not `sym`) by default."""
     return _legacy(hann, window_length, periodic, options)
 
 
 def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, **options: Any) -> Tensor:
+    """`kaiser` with `beta` of `window_length` samples; `periodic` (not `sym`) by default."""
     return _legacy(kaiser, window_length, periodic, options, beta=beta)
 
 

@@ -345,7 +345,7 @@ class Softmax(_SoftmaxBase):
     """exp(x) / sum(exp(x)) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.softmax(input, self.dim)
+        return F.softmax(input, self.dim)  # type: ignore[arg-type]
 
 
 class Softmin(_SoftmaxBase):
@@ -359,4 +359,4 @@ class LogSoftmax(_SoftmaxBase):
     """log(softmax(x)) along `dim`."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.log_softmax(input, self.dim)
+        return F.log_softmax(input, self.dim)  # type: ignore[arg-type]

@@ -66,6 +66,7 @@ def test_copies_share_no_memory():
     for copy in (norch.t_copy(x), norch.view_copy(x, (3, 2)), *norch.unbind_copy(x), *norch.split_copy(x, 1)):
         assert copy.data_ptr() != x.data_ptr()
     assert norch.t_copy(x).tolist() == x.t().tolist()
+    assert x.narrow_copy(1, 0, 2).tolist() == norch.narrow_copy(x, 1, 0, 2).tolist() == x[:, :2].tolist()
 
 
 def test_second_names():

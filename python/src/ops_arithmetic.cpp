@@ -30,7 +30,7 @@ struct BinaryRow {
   {#name, &norch::name, nullptr, Numbers::None, DOC(name, doc, a, b, printed)}
 const BinaryRow binary_rows[] = {
     ROW(mul, Numbers::Both, "input * other.", "[1.0, 2.0]", "[3.0, 1.0]", "tensor([3., 2.])"),
-    ROW(floor_divide, Numbers::One, "input / other rounded down.", "[7.0, -7.0]", "[2.0, 2.0]", "tensor([ 3., -4.])"),
+    ROW(floor_divide, Numbers::Both, "input / other rounded down.", "[7.0, -7.0]", "[2.0, 2.0]", "tensor([ 3., -4.])"),
     ROW(remainder, Numbers::One, "The rest of the division, with the divisor's sign.", "[7.0, -7.0]", "[2.0, 2.0]",
         "tensor([1., 1.])"),
     ROW(fmod, Numbers::Second, "The rest of the division, with the dividend's sign.", "[7.0, -7.0]", "[2.0, 2.0]",
@@ -115,7 +115,6 @@ void bind_scaled(Binder& b, const char* name, const char* doc, Scaled f, Scaled 
   b.method(
       name, [f](const Tensor& x, const Operand& y, const Scalar& alpha) { return f(x, y, alpha); }, doc, "other"_a,
       nb::kw_only(), "alpha"_a = 1);
-  if (!in_place) return;
   b.method(
       (std::string(name) + "_").c_str(),
       [in_place](const Tensor& x, const Operand& y, const Scalar& alpha) { return in_place(x, y, alpha); },
@@ -130,7 +129,10 @@ std::optional<std::string_view> view(const Mode& mode) {
 void bind_arithmetic(Binder& b) {
   bind_scaled(b, "add", "add(input, other, *, alpha=1, out=None) -> Tensor\n\ninput + alpha * other.", &add, &add_);
   bind_scaled(b, "sub", "sub(input, other, *, alpha=1, out=None) -> Tensor\n\ninput - alpha * other.", &sub, &sub_);
-  bind_scaled(b, "rsub", "rsub(input, other, *, alpha=1) -> Tensor\n\nother - alpha * input.", &rsub, nullptr);
+  b.op(
+      "rsub", [](const Tensor& x, const Operand& y, const Scalar& alpha) { return rsub(x, y, alpha); },
+      "rsub(input, other, *, alpha=1) -> Tensor\n\nother - alpha * input.", "input"_a, "other"_a, nb::kw_only(),
+      "alpha"_a = 1);
 
   const char* div_doc =
       "div(input, other, *, rounding_mode=None, out=None) -> Tensor\n\ninput / other; rounding_mode 'trunc' or 'floor' "

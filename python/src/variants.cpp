@@ -144,7 +144,15 @@ void give_copy(nb::handle scope, nb::handle tensor, const char* view) {
       },
       nb::scope(scope), nb::name(name.c_str()), "The view of that name, copied.", "args"_a, "out"_a = nb::none(),
       "kwargs"_a);
-  if (std::strcmp(view, "narrow") == 0) tensor.attr(name.c_str()) = scope.attr(name.c_str());
+}
+
+/// The one copy that PyTorch also has as a method.
+void give_narrow_copy(nb::handle tensor) {
+  nb::cpp_function_def(
+      [tensor](nb::handle self, const nb::args& args, const nb::kwargs& kwargs) {
+        return cloned(tensor.attr("narrow")(self, *args, **kwargs));
+      },
+      nb::scope(tensor), nb::name("narrow_copy"), nb::is_method(), "narrow, copied.", "args"_a, "kwargs"_a);
 }
 
 // ---- second names
@@ -228,6 +236,7 @@ void share(nb::handle to, const char* name, nb::handle from, const char* existin
 
 void bind_variants(Binder& b) {
   for (const char* name : kViews) give_copy(b.root, b.tensor, name);
+  give_narrow_copy(b.tensor);
   for (const char* name : kInPlace) give_in_place(b.tensor, name);
   for (const char* name : kInPlaceFunctions)
     if (!nb::hasattr(b.root, name)) share(b.root, name, b.tensor, name);

@@ -81,6 +81,8 @@ CONSTRUCTORS = {
 }
 # Methods of types other than Tensor that are written against CPython's interface.
 METHODS = {
+    ("dtype", "to_complex"): "(self) -> norch.dtype",
+    ("dtype", "to_real"): "(self) -> norch.dtype",
     ("Size", "numel"): "(self) -> builtins.int",
     ("Size", "__add__"): "(self, other: builtins.tuple[builtins.int, ...], /) -> norch.Size",
     ("Size", "__getitem__"): "(self, index: typing.Any, /) -> typing.Any",
@@ -188,6 +190,8 @@ class Stub:
             if static:
                 self.lines.append(f"{indent}@staticmethod")
             later = "  # type: ignore[overload-cannot-match]" if number and not comment else comment
+            # A number's type depends on the tensor's dtype.
+            tail = tail.replace("-> complex", "-> typing.Any")
             self.signature(f"def {name}({tail}", indent, doc if number == 0 else None, later)
 
     def python_function(self, name: str, value: types.FunctionType, indent: str) -> None:

@@ -21,6 +21,19 @@ int index_of(nb::handle device) {
 
 CUstream_st* stream_from_int(uintptr_t handle) { return reinterpret_cast<CUstream_st*>(handle); }
 
+/// A pool as Python holds it.
+struct PoolHandle {
+  cuda::GraphPool pool;
+};
+
+cuda::CaptureMode capture_mode(const std::string& name) {
+  if (name == "global") return cuda::CaptureMode::Global;
+  if (name == "thread_local") return cuda::CaptureMode::ThreadLocal;
+  NORCH_CHECK_VALUE(name == "relaxed", "Unknown capture error mode. Expected `global`, `thread_local`, or `relaxed`, got ",
+                    name);
+  return cuda::CaptureMode::Relaxed;
+}
+
 template <class F>
 void bind_query(Binder& b, nb::module_& m, const char* name, F f, const char* doc) {
   b.in(
@@ -143,6 +156,31 @@ void bind_streams(Binder& b, nb::module_& m) {
        "stream"_a);
 }
 
+void bind_graphs(Binder& b, nb::module_& m) {
+  nb::class_<PoolHandle>(m, "GraphPool", "Memory that captures share; see graph_pool_handle.");
+  b.in(
+      m, "graph_pool_handle", [] { return PoolHandle{cuda::graph_pool_handle()}; },
+      "graph_pool_handle() -> GraphPool\n\nMemory for several graphs that are replayed in the order of their captures.");
+  b.in(m, "is_current_stream_capturing", &cuda::is_current_stream_capturing,
+       "is_current_stream_capturing() -> bool\n\nWhether work on the current stream is being captured in a graph.");
+  nb::class_<cuda::CUDAGraph>(m, "CUDAGraph", "A recorded run of work on a GPU. See norch.cuda.graph.")
+      .def(nb::init<>())
+      .def(
+          "capture_begin",
+          [](cuda::CUDAGraph& g, const PoolHandle* pool, const std::string& mode) {
+            g.capture_begin(pool ? pool->pool : nullptr, capture_mode(mode));
+          },
+          "Begins to record what this thread does on the current stream, which must not be the default one.",
+          "pool"_a = nb::none(), "capture_error_mode"_a = "global")
+      .def("capture_end", &cuda::CUDAGraph::capture_end,
+           "Ends the recording. Raises RuntimeError, saying why, if something could not be recorded.")
+      .def("replay", &cuda::CUDAGraph::replay, "Queues the recorded work on the current stream.")
+      .def("reset", &cuda::CUDAGraph::reset, "Waits for the replays and drops the recording.")
+      .def(
+          "pool", [](const cuda::CUDAGraph& g) { return PoolHandle{g.pool()}; },
+          "The recording's memory, for other captures to share.");
+}
+
 }  // namespace
 
 void bind_cuda(Binder& b) {
@@ -150,6 +188,7 @@ void bind_cuda(Binder& b) {
   bind_devices(b, m);
   bind_memory(b, m);
   bind_streams(b, m);
+  bind_graphs(b, m);
   // Where pip puts NVIDIA's libraries. Nothing is opened or looked at before it is needed.
   for (nb::handle folder : nb::module_::import_("sys").attr("path"))
     if (nb::isinstance<nb::str>(folder)) cuda::add_library_dir(nb::cast<std::string>(folder) + "/nvidia");

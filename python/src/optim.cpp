@@ -1,4 +1,6 @@
 // norch._C._optim: the fused steps behind norch.optim.
+#include <nanobind/stl/variant.h>
+
 #include "bind.h"
 #include "norch/optim.h"
 
@@ -43,19 +45,22 @@ void sgd(const TensorList& params, const std::optional<TensorList>& grads, nb::h
 }
 
 void adam(const TensorList& params, const std::optional<TensorList>& grads, nb::handle exp_avgs,
-          nb::handle exp_avg_sqs, nb::handle max_exp_avg_sqs, int64_t step, double lr, double beta1, double beta2,
+          nb::handle exp_avg_sqs, nb::handle max_exp_avg_sqs, std::variant<int64_t, TensorList> step, double lr, double beta1, double beta2,
           double eps, double weight_decay, bool amsgrad, bool maximize, bool decoupled) {
   State m(exp_avgs), v(exp_avg_sqs), greatest(max_exp_avg_sqs);
-  optim::adam_step(params, grads, m.list, v.list, greatest.list, {step},
-                   optim::AdamOptions()
-                       .lr(lr)
-                       .beta1(beta1)
-                       .beta2(beta2)
-                       .eps(eps)
-                       .weight_decay(weight_decay)
-                       .amsgrad(amsgrad)
-                       .maximize(maximize)
-                       .decoupled(decoupled));
+  const auto options = optim::AdamOptions()
+                           .lr(lr)
+                           .beta1(beta1)
+                           .beta2(beta2)
+                           .eps(eps)
+                           .weight_decay(weight_decay)
+                           .amsgrad(amsgrad)
+                           .maximize(maximize)
+                           .decoupled(decoupled);
+  if (const int64_t* number = std::get_if<int64_t>(&step))
+    optim::adam_step(params, grads, m.list, v.list, greatest.list, {*number}, options);
+  else
+    optim::adam_step(params, grads, m.list, v.list, greatest.list, std::get<TensorList>(step), options);
   for (const State* s : {&m, &v, &greatest}) s->give_back();
 }
 
@@ -86,7 +91,8 @@ void bind_optim(Binder& b) {
        "params"_a, "grads"_a.none(), "momentum_buffers"_a, nb::kw_only(), "lr"_a, "momentum"_a = 0.0,
        "dampening"_a = 0.0, "weight_decay"_a = 0.0, "nesterov"_a = false, "maximize"_a = false,
        "first_step"_a = false);
-  b.in(m, "adam_step", &adam, "One step of Adam, or with `decoupled` weight decay of AdamW. `step` counts from 1.",
+  b.in(m, "adam_step", &adam, "One step of Adam, or with `decoupled` weight decay of AdamW. `step` counts from 1; as a list of tensors, one per "
+       "parameter, it holds the steps before and is advanced.",
        "params"_a, "grads"_a.none(), "exp_avgs"_a, "exp_avg_sqs"_a, "max_exp_avg_sqs"_a, nb::kw_only(), "step"_a,
        "lr"_a, "beta1"_a = 0.9, "beta2"_a = 0.999, "eps"_a = 1e-8, "weight_decay"_a = 0.0, "amsgrad"_a = false,
        "maximize"_a = false, "decoupled"_a = false);

@@ -18,7 +18,10 @@ def sgd(p, g, s, t, lr=1e-3, momentum=0, dampening=0, weight_decay=0, nesterov=F
     return p - lr * g
 
 
-def adam(p, g, s, t, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, maximize=False, decoupled=False):
+def adam(
+    p, g, s, t, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0, amsgrad=False, maximize=False, decoupled=False,
+    capturable=False,
+):
     g = -g if maximize else g
     if decoupled:
         p = p * (1 - lr * weight_decay)
@@ -59,6 +62,7 @@ CASES = [
     (optim.Adam, adam, dict(lr=0.1, amsgrad=True, maximize=True)),
     (optim.AdamW, adamw, dict(lr=0.1)),
     (optim.AdamW, adamw, dict(lr=0.1, weight_decay=0.3, amsgrad=True)),
+    (optim.AdamW, adamw, dict(lr=0.1, amsgrad=True, capturable=True)),
     (optim.RMSprop, rmsprop, dict()),
     (optim.RMSprop, rmsprop, dict(lr=0.1, alpha=0.9, momentum=0.8, weight_decay=0.1)),
     (optim.RMSprop, rmsprop, dict(lr=0.1, centered=True, momentum=0.5, maximize=True)),

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "norch/tensor.h"
@@ -150,6 +151,65 @@ class NORCH_API Event {
   int device_ = -1;
   bool timing_, blocking_;
 };
+
+// ---- graphs
+
+struct Arena;
+/// Memory that several graphs may share; opaque. See graph_pool_handle.
+using GraphPool = std::shared_ptr<Arena>;
+/// Memory to hand to capture_begin of several graphs, which then reuse each other's. They must be replayed in the order
+/// of their captures, never at the same time, and what one leaves in its tensors must be read before the next runs.
+NORCH_API GraphPool graph_pool_handle();
+/// What a capture forbids while it lasts: calls that can wait or allocate behind CUDA's back, by any thread of the
+/// process (Global) or by the capturing one (ThreadLocal), or nothing (Relaxed). norch's own calls are safe in all three.
+enum class CaptureMode { Global, ThreadLocal, Relaxed };
+
+/// A recorded run of work on a GPU that can be repeated at the cost of one call.
+///
+///   cuda::CUDAGraph graph;
+///   {
+///     cuda::StreamGuard side{cuda::Stream()};
+///     step();                      // once or more as always: state and libraries come into being
+///     graph.capture_begin();
+///     step();                      // only recorded
+///     graph.capture_end();
+///   }
+///   x.copy_(batch); graph.replay();   // repeats the work on the same memory
+///
+/// Between capture_begin and capture_end what the calling thread does on the GPU is recorded, not run. It must be the
+/// same each time: a replay works on the same addresses with the same numbers, so inputs are copied into tensors that
+/// live on, and results are read from the tensors made in the capture. Those keep their memory, which nothing else
+/// gets, until the graph is gone and they are. Random ops draw new numbers in each replay, as the same ops run without a
+/// graph would; an optimizer that counts steps has to count them on the GPU (AdamOptions: `capturable`).
+///
+/// What waits for the GPU or takes values from the CPU cannot be recorded (item(), synchronize(), copies from and to the
+/// CPU) and raises norch::Error; the capture then fails at its end, and the process goes on.
+class NORCH_API CUDAGraph {
+ public:
+  CUDAGraph();
+  ~CUDAGraph();
+  CUDAGraph(const CUDAGraph&) = delete;
+  CUDAGraph& operator=(const CUDAGraph&) = delete;
+
+  /// Begins to record the current stream of the current device, and streams that wait for it. \throws Error on the
+  /// default stream, inside another capture of this thread, and for a graph that holds a recording.
+  void capture_begin(GraphPool pool = nullptr, CaptureMode mode = CaptureMode::Global);
+  /// \throws Error, saying why, if something could not be recorded; the graph is then empty again.
+  void capture_end();
+  /// Queues the recorded work on the current stream of its device.
+  void replay();
+  /// Waits for the replays and drops the recording; ends a capture of this thread that is under way.
+  void reset();
+  /// The memory of the recording, to be shared with other captures; null before capture_begin.
+  GraphPool pool() const;
+
+  struct State;
+
+ private:
+  std::shared_ptr<State> state_;
+};
+/// Whether the current stream is being captured.
+NORCH_API bool is_current_stream_capturing();
 
 // ---- libraries
 

@@ -39,7 +39,8 @@ class SgdOptions {
 /// m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g^2
 /// p = p - lr / (1 - beta1^step) * m / (sqrt(v) / sqrt(1 - beta2^step) + eps)
 /// with g = g + weight_decay * p before, or `decoupled` (AdamW) p = p * (1 - lr * weight_decay). `amsgrad` uses the
-/// greatest v so far.
+/// greatest v so far. `capturable`: the class Adam keeps its step counts on the parameters' GPU, where a CUDA graph that
+/// a step was captured in advances them.
 class AdamOptions {
   NORCH_OPTION(AdamOptions, double, lr, 1e-3)
   NORCH_OPTION(AdamOptions, double, beta1, 0.9)
@@ -49,6 +50,7 @@ class AdamOptions {
   NORCH_OPTION(AdamOptions, bool, amsgrad, false)
   NORCH_OPTION(AdamOptions, bool, maximize, false)
   NORCH_OPTION(AdamOptions, bool, decoupled, false)
+  NORCH_OPTION(AdamOptions, bool, capturable, false)
 };
 
 /// g = g + weight_decay * p;  s = alpha * s + (1 - alpha) * g^2;  a = sqrt(s) + eps
@@ -69,13 +71,20 @@ class RmspropOptions {
 /// One step for all parameters. Entry i of every list belongs to params[i]; `grads` left out means each parameter's own
 /// `.grad`. A parameter without gradient is skipped. Undefined state entries are made here (a list shorter than the
 /// parameters, such as an empty one, is extended), so a caller starts with empty lists and keeps them.
-/// \throws Error when a gradient or state tensor differs from its parameter in shape, dtype or device; ValueError for
-/// options out of range. Nothing has been written then.
+/// \throws Error when a gradient or state tensor differs from its parameter in shape, dtype or device, and in the capture
+/// of a CUDA graph where the step would have to make state or count on the CPU; ValueError for options out of range.
+/// Nothing has been written then.
 NORCH_API void sgd_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& momentum_buffers,
                         const SgdOptions& options, bool first_step = false);
 /// `steps` counts from 1, this one included: one number for all, or one per parameter.
 NORCH_API void adam_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& exp_avgs,
                          TensorList& exp_avg_sqs, TensorList& max_exp_avg_sqs, Ints steps, const AdamOptions& options);
+/// The same with the step counts in tensors (float32, 0-d, of the parameters' devices), one per parameter; they hold the
+/// steps before this one, which is added. Undefined ones start at 0. On a GPU nothing of the counts is known to the CPU,
+/// so that the step can be part of a CUDA graph. The results are those of the overload above, bit for bit.
+NORCH_API void adam_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& exp_avgs,
+                         TensorList& exp_avg_sqs, TensorList& max_exp_avg_sqs, TensorList& steps,
+                         const AdamOptions& options);
 NORCH_API void rmsprop_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& square_avgs,
                             TensorList& grad_avgs, TensorList& momentum_buffers, const RmspropOptions& options);
 
@@ -123,6 +132,7 @@ class NORCH_API Adam : public Optimizer {
  private:
   AdamOptions options_;
   std::vector<int64_t> steps_;
+  TensorList step_counts_;  // instead, if capturable
   TensorList exp_avgs_, exp_avg_sqs_, max_exp_avg_sqs_;
 };
 

@@ -42,6 +42,18 @@ bool Event::query() const { no_cuda(); }
 void Event::synchronize() const { no_cuda(); }
 double Event::elapsed_time(const Event&) const { no_cuda(); }
 
+struct Arena {};
+struct CUDAGraph::State {};
+GraphPool graph_pool_handle() { no_cuda(); }
+CUDAGraph::CUDAGraph() { no_cuda(); }
+CUDAGraph::~CUDAGraph() = default;
+void CUDAGraph::capture_begin(GraphPool, CaptureMode) { no_cuda(); }
+void CUDAGraph::capture_end() { no_cuda(); }
+void CUDAGraph::replay() { no_cuda(); }
+void CUDAGraph::reset() { no_cuda(); }
+GraphPool CUDAGraph::pool() const { no_cuda(); }
+bool is_current_stream_capturing() { return false; }
+
 void add_library_dir(const std::string&) {}
 
 }  // namespace norch::cuda

@@ -1,7 +1,8 @@
 #include "norch/generator.h"
 
-#include <atomic>
 #include <random>
+
+#include "core/draw_observer.h"
 
 namespace norch {
 
@@ -13,6 +14,8 @@ uint64_t os_seed() {
   return (static_cast<uint64_t>(rd()) << 32) | rd();
 }
 }  // namespace
+
+std::atomic<DrawObserver> g_draw_observer{nullptr};
 
 void Generator::manual_seed(uint64_t seed) {
   std::lock_guard<std::mutex> lock(mutex_);
@@ -47,8 +50,13 @@ PhiloxState Generator::state() {
 
 PhiloxState Generator::next() {
   state();  // seeds the default generator if it has not been used yet
-  std::lock_guard<std::mutex> lock(mutex_);
-  return {seed_, draw_++};
+  PhiloxState s;
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    s = {seed_, draw_++};
+  }
+  if (const DrawObserver observer = g_draw_observer.load(std::memory_order_relaxed)) observer(*this, s);
+  return s;
 }
 
 void Generator::set_state(PhiloxState s) {

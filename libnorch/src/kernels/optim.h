@@ -19,6 +19,7 @@ struct OptimTensor {
   double step_size;    // Adam: lr / (1 - beta1^step)
   double bias2_sqrt;   // Adam: sqrt(1 - beta2^step)
   bool first;          // SGD: the momentum buffer holds nothing yet
+  float* step;         // CUDA, Adam: the step count, from which the kernel takes the two numbers above; or null
 };
 using OptimTensors = std::vector<OptimTensor>;
 
@@ -55,6 +56,26 @@ struct PerTensor {
   explicit PerTensor(const OptimTensor& t)
       : step_size(static_cast<C>(t.step_size)), bias2_sqrt(static_cast<C>(t.bias2_sqrt)), first(t.first) {}
 };
+
+/// base^n by squaring: the same bits on every device.
+NORCH_HD double whole_power(double base, int64_t n) {
+  double result = 1;
+  for (; n > 0; n >>= 1) {
+#if defined(__CUDA_ARCH__)
+    if (n & 1) result = __dmul_rn(result, base);
+    base = __dmul_rn(base, base);
+#else
+    if (n & 1) result *= base;
+    base *= base;
+#endif
+  }
+  return result;
+}
+/// Adam's two numbers for step number `step`.
+NORCH_HD void adam_bias(double lr, double beta1, double beta2, int64_t step, double& step_size, double& bias2_sqrt) {
+  step_size = lr / (1 - whole_power(beta1, step));
+  bias2_sqrt = std::sqrt(1 - whole_power(beta2, step));
+}
 
 /// a + w * (b - a), rounded as PyTorch's lerp.
 template <class C>

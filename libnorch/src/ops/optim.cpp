@@ -6,6 +6,7 @@
 #include "core/factory.h"
 #include "kernels/copy.h"
 #include "kernels/optim.h"
+#include "norch/cuda.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 
@@ -48,6 +49,9 @@ class StepPlan {
       for (int k = 0; k < count_; ++k) {
         state[k] = (*states_[k].list)[i];
         if (state[k].defined()) continue;
+        NORCH_CHECK(!p.is_cuda() || !cuda::is_current_stream_capturing(), op_, ": ", states_[k].name,
+                    " would be made in the capture of a CUDA graph, and made anew by each replay; take a step before the "
+                    "capture");
         entry.first = true;
         state[k] = new_tensor(p.sizes(), p.dtype(), p.device());
         if (states_[k].zero) kernels::fill(p.device(), make_plan({state[k]}, {}), 0);
@@ -192,18 +196,58 @@ void adam_step(const TensorList& params, const std::optional<TensorList>& grads,
   NORCH_CHECK(steps.size() == 1 || steps.size() == params.size(), "adam_step: got ", params.size(),
               " parameters but ", steps.size(), " step counts; pass one, or one per parameter");
   for (int64_t s : steps) NORCH_CHECK_VALUE(s >= 1, "adam_step: step counts start at 1, got ", s);
+  NORCH_CHECK(params.empty() || !params[0].defined() || !params[0].is_cuda() || !cuda::is_current_stream_capturing(),
+              "Attempting CUDA graph capture of step() for an instance of Adam but its capturable is False: each replay "
+              "would take the same step number; make the optimizer with capturable=True");
   StepPlan plan("adam_step", params, grads);
   plan.state("exp_avgs", exp_avgs, true);
   plan.state("exp_avg_sqs", exp_avg_sqs, true);
   if (options.amsgrad()) plan.state("max_exp_avg_sqs", max_exp_avg_sqs, true);
   plan.collect([&](size_t i, OptimTensor& t) {
-    const double step = static_cast<double>(steps[steps.size() == 1 ? 0 : i]);
-    t.step_size = options.lr() / (1 - std::pow(options.beta1(), step));
-    t.bias2_sqrt = std::sqrt(1 - std::pow(options.beta2(), step));
+    const int64_t step = steps[steps.size() == 1 ? 0 : i];
+    kernels::adam_bias(options.lr(), options.beta1(), options.beta2(), step, t.step_size, t.bias2_sqrt);
   });
   plan.run([&](Device device, DType dtype, const OptimTensors& list) {
     kernels::adam_step(device, dtype, list, options);
   });
+}
+
+void adam_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& exp_avgs,
+               TensorList& exp_avg_sqs, TensorList& max_exp_avg_sqs, TensorList& steps, const AdamOptions& options) {
+  check(options);
+  NORCH_CHECK(steps.size() <= params.size(), "adam_step: got ", params.size(), " parameters but ", steps.size(),
+              " step counts; pass one per parameter");
+  TensorList counts = steps;
+  counts.resize(params.size());
+  for (size_t i = 0; i < params.size(); ++i) {
+    NORCH_CHECK_TYPE(params[i].defined(), "adam_step: params[", i, "] is None");
+    if (!(grads ? (*grads)[i] : params[i].grad()).defined()) continue;
+    NORCH_CHECK(counts[i].defined() || !params[i].is_cuda() || !cuda::is_current_stream_capturing(),
+                "adam_step: a step count would be made in the capture of a CUDA graph; take a step before the capture");
+    if (!counts[i].defined()) counts[i] = zeros({}, TensorOptions(kFloat32).device(params[i].device()));
+    NORCH_CHECK(counts[i].dim() == 0 && counts[i].dtype() == kFloat32 && counts[i].device() == params[i].device(),
+                "adam_step: steps[", i, "] is ", counts[i], "; expected a float32 tensor without dims on ",
+                params[i].device());
+  }
+  StepPlan plan("adam_step", params, grads);
+  plan.state("exp_avgs", exp_avgs, true);
+  plan.state("exp_avg_sqs", exp_avg_sqs, true);
+  if (options.amsgrad()) plan.state("max_exp_avg_sqs", max_exp_avg_sqs, true);
+  plan.collect([&](size_t i, OptimTensor& t) {
+    float* count = counts[i].data<float>();
+    if (counts[i].is_cuda()) {
+      t.step = count;
+    } else {
+      const int64_t step = static_cast<int64_t>(*count) + 1;
+      *count = static_cast<float>(step);
+      kernels::adam_bias(options.lr(), options.beta1(), options.beta2(), step, t.step_size, t.bias2_sqrt);
+    }
+    counts[i].storage()->bump_version();
+  });
+  plan.run([&](Device device, DType dtype, const OptimTensors& list) {
+    kernels::adam_step(device, dtype, list, options);
+  });
+  steps = std::move(counts);
 }
 
 void rmsprop_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& square_avgs,
@@ -323,6 +367,8 @@ Adam::Adam(TensorList params, AdamOptions options)
 }
 
 void Adam::step() {
+  if (options_.capturable())
+    return adam_step(params_, std::nullopt, exp_avgs_, exp_avg_sqs_, max_exp_avg_sqs_, step_counts_, options_);
   std::vector<int64_t> steps(steps_);
   for (size_t i = 0; i < params_.size(); ++i) {
     ++steps[i];

@@ -12,15 +12,19 @@ from typing import Any
 from norch import _C
 from norch._C import OutOfMemoryError
 from norch._C._cuda import (
+    CUDAGraph,
     Event,
     ExternalStream,
+    GraphPool,
     Stream,
     current_device,
     current_stream,
     default_stream,
     device_count,
     empty_cache,
+    graph_pool_handle,
     is_available,
+    is_current_stream_capturing,
     max_memory_allocated,
     max_memory_reserved,
     mem_get_info,
@@ -34,9 +38,13 @@ from norch._C._cuda import (
     why_unavailable,
 )
 
+from .graphs import graph
+
 __all__ = [
+    "CUDAGraph",
     "Event",
     "ExternalStream",
+    "GraphPool",
     "OutOfMemoryError",
     "Stream",
     "StreamContext",
@@ -49,9 +57,12 @@ __all__ = [
     "get_device_capability",
     "get_device_name",
     "get_device_properties",
+    "graph",
+    "graph_pool_handle",
     "init",
     "is_available",
     "is_bf16_supported",
+    "is_current_stream_capturing",
     "is_initialized",
     "manual_seed",
     "manual_seed_all",

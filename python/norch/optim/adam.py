@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
-from norch._C import Tensor, _optim, zeros_like
+from norch._C import Tensor, _optim, float32, full, zeros_like
+from norch._C._cuda import is_current_stream_capturing
 
 from .optimizer import Optimizer, check_nonnegative, check_one_way, number
 
@@ -13,6 +14,8 @@ __all__ = ["Adam", "AdamW"]
 
 class Adam(Optimizer):
     """m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
+
+    With `capturable` the steps are counted on the parameters' device, so that a CUDA graph can hold a step.
 
     weight_decay adds weight_decay * p to g; with `decoupled_weight_decay` p shrinks by lr * weight_decay
     instead. amsgrad takes the maximum of all v so far."""
@@ -72,7 +75,17 @@ class Adam(Optimizer):
                 return state
 
             beta1, beta2 = group["betas"]
-            for params, grads, states, step in self._states_by_step(group, new_state):
+            parts: Iterable[tuple[list[Tensor], list[Tensor], list[dict], Any]]
+            if group["capturable"]:
+                parts = self._states_with_counts(group, new_state)
+            elif is_current_stream_capturing():
+                raise RuntimeError(
+                    "Attempting CUDA graph capture of step() for an instance of Adam but its capturable is False: each "
+                    "replay would take the same step number; make the optimizer with capturable=True"
+                )
+            else:
+                parts = self._states_by_step(group, new_state)
+            for params, grads, states, step in parts:
                 if not params:
                     continue
                 _optim.adam_step(
@@ -81,7 +94,7 @@ class Adam(Optimizer):
                     [s["exp_avg"] for s in states],
                     [s["exp_avg_sq"] for s in states],
                     [s["max_exp_avg_sq"] for s in states] if amsgrad else [],
-                    step=int(step),
+                    step=step if group["capturable"] else int(step),
                     lr=number(group["lr"]),
                     beta1=number(beta1),
                     beta2=number(beta2),
@@ -92,6 +105,19 @@ class Adam(Optimizer):
                     decoupled=group["decoupled_weight_decay"],
                 )
         return loss
+
+
+    def _states_with_counts(
+        self, group: dict[str, Any], new_state: Callable[[Tensor], dict]
+    ) -> Iterable[tuple[list[Tensor], list[Tensor], list[dict], list[Tensor]]]:
+        """(params, grads, states, steps) of the group, with step counts that are tensors beside their parameters."""
+        params, grads = self._with_grads(group)
+        states = [self.state[p] for p in params]
+        self._make_states(params, states, new_state)
+        for p, s in zip(params, states):
+            if not isinstance(s["step"], Tensor):
+                s["step"] = full((), s["step"], dtype=float32, device=p.device)
+        return ((params, grads, states, [s["step"] for s in states]),)
 
 
 class AdamW(Adam):

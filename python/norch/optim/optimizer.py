@@ -13,6 +13,7 @@ from collections import OrderedDict, defaultdict
 from typing import Any, Callable, Iterable
 
 from norch._C import Tensor, _optim, tensor
+from norch._C._cuda import is_current_stream_capturing
 from norch.autograd import enable_grad, no_grad
 from norch.nn.modules._members import ParameterIterator
 from norch.utils.hooks import RemovableHandle
@@ -166,9 +167,7 @@ class Optimizer:
         try:
             steps = {s["step"] for s in states}
         except KeyError:
-            for p, s in zip(params, states):
-                if "step" not in s:
-                    s.update(new_state(p))
+            self._make_states(params, states, new_state)
             steps = {s["step"] for s in states}
         if len(steps) == 1:
             step = steps.pop() + 1.0
@@ -183,6 +182,19 @@ class Optimizer:
             for s in part:
                 s["step"] = step
         return parts
+
+    @staticmethod
+    def _make_states(params: list[Tensor], states: list[dict], new_state: Callable[[Tensor], dict]) -> None:
+        """Fills the states that are still empty."""
+        for p, s in zip(params, states):
+            if "step" in s:
+                continue
+            if p.is_cuda and is_current_stream_capturing():
+                raise RuntimeError(
+                    "The optimizer's state would be made in the capture of a CUDA graph, and made anew by each replay; "
+                    "take a step before the capture"
+                )
+            s.update(new_state(p))
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates the parameters; returns what `closure`, if given, returned."""

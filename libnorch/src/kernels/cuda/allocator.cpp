@@ -10,34 +10,11 @@
 #include <vector>
 
 #include "kernels/cuda/context.h"
+#include "kernels/cuda/graph.h"
 
 namespace norch::cuda {
 
 namespace {
-
-constexpr size_t kGranule = 512;
-constexpr size_t kFineLimit = 4096;  // below: a class every 512 bytes; above: four per power of two
-constexpr size_t kListLimit = size_t{32} << 20;
-constexpr size_t kPageSize = size_t{2} << 20;  // blocks beyond the lists are whole numbers of these
-constexpr int kFineClasses = static_cast<int>(kFineLimit / kGranule);
-constexpr int kClasses = kFineClasses + 4 * (25 - 12);
-
-struct SizeClass {
-  int index;  // -1: not kept in a list
-  size_t bytes;
-};
-
-SizeClass size_class(size_t nbytes) {
-  if (nbytes <= kFineLimit) {
-    const size_t n = (nbytes + kGranule - 1) / kGranule;
-    return {static_cast<int>(n) - 1, n * kGranule};
-  }
-  if (nbytes > kListLimit) return {-1, (nbytes + kPageSize - 1) / kPageSize * kPageSize};
-  const int log = 63 - __builtin_clzll(nbytes - 1);  // 2^log < nbytes <= 2^(log+1)
-  const size_t quarter = size_t{1} << (log - 2);
-  const size_t steps = (nbytes - (size_t{1} << log) + quarter - 1) / quarter;  // 1..4
-  return {kFineClasses + 4 * (log - 12) + static_cast<int>(steps) - 1, (size_t{1} << log) + steps * quarter};
-}
 
 std::string mebibytes(size_t n) { return str(n >> 20, ".", (n >> 10) % 1024 * 10 / 1024, " MiB"); }
 
@@ -45,6 +22,7 @@ std::string mebibytes(size_t n) { return str(n >> 20, ".", (n >> 10) % 1024 * 10
 struct Special {
   cudaStream_t stream = nullptr;
   std::vector<cudaStream_t> users;
+  std::shared_ptr<Arena> arena;
 };
 
 /// The memory of one GPU.
@@ -54,21 +32,19 @@ class Memory {
 #if CUDART_VERSION >= 11020
     if (limits(device).memory_pools) make_pool();
 #endif
-    lists_.emplace_back(nullptr, std::make_unique<Lists>());
   }
 
-  void* allocate(size_t nbytes, cudaStream_t stream) {
+  void* allocate(size_t nbytes, cudaStream_t stream, const std::shared_ptr<Arena>& arena) {
     const SizeClass c = size_class(nbytes);
     std::lock_guard<std::mutex> lock(mutex_);
     void* p = nullptr;
-    if (c.index >= 0) {
-      std::vector<void*>& list = lists_of(stream).blocks[c.index];
-      if (!list.empty()) {
-        p = list.back();
-        list.pop_back();
-      }
+    if (arena) {
+      p = from_arena(*arena, nbytes, c, stream);
+      special_[p].arena = arena;
+    } else {
+      if (c.index >= 0) p = lists_.take(stream, c.index);
+      if (!p) p = from_driver(nbytes, c.bytes, stream);
     }
-    if (!p) p = from_driver(nbytes, c.bytes, stream);
     if (stream) special_[p].stream = stream;
     allocated_ += c.bytes;
     peak_ = std::max(peak_, allocated_);
@@ -80,17 +56,53 @@ class Memory {
     std::lock_guard<std::mutex> lock(mutex_);
     allocated_ -= c.bytes;
     cudaStream_t stream = nullptr;
-    if (current || !special_.empty()) stream = settle_uses(p, current);
-    if (c.index >= 0) {
-      try {
-        lists_of(stream).blocks[c.index].push_back(p);
+    try {
+      if (!special_.empty() && to_arena(p, nbytes, c, current)) return;
+      if (captures_ && capturing()) {
+        deferred_.emplace_back(p, nbytes);
         return;
-      } catch (const std::bad_alloc&) {
-        // No room even for the list entry: fall through and give the block back.
       }
+      if (current || !special_.empty()) stream = settle_uses(p, current);
+      if (c.index >= 0) {
+        lists_.put(stream, c.index, p);
+        return;
+      }
+    } catch (const std::bad_alloc&) {
+      // No room even for the list entry: the block goes back to CUDA.
     }
     free_block(p, stream);
     own_ -= pool_ ? 0 : c.bytes;
+  }
+
+  void begin_capture(Arena& arena) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    ++captures_;
+    ++arena.graphs;
+  }
+  void end_capture(Arena& arena) {
+    std::vector<std::pair<void*, size_t>> deferred;
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      for (const Arena::Block& b : arena.resting) put(arena, b.p, size_class(b.bytes), b.stream);
+      arena.resting.clear();
+      if (--captures_ == 0) deferred.swap(deferred_);
+      for (const auto& entry : deferred) allocated_ += size_class(entry.second).bytes;  // counted as freed already
+    }
+    for (const auto& [p, bytes] : deferred) deallocate(p, bytes, current_stream(device_));
+  }
+  void leave(Arena& arena) noexcept {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (--arena.graphs > 0) return;
+    const RelaxedCapture relaxed;
+    auto give_back = [&](void* p, size_t bytes) {
+      free_block(p, nullptr);
+      own_ -= pool_ ? 0 : bytes;
+    };
+    arena.free.drain([&](void* p, cudaStream_t, size_t bytes) { give_back(p, bytes); });
+    for (const Arena::Block& block : arena.free_large) give_back(block.p, block.bytes);
+    for (const Arena::Block& block : arena.resting) give_back(block.p, size_class(block.bytes).bytes);
+    arena.free_large.clear();
+    arena.resting.clear();
   }
 
   void note_use(void* p, cudaStream_t stream) {
@@ -102,6 +114,7 @@ class Memory {
   }
 
   void empty_cache() {
+  refuse_in_capture("empty_cache()");
     std::lock_guard<std::mutex> lock(mutex_);
     release_unused();
   }
@@ -135,10 +148,6 @@ class Memory {
   }
 
  private:
-  struct Lists {
-    std::vector<void*> blocks[kClasses];
-  };
-
   /// Bytes held from the driver.
   size_t held(bool peak) {
 #if CUDART_VERSION >= 11020
@@ -153,11 +162,48 @@ class Memory {
     return peak ? own_peak_ : own_;
   }
 
-  Lists& lists_of(cudaStream_t stream) {
-    for (auto& entry : lists_)
-      if (entry.first == stream) return *entry.second;
-    lists_.emplace_back(stream, std::make_unique<Lists>());
-    return *lists_.back().second;
+  /// A block for a capture. New ones are ready for any stream, since no order of streams holds between replays and
+  /// what had the memory before.
+  void* from_arena(Arena& arena, size_t nbytes, SizeClass c, cudaStream_t stream) {
+    if (c.index >= 0) {
+      if (void* p = arena.free.take(stream, c.index)) return p;
+    } else {
+      for (auto it = arena.free_large.begin(); it != arena.free_large.end(); ++it) {
+        if (it->bytes != c.bytes || it->stream != stream) continue;
+        void* p = it->p;
+        arena.free_large.erase(it);
+        return p;
+      }
+    }
+    DeviceGuard guard(device_);
+    const RelaxedCapture relaxed;
+    if (!own_stream_)
+      check(cudaStreamCreateWithFlags(&own_stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+    void* p = nullptr;
+    // Nothing can be given back here: that would wait for streams that may be captured.
+    if (!fits(c.bytes) || try_driver(&p, c.bytes, own_stream_) != cudaSuccess) out_of_memory(nbytes);
+    check(cudaStreamSynchronize(own_stream_), "cudaStreamSynchronize");
+    return p;
+  }
+
+  static void put(Arena& arena, void* p, SizeClass c, cudaStream_t stream) {
+    if (c.index >= 0)
+      arena.free.put(stream, c.index, p);
+    else
+      arena.free_large.push_back({p, c.bytes, stream});
+  }
+
+  /// Whether the block is one of an arena that some graph still uses; then it is there again.
+  bool to_arena(void* p, size_t nbytes, SizeClass c, cudaStream_t current) {
+    const auto found = special_.find(p);
+    if (found == special_.end() || !found->second.arena || found->second.arena->graphs == 0) return false;
+    const Special s = std::move(found->second);
+    special_.erase(found);
+    if (s.users.empty() && s.stream == current)
+      put(*s.arena, p, c, s.stream);
+    else
+      s.arena->resting.push_back({p, nbytes, s.stream});
+    return true;
   }
 
   /// The stream that the block at `p` belongs to. Makes it wait for the other streams that used the block, the one
@@ -251,15 +297,9 @@ class Memory {
     }
   }
 
-  void to_driver(std::vector<void*>& blocks, cudaStream_t stream) noexcept {
-    for (void* p : blocks) free_block(p, stream);
-    blocks.clear();
-  }
-
   void release_unused() {
     DeviceGuard guard(device_);
-    for (auto& entry : lists_)
-      for (auto& list : entry.second->blocks) to_driver(list, entry.first);
+    lists_.drain([&](void* p, cudaStream_t stream, size_t) { free_block(p, stream); });
     check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 #if CUDART_VERSION >= 11020
     if (pool_) check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
@@ -309,8 +349,11 @@ class Memory {
 
   const int device_;
   std::mutex mutex_;
-  std::vector<std::pair<cudaStream_t, std::unique_ptr<Lists>>> lists_;  // few; the default stream's first
+  BlockLists lists_;
   std::unordered_map<void*, Special> special_;
+  int captures_ = 0;                                   // under way on this GPU
+  std::vector<std::pair<void*, size_t>> deferred_;     // freed by a thread that captures
+  cudaStream_t own_stream_ = nullptr;                  // on which arenas get their blocks
   cudaEvent_t event_ = nullptr;
   size_t allocated_ = 0, peak_ = 0;
   size_t own_ = 0, own_peak_ = 0;  // bytes held, where there is no pool to ask
@@ -342,7 +385,7 @@ Memory& memory(int device) {
 
 void* allocate(size_t nbytes, int device) {
   if (nbytes == 0) return nullptr;
-  return memory(device).allocate(nbytes, current_stream(device));
+  return memory(device).allocate(nbytes, current_stream(device), capture_arena(device));
 }
 
 void deallocate(void* p, size_t nbytes, int device) noexcept {
@@ -351,6 +394,12 @@ void deallocate(void* p, size_t nbytes, int device) noexcept {
 
 void note_use(void* p, int device, cudaStream_t stream) {
   if (p) memory(device).note_use(p, stream);
+}
+
+void begin_captured_memory(Arena& arena) { memory(arena.device).begin_capture(arena); }
+void end_captured_memory(Arena& arena) { memory(arena.device).end_capture(arena); }
+void leave_arena(Arena& arena) noexcept {
+  if (!g_forked) g_slots[arena.device].memory->leave(arena);
 }
 
 size_t memory_allocated(int device) { return memory(resolve_device("memory_allocated", device)).allocated(); }
@@ -366,6 +415,7 @@ void set_per_process_memory_fraction(double fraction, int device) {
 }
 
 void empty_cache() {
+  refuse_in_capture("empty_cache()");
   for (int device = 0; device < device_count(); ++device)
     if (g_slots[device].memory && !g_forked) g_slots[device].memory->empty_cache();
 }

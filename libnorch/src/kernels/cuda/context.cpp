@@ -3,6 +3,7 @@
 #include <mutex>
 
 #include "core/blocking.h"
+#include "kernels/cuda/graph.h"
 
 namespace norch::cuda {
 
@@ -85,6 +86,7 @@ void set_device(int device) {
 
 void synchronize(int device) {
   device = resolve_device("synchronize", device);
+  refuse_in_capture("synchronize()");
   {
     BlockingScope blocking;
     DeviceGuard guard(device);

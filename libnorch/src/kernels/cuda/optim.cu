@@ -20,6 +20,7 @@ struct Table {
   int64_t n[kTensors];
   void* data[OptimTensor::kArrays][kTensors];
   double step_size[kTensors], bias2_sqrt[kTensors];
+  float* step[kTensors];  // or null
   bool first[kTensors], aligned[kTensors];
 };
 static_assert(sizeof(Table) <= 3840, "kernel arguments are limited to 4 KiB");
@@ -53,6 +54,7 @@ void for_each_table(const OptimTensors& list, int64_t part, const Run& run) {
     table.step_size[i] = t.step_size;
     table.bias2_sqrt[i] = t.bias2_sqrt;
     table.first[i] = t.first;
+    table.step[i] = t.step;
   }
   flush();
 }
@@ -104,8 +106,18 @@ constexpr int kWidth = 16 / sizeof(T);
 template <class T>
 constexpr int64_t kStepPart = kThreads * kWidth<T> * 2;  // elements per block: two 16-byte accesses a thread
 
+/// Counts the step about to be taken.
+__global__ void __launch_bounds__(kThreads) count_kernel(const __grid_constant__ Table table) {
+  if (threadIdx.x < table.count) *table.step[threadIdx.x] += 1.0f;
+}
+
+/// What Adam's numbers of a tensor with its own step count are made of.
+struct Bias {
+  double lr, beta1, beta2;
+};
+
 template <class T, class F>
-__global__ void __launch_bounds__(kThreads) step_kernel(const __grid_constant__ Table table, const F f) {
+__global__ void __launch_bounds__(kThreads) step_kernel(const __grid_constant__ Table table, const F f, const Bias bias) {
   using Vector = loops::Vector<T, kWidth<T>>;
   constexpr int W = kWidth<T>;
   const int i = find_tensor(table, blockIdx.x);
@@ -113,6 +125,14 @@ __global__ void __launch_bounds__(kThreads) step_kernel(const __grid_constant__ 
   per.step_size = static_cast<ComputeType<T>>(table.step_size[i]);
   per.bias2_sqrt = static_cast<ComputeType<T>>(table.bias2_sqrt[i]);
   per.first = table.first[i];
+  if (table.step[i]) {
+    __shared__ double numbers[2];
+    if (threadIdx.x == 0)
+      adam_bias(bias.lr, bias.beta1, bias.beta2, static_cast<int64_t>(*table.step[i]), numbers[0], numbers[1]);
+    __syncthreads();
+    per.step_size = static_cast<ComputeType<T>>(numbers[0]);
+    per.bias2_sqrt = static_cast<ComputeType<T>>(numbers[1]);
+  }
   T* data[OptimTensor::kArrays];
 #pragma unroll
   for (int k = 0; k < 2 + F::states; ++k) data[k] = static_cast<T*>(table.data[k][i]);
@@ -138,9 +158,11 @@ __global__ void __launch_bounds__(kThreads) step_kernel(const __grid_constant__ 
 }
 
 template <class T, class F>
-void update_all(const OptimTensors& list, const F& f) {
-  for_each_table(list, kStepPart<T>,
-                 [&](const Table& table, unsigned blocks) { launch(step_kernel<T, F>, blocks, kThreads, 0, table, f); });
+void update_all(const OptimTensors& list, const F& f, const Bias& bias = {}) {
+  for_each_table(list, kStepPart<T>, [&](const Table& table, unsigned blocks) {
+    if (table.step[0]) launch(count_kernel, 1, kThreads, 0, table);
+    launch(step_kernel<T, F>, blocks, kThreads, 0, table, f, bias);
+  });
 }
 
 /// Joins one value per thread in a fixed order; the result is thread 0's.
@@ -208,7 +230,9 @@ void sgd_step(DType dtype, const OptimTensors& list, const optim::SgdOptions& op
 }
 
 void adam_step(DType dtype, const OptimTensors& list, const optim::AdamOptions& options) {
-  visit_adam(dtype, options, [&](const auto& f, auto tag) { update_all<typename decltype(tag)::type>(list, f); });
+  visit_adam(dtype, options, [&](const auto& f, auto tag) {
+    update_all<typename decltype(tag)::type>(list, f, {options.lr(), options.beta1(), options.beta2()});
+  });
 }
 
 void rmsprop_step(DType dtype, const OptimTensors& list, const optim::RmspropOptions& options) {

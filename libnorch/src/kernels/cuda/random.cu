@@ -2,12 +2,16 @@
 
 #include <algorithm>
 
+#include "kernels/cuda/graph.h"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/cuda/loops.cuh"
 
 namespace norch::kernels::cuda {
 
 namespace {
+
+using norch::cuda::device_draw;
+using norch::cuda::DeviceDraw;
 
 constexpr int kThreads = 256;
 
@@ -30,7 +34,8 @@ bool stores_vectors(const T* p) {
 
 /// Four elements per thread: one block of Philox with one word an element, or two with two words.
 template <class T, bool Wide, class S>
-__global__ void __launch_bounds__(kThreads) fill_kernel(T* out, int64_t n, PhiloxState state, S sampler, bool whole) {
+__global__ void __launch_bounds__(kThreads) fill_kernel(T* out, int64_t n, DeviceDraw drawn, S sampler, bool whole) {
+  const PhiloxState state = drawn.state();
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t first = group * 4;
   if (first >= n) return;
@@ -72,12 +77,13 @@ template <class T, bool Wide, class S>
 void fill(const Tensor& out, PhiloxState state, const S& sampler) {
   T* to = static_cast<T*>(out.data_ptr());
   const int64_t n = out.numel();
-  launch(fill_kernel<T, Wide, S>, blocks_for((n + 3) / 4, kThreads), kThreads, 0, to, n, state, sampler,
+  launch(fill_kernel<T, Wide, S>, blocks_for((n + 3) / 4, kThreads), kThreads, 0, to, n, device_draw(state), sampler,
          stores_vectors(to));
 }
 
 template <class T, class P>
-__global__ void __launch_bounds__(kThreads) bernoulli_kernel(T* out, const P* p, int64_t n, PhiloxState state) {
+__global__ void __launch_bounds__(kThreads) bernoulli_kernel(T* out, const P* p, int64_t n, DeviceDraw drawn) {
+  const PhiloxState state = drawn.state();
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (group * 4 >= n) return;
   const Words x = philox(state.seed, state.draw, static_cast<uint64_t>(group));
@@ -91,9 +97,10 @@ __global__ void __launch_bounds__(kThreads) bernoulli_kernel(T* out, const P* p,
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) dropout_kernel(T* out, const T* in, int64_t n, PhiloxState state,
+__global__ void __launch_bounds__(kThreads) dropout_kernel(T* out, const T* in, int64_t n, DeviceDraw drawn,
                                                            uint64_t threshold, ComputeType<T> scale, bool whole) {
   using C = ComputeType<T>;
+  const PhiloxState state = drawn.state();
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const int64_t first = group * 4;
   if (first >= n) return;
@@ -112,7 +119,8 @@ __global__ void __launch_bounds__(kThreads) dropout_kernel(T* out, const T* in, 
 }
 
 __global__ void __launch_bounds__(kThreads) categories_kernel(int64_t* out, const double* cdf, int64_t numel, int64_t n,
-                                                              int64_t classes, PhiloxState state) {
+                                                              int64_t classes, DeviceDraw drawn) {
+  const PhiloxState state = drawn.state();
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= numel) return;
   const Words x = philox(state.seed, state.draw, static_cast<uint64_t>(i / 2));
@@ -121,7 +129,8 @@ __global__ void __launch_bounds__(kThreads) categories_kernel(int64_t* out, cons
 }
 
 template <class T>
-__global__ void __launch_bounds__(kThreads) poisson_kernel(T* out, const T* rate, int64_t n, PhiloxState state) {
+__global__ void __launch_bounds__(kThreads) poisson_kernel(T* out, const T* rate, int64_t n, DeviceDraw drawn) {
+  const PhiloxState state = drawn.state();
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= n) return;
   using C = ComputeType<T>;
@@ -163,7 +172,7 @@ void random_bernoulli_each(const Tensor& out, PhiloxState state, const Tensor& p
     visit_float("bernoulli", p.dtype(), [&](auto p_tag) {
       using P = typename decltype(p_tag)::type;
       launch(bernoulli_kernel<T, P>, blocks_for((n + 3) / 4, kThreads), kThreads, 0, static_cast<T*>(out.data_ptr()),
-             static_cast<const P*>(p.data_ptr()), n, state);
+             static_cast<const P*>(p.data_ptr()), n, device_draw(state));
     });
   });
 }
@@ -174,21 +183,21 @@ void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, do
     using T = typename decltype(tag)::type;
     T* to = static_cast<T*>(out.data_ptr());
     const T* from = static_cast<const T*>(x.data_ptr());
-    launch(dropout_kernel<T>, blocks_for((n + 3) / 4, kThreads), kThreads, 0, to, from, n, state, event_threshold(p),
+    launch(dropout_kernel<T>, blocks_for((n + 3) / 4, kThreads), kThreads, 0, to, from, n, device_draw(state), event_threshold(p),
            static_cast<ComputeType<T>>(scale), stores_vectors(to) && stores_vectors(from));
   });
 }
 
 void random_categories(const Tensor& out, const Tensor& cdf, PhiloxState state) {
   launch(categories_kernel, blocks_for(out.numel(), kThreads), kThreads, 0, out.data<int64_t>(), cdf.data<double>(),
-         out.numel(), out.sizes()[1], cdf.sizes()[1], state);
+         out.numel(), out.sizes()[1], cdf.sizes()[1], device_draw(state));
 }
 
 void random_poisson(const Tensor& out, const Tensor& rate, PhiloxState state) {
   visit_float("poisson", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     launch(poisson_kernel<T>, blocks_for(out.numel(), kThreads), kThreads, 0, static_cast<T*>(out.data_ptr()),
-           static_cast<const T*>(rate.data_ptr()), out.numel(), state);
+           static_cast<const T*>(rate.data_ptr()), out.numel(), device_draw(state));
   });
 }
 

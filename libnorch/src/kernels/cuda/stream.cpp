@@ -5,6 +5,7 @@
 #include "core/blocking.h"
 #include "kernels/cuda/allocator.h"
 #include "kernels/cuda/context.h"
+#include "kernels/cuda/graph.h"
 
 namespace norch::cuda {
 
@@ -55,11 +56,13 @@ Stream Stream::external(CUstream_st* handle, int device) {
 Stream Stream::default_stream(int device) { return Stream(Raw{}, nullptr, resolve_device("default_stream", device)); }
 
 bool Stream::query() const {
+  refuse_in_capture("Stream.query()");
   DeviceGuard guard(device_);
   return is_done(cudaStreamQuery(handle_), "cudaStreamQuery");
 }
 
 void Stream::synchronize() const {
+  refuse_in_capture("Stream.synchronize()");
   {
     BlockingScope blocking;
     DeviceGuard guard(device_);
@@ -124,9 +127,13 @@ void Event::wait(const Stream& stream) const {
   check(cudaStreamWaitEvent(stream, handle_, 0), "cudaStreamWaitEvent");
 }
 
-bool Event::query() const { return !handle_ || is_done(cudaEventQuery(handle_), "cudaEventQuery"); }
+bool Event::query() const {
+  refuse_in_capture("Event.query()");
+  return !handle_ || is_done(cudaEventQuery(handle_), "cudaEventQuery");
+}
 
 void Event::synchronize() const {
+  refuse_in_capture("Event.synchronize()");
   if (!handle_) return;
   {
     BlockingScope blocking;

@@ -5,6 +5,7 @@
 
 #include "core/blocking.h"
 #include "kernels/cuda/context.h"
+#include "kernels/cuda/graph.h"
 
 namespace norch::cuda {
 
@@ -86,6 +87,7 @@ bool is_pinned(const void* p) {
 }  // namespace
 
 void copy_to_host(void* dst, const void* src, size_t nbytes, int device) {
+  refuse_in_capture("a copy to the CPU (item(), tolist(), cpu(), ...)");
   BlockingScope blocking;  // outermost: nothing is locked while it is entered or left
   DeviceGuard guard(device);
   const cudaStream_t stream = current_stream(device);
@@ -99,6 +101,7 @@ void copy_to_host(void* dst, const void* src, size_t nbytes, int device) {
 }
 
 void copy_from_host(void* dst, const void* src, size_t nbytes, int device) {
+  refuse_in_capture("a copy from the CPU");
   DeviceGuard guard(device);
   const cudaStream_t stream = current_stream(device);
   if (nbytes <= kSmall) {

@@ -1,6 +1,7 @@
 #include "norch/ops/statistics.h"
 
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/rearrange.h"
@@ -52,7 +53,7 @@ Tensor cov(const Tensor& x, int64_t correction, const Tensor& fweights, const Te
   const Tensor divisor = clamp_min(sub(total, lost), number(0));
   const Tensor centered = sub(in, unsqueeze(mean, 1));
   const Tensor weighted = w.defined() ? mul(centered, w) : centered;
-  return squeeze(div(mm(centered, transpose(weighted, 0, 1).to(centered.dtype())), divisor));
+  return squeeze(div(mm(centered, conj(transpose(weighted, 0, 1)).to(centered.dtype())), divisor));
 }
 
 Tensor corrcoef(const Tensor& x) {
@@ -61,7 +62,9 @@ Tensor corrcoef(const Tensor& x) {
   const Tensor c = cov(x);
   if (c.dim() == 0) return div(c, c);
   const Tensor deviation = sqrt(diag(c));
-  return clamp(div(div(c, unsqueeze(deviation, 1)), unsqueeze(deviation, 0)), number(-1), number(1));
+  const Tensor r = div(div(c, unsqueeze(deviation, 1)), unsqueeze(deviation, 0));
+  auto limited = [](const Tensor& t) { return clamp(t, number(-1), number(1)); };
+  return r.is_complex() ? complex(limited(real(r)), limited(imag(r))) : limited(r);
 }
 
 Tensor renorm(const Tensor& x, const Scalar& p, int64_t dim, const Scalar& maxnorm) {

@@ -164,6 +164,7 @@ Tensor vector_norm(const Tensor& t, const Scalar& p, Ints dims, bool keepdim, st
 }
 
 Tensor logsumexp(const Tensor& t, Ints dims, bool keepdim) {
+  NORCH_CHECK_IMPLEMENTED(!t.is_complex(), "logsumexp: not implemented for ", t.dtype(), "; take .real or .abs() first");
   if (!t.is_floating_point()) return logsumexp(t.to(default_dtype()), dims, keepdim);
   const ReducedDims d = reduced_dims("logsumexp", t, dims, keepdim);
   Tensor out;

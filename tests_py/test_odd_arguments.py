@@ -123,7 +123,7 @@ def test_functions(row, device, request):
             context = describe(row.name, args, kwargs)
             result = attempt(row.function, args, kwargs, context)
             if isinstance(result, norch.Tensor):
-                repr(result)
+                attempt(repr, [result], {}, "text of " + context)  # where an index error of the GPU shows
                 if result.requires_grad and result.is_floating_point():
                     attempt(result.backward, [norch.ones_like(result)], {}, "backward of " + context)
 

@@ -154,7 +154,7 @@ ROWS = [
               error(RuntimeError, "blank must be in label range", [f(3, 1, 2), i(1).reshape(1, 1), (3,), (1,)], blank=2),
               error(RuntimeError, "input_lengths must be of size batch_size", [f(3, 1, 2), i(1).reshape(1, 1), (3, 3), (1,)]),
               error(RuntimeError, "Expected input_lengths to have value at most 3", [f(3, 1, 2), i(1).reshape(1, 1), (4,), (1,)]),
-              error(IndexError, "out of range", [f(3, 1, 2), i(5).reshape(1, 1), (3,), (1,)]),
+              error(IndexError, "out of", [f(3, 1, 2), i(5).reshape(1, 1), (3,), (1,)]),
           ]),
     row("linear_cross_entropy", linear_samples, linear_cross_entropy, errors=[
         error(RuntimeError, "expected input with dimensionality 1 or 2, got 3", [f(2, 3, 3), f(2, 3), f(3, 2)]),

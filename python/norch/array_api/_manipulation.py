@@ -65,7 +65,8 @@ def permute_dims(x, /, axes) -> Tensor:
 
 def repeat(x, repeats, /, *, axis=None) -> Tensor:
     """Every element so often, along an axis or of the flattened array."""
-    return norch.repeat_interleave(x, repeats, dim=axis)
+    times = repeats.to(norch.int64) if isinstance(repeats, Tensor) else repeats
+    return norch.repeat_interleave(x, times, dim=axis)
 
 
 def reshape(x, /, shape, *, copy=None) -> Tensor:

@@ -1,7 +1,7 @@
-# norch_blas: the library that has cblas_sgemm and its relatives.
+# norch_blas: the library that has cblas_sgemm and its relatives, and LAPACK.
 #   WHEEL   OpenBLAS from the PyPI package scipy-openblas32. Its symbols begin with scipy_, and it is copied beside
 #           libnorch when installing, so that the installed package needs nothing else.
-#   SYSTEM  any CBLAS that CMake finds (Debian: libopenblas-dev).
+#   SYSTEM  any CBLAS and LAPACK that CMake finds (Debian: libopenblas-dev has both).
 include(CheckFunctionExists)
 include(CMakePushCheckState)
 
@@ -39,8 +39,16 @@ function(norch_blas_from_system)
     set(CMAKE_REQUIRED_LIBRARIES ${libraries})
     check_function_exists(cblas_sgemm NORCH_BLAS_HAS_CBLAS_${candidate})
     check_function_exists(openblas_set_num_threads NORCH_BLAS_IS_OPENBLAS_${candidate})
+    check_function_exists(dgesdd_ NORCH_BLAS_HAS_LAPACK_${candidate})
     cmake_pop_check_state()
     if(NORCH_BLAS_HAS_CBLAS_${candidate})
+      if(NOT NORCH_BLAS_HAS_LAPACK_${candidate})
+        find_package(LAPACK QUIET)
+        if(NOT LAPACK_FOUND)
+          continue()
+        endif()
+        list(APPEND libraries ${LAPACK_LIBRARIES})
+      endif()
       target_link_libraries(norch_blas INTERFACE ${libraries})
       if(NORCH_BLAS_IS_OPENBLAS_${candidate})
         target_compile_definitions(norch_blas INTERFACE NORCH_BLAS_OPENBLAS=1)
@@ -85,6 +93,6 @@ else()
   endif()
 endif()
 if(NOT NORCH_BLAS_SUMMARY)
-  message(FATAL_ERROR "No BLAS was found (NORCH_BLAS=${NORCH_BLAS}). Install one: 'apt-get install libopenblas-dev' "
+  message(FATAL_ERROR "No BLAS with LAPACK was found (NORCH_BLAS=${NORCH_BLAS}). Install one: 'apt-get install libopenblas-dev' "
     "(or your system's OpenBLAS), or 'pip install scipy-openblas32' and point -DPython_EXECUTABLE at that Python.")
 endif()

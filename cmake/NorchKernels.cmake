@@ -13,6 +13,8 @@ set(NORCH_KERNEL_STEMS
   fold
   gather
   gemm
+  linalg_factor
+  linalg_spectral
   loss
   moments
   nonzero

@@ -101,6 +101,7 @@ void bind_factories(Binder& b);
 void bind_matmul(Binder& b);
 void bind_complex(Binder& b);
 void bind_contract(Binder& b);
+void bind_linalg(Binder& b);
 void bind_conv(Binder& b);
 void bind_pools(Binder& b);
 void bind_cuda(Binder& b);

@@ -45,6 +45,7 @@ NB_MODULE(_C, m) {
   bind_matmul(b);
   bind_complex(b);
   bind_contract(b);
+  bind_linalg(b);
   bind_conv(b);
   bind_pools(b);
   bind_cuda(b);

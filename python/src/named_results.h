@@ -12,8 +12,17 @@ struct NamedPair {
   Tensor first, second;
 };
 
-/// Makes norch.return_types.<name>, a named tuple of two fields.
-PyObject* named_type(Binder& b, const char* name, const char* first, const char* second);
+/// Tensors under the names of such a type.
+struct NamedTensors {
+  PyObject* type;
+  TensorList tensors;
+};
+
+/// Makes norch.return_types.<name>, a named tuple of these fields.
+PyObject* named_type(Binder& b, const char* name, std::initializer_list<const char*> fields);
+inline PyObject* named_type(Binder& b, const char* name, const char* first, const char* second) {
+  return named_type(b, name, {first, second});
+}
 
 }  // namespace norch::python
 
@@ -30,6 +39,20 @@ struct type_caster<norch::python::NamedPair> {
     PyObject* out = a && b ? PyObject_CallFunctionObjArgs(v.type, a, b, nullptr) : nullptr;
     Py_XDECREF(a);
     Py_XDECREF(b);
+    return out;
+  }
+};
+
+template <>
+struct type_caster<norch::python::NamedTensors> {
+  using Value = norch::python::NamedTensors;
+  static constexpr auto Name = const_name("tuple[norch.Tensor, ...]");
+  template <typename T>
+  static handle from_cpp(T&& v, rv_policy policy, cleanup_list* cleanup) noexcept {
+    handle items = type_caster<norch::TensorList>::from_cpp(v.tensors, policy, cleanup);
+    if (!items) return {};
+    PyObject* out = PyObject_CallObject(v.type, items.ptr());
+    items.dec_ref();
     return out;
   }
 };

@@ -53,16 +53,6 @@ void bind_contract(Binder& b) {
         return chain_matmul(list);
       },
       "chain_matmul(*matrices) -> Tensor\n\nThe product of matrices in the cheapest order.", "matrices"_a);
-  nb::module_ linalg = nb::hasattr(b.root, "_linalg") ? nb::cast<nb::module_>(b.root.attr("_linalg"))
-                                                      : b.root.def_submodule("_linalg", "Functions of norch.linalg.");
-  b.in(linalg, "multi_dot", &multi_dot,
-       "multi_dot(tensors) -> Tensor\n\nThe product of a chain of matrices in the cheapest order; the first and last may "
-       "be 1-d.",
-       "tensors"_a);
-  b.in(linalg, "cross", &linalg_cross,
-       "cross(input, other, *, dim=-1) -> Tensor\n\nThe cross product of 3-vectors along `dim`.", "input"_a, "other"_a,
-       nb::kw_only(), "dim"_a = -1);
-  b.in(linalg, "matmul", &matmul, "matmul(input, other) -> Tensor\n\nAs norch.matmul.", "input"_a, "other"_a);
 }
 
 }  // namespace norch::python

@@ -3,6 +3,7 @@
 
 #include "named_results.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/linalg.h"
 #include "norch/ops/scan.h"
 #include "norch/ops/softmax.h"
 #include "norch/ops/sort.h"
@@ -10,10 +11,12 @@
 
 namespace norch::python {
 
-PyObject* named_type(Binder& b, const char* name, const char* first, const char* second) {
+PyObject* named_type(Binder& b, const char* name, std::initializer_list<const char*> fields) {
   if (!nb::hasattr(b.root, "return_types")) b.root.def_submodule("return_types", "Named results of ops.");
   nb::object module = b.root.attr("return_types");
-  nb::object type = nb::module_::import_("collections").attr("namedtuple")(name, nb::make_tuple(first, second));
+  nb::list names;
+  for (const char* field : fields) names.append(field);
+  nb::object type = nb::module_::import_("collections").attr("namedtuple")(name, names);
   type.attr("__module__") = "norch.return_types";
   module.attr(name) = type;
   return type.release().ptr();  // lives as long as the module, which is never unloaded
@@ -25,12 +28,15 @@ using Dims = std::optional<Shape>;
 
 Ints list(const Dims& dims) { return dims ? Ints(*dims) : Ints(); }
 
-/// p of norm(): a number, or "fro" for 2.
-Scalar order_of(const std::variant<Scalar, std::string>& p) {
-  if (const Scalar* s = std::get_if<Scalar>(&p)) return *s;
-  const std::string& name = std::get<std::string>(p);
-  NORCH_CHECK(name == "fro", "norm: p is a number or 'fro', got '", name, "'");
-  return 2;
+/// norch.norm: p is a number, "fro" for 2, or "nuc" for the nuclear norm of matrices.
+Tensor norm_row(const Tensor& t, const std::optional<std::variant<Scalar, std::string>>& p, const Dims& dim, bool keepdim,
+                std::optional<DType> dtype) {
+  if (!p) return vector_norm(t, 2, list(dim), keepdim, dtype);
+  if (const Scalar* s = std::get_if<Scalar>(&*p)) return vector_norm(t, *s, list(dim), keepdim, dtype);
+  const std::string& name = std::get<std::string>(*p);
+  NORCH_CHECK(name == "fro" || name == "nuc", "norm: p is a number, 'fro' or 'nuc', got '", name, "'");
+  if (name == "fro") return vector_norm(t, 2, list(dim), keepdim, dtype);
+  return linalg::matrix_norm(t, name, dim ? Ints(*dim) : Ints{-2, -1}, keepdim, dtype);
 }
 
 void bind_sums(Binder& b) {
@@ -184,11 +190,9 @@ void bind_moments(Binder& b) {
         "keepdim"_a = false);
   }
   b.op(
-      "norm",
-      [](const Tensor& t, const std::variant<Scalar, std::string>& p, const Dims& dim, bool keepdim,
-         std::optional<DType> dtype) { return vector_norm(t, order_of(p), list(dim), keepdim, dtype); },
+      "norm", &norm_row,
       "norm(input, p='fro', dim=None, keepdim=False, dtype=None) -> Tensor\n\n(sum |x|^p)^(1/p), also for p = 0, inf and "
-      "-inf.",
+      "-inf; 'nuc' is the sum of a matrix's singular values.",
       "input"_a, "p"_a = "fro", "dim"_a = nb::none(), "keepdim"_a = false, "dtype"_a = nb::none());
 }
 

@@ -1,5 +1,7 @@
 // norch.dtype, norch.Size and norch.device; reading numbers and devices from Python.
 #include "bind.h"
+#include "linalg_module.h"
+#include "norch/ops/linalg.h"
 #include "norch/ops.h"
 
 namespace norch::python {
@@ -232,6 +234,8 @@ void set_python_error() noexcept {
     PyErr_SetString(PyExc_NotImplementedError, e.what());
   } catch (const OutOfMemoryError& e) {
     PyErr_SetString(out_of_memory_error, e.what());
+  } catch (const linalg::LinAlgError& e) {
+    PyErr_SetString(linalg_error, e.what());
   } catch (const std::bad_alloc&) {
     PyErr_NoMemory();
   } catch (const std::exception& e) {

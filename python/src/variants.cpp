@@ -18,7 +18,7 @@ constexpr const char* kOut[] = {
     "cholesky_inverse", "cholesky_solve", "clamp", "clamp_max", "clamp_min", "column_stack", "complex", "copysign",
     "cos", "cosh", "cumprod", "cumsum", "deg2rad", "digamma", "div", "dstack", "eq", "erf", "erfc", "erfinv", "exp",
     "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "gcd", "ge", "geqrf", "gt", "histogramdd",
-    "hstack", "hypot", "i0", "igamma", "igammac", "isin", "isneginf", "isposinf", "kron", "lcm", "ldexp", "le",
+    "hstack", "hypot", "i0", "igamma", "igammac", "inverse", "isin", "isneginf", "isposinf", "kron", "lcm", "ldexp", "le",
     "lerp", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not",
     "logical_or", "logical_xor", "logit", "logsumexp", "lt", "matrix_power", "max", "maximum", "mean", "median",
     "min", "minimum", "mul", "mvlgamma", "nanmean", "nanmedian", "nansum", "ne", "nextafter",

@@ -17,6 +17,7 @@
 #include "norch/ops/grid_sample.h"
 #include "norch/ops/indexing.h"
 #include "norch/ops/join.h"
+#include "norch/ops/linalg.h"
 #include "norch/ops/linear.h"
 #include "norch/ops/loss.h"
 #include "norch/ops/matmul.h"

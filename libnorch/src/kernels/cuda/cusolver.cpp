@@ -1,0 +1,94 @@
+#include "kernels/cuda/cusolver.h"
+
+#include "kernels/cuda/library.h"
+#include "norch/error.h"
+
+
+namespace norch::cuda {
+
+namespace {
+
+// cuSOLVER's release number runs one behind CUDA's since CUDA 12.
+#if CUDART_VERSION >= 13000
+constexpr const char *kSolverFile = "libcusolver.so.12", *kSolverPackage = "nvidia-cusolver";
+constexpr const char *kBlasFile = "libcublas.so.13", *kBlasPackage = "nvidia-cublas";
+#elif CUDART_VERSION >= 12000
+constexpr const char *kSolverFile = "libcusolver.so.11", *kSolverPackage = "nvidia-cusolver-cu12";
+constexpr const char *kBlasFile = "libcublas.so.12", *kBlasPackage = "nvidia-cublas-cu12";
+#else
+constexpr const char *kSolverFile = "libcusolver.so.11", *kSolverPackage = "nvidia-cusolver-cu11";
+constexpr const char *kBlasFile = "libcublas.so.11", *kBlasPackage = "nvidia-cublas-cu11";
+#endif
+
+Cusolver load_cusolver() {
+  const Library library(kSolverFile, kSolverPackage);
+  Cusolver f;
+  library.find(f.create, "cusolverDnCreate");
+  library.find(f.create_params, "cusolverDnCreateParams");
+  library.find(f.set_stream, "cusolverDnSetStream");
+  library.find(f.potrf_size, "cusolverDnXpotrf_bufferSize");
+  library.find(f.potrf, "cusolverDnXpotrf");
+  library.find(f.getrf_size, "cusolverDnXgetrf_bufferSize");
+  library.find(f.getrf, "cusolverDnXgetrf");
+  library.find(f.geqrf_size, "cusolverDnXgeqrf_bufferSize");
+  library.find(f.geqrf, "cusolverDnXgeqrf");
+  library.find(f.gesvd_size, "cusolverDnXgesvd_bufferSize");
+  library.find(f.gesvd, "cusolverDnXgesvd");
+  library.find(f.syevd_size, "cusolverDnXsyevd_bufferSize");
+  library.find(f.syevd, "cusolverDnXsyevd");
+  return f;
+}
+
+Cublas load_cublas() {
+  const Library library(kBlasFile, kBlasPackage);
+  Cublas f;
+  library.find(f.create, "cublasCreate_v2");
+  library.find(f.set_stream, "cublasSetStream_v2");
+  library.find(f.strsm, "cublasStrsmBatched");
+  library.find(f.dtrsm, "cublasDtrsmBatched");
+  return f;
+}
+
+const Cusolver& cusolver() {
+  static const Cusolver functions = load_cusolver();  // tried anew by the next call if it raises
+  return functions;
+}
+
+const Cublas& cublas() {
+  static const Cublas functions = load_cublas();
+  return functions;
+}
+
+struct Slot {
+  std::mutex mutex;
+  CusolverHandle solver = nullptr;
+  CusolverParams params = nullptr;
+  CublasHandle blas = nullptr;
+};
+Slot g_slots[kMaxDevices];
+
+}  // namespace
+
+void check_status(int status, const char* call) {
+  NORCH_CHECK(status == 0, "CUDA error: ", call, " returned status ", status);
+}
+
+CusolverSession::CusolverSession() : functions_(cusolver()) {
+  Slot& slot = g_slots[current_device()];
+  lock_ = std::unique_lock<std::mutex>(slot.mutex);
+  if (!slot.solver) check_status(functions_.create(&slot.solver), "cusolverDnCreate");
+  if (!slot.params) check_status(functions_.create_params(&slot.params), "cusolverDnCreateParams");
+  check_status(functions_.set_stream(slot.solver, current_stream()), "cusolverDnSetStream");
+  handle_ = slot.solver;
+  params_ = slot.params;
+}
+
+CublasSession::CublasSession() : functions_(cublas()) {
+  Slot& slot = g_slots[current_device()];
+  lock_ = std::unique_lock<std::mutex>(slot.mutex);
+  if (!slot.blas) check_status(functions_.create(&slot.blas), "cublasCreate");
+  check_status(functions_.set_stream(slot.blas, current_stream()), "cublasSetStream");
+  handle_ = slot.blas;
+}
+
+}  // namespace norch::cuda

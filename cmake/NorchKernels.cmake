@@ -13,8 +13,6 @@ set(NORCH_KERNEL_STEMS
   fold
   gather
   gemm
-  linalg_factor
-  linalg_spectral
   loss
   moments
   nonzero

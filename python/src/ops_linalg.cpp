@@ -176,6 +176,15 @@ void bind_spectra(Binder& b, nb::module_& m) {
        "svdvals(A, *, driver=None, out=None) -> Tensor\n\nSingular values in descending order.", "A"_a, nb::kw_only(),
        "driver"_a = nb::none());
   b.in(
+      m, "eig",
+      [type = named_type(b, "linalg_eig", {"eigenvalues", "eigenvectors"})](const Tensor& a) {
+        linalg::Eigen r = linalg::eig(a);
+        return NamedTensors{type, {r.values, r.vectors}};
+      },
+      "eig(A, *, out=None) -> (eigenvalues, eigenvectors)\n\nOf a square matrix; complex, in no order.", "A"_a);
+  b.in(m, "eigvals", &linalg::eigvals,
+       "eigvals(A, *, out=None) -> Tensor\n\nComplex eigenvalues of a square matrix.", "A"_a);
+  b.in(
       m, "eigh",
       [type = named_type(b, "linalg_eigh", {"eigenvalues", "eigenvectors"})](const Tensor& a, const std::string& uplo) {
         linalg::Eigen r = linalg::eigh(a, uplo);
@@ -256,7 +265,7 @@ void bind_functions(Binder& b, nb::module_& m) {
        "n"_a);
   b.in(m, "matrix_exp", &linalg::matrix_exp, "matrix_exp(A) -> Tensor\n\nI + A + A^2 / 2! + ...", "A"_a);
   b.in(m, "vecdot", &linalg::vecdot,
-       "vecdot(x, y, *, dim=-1, out=None) -> Tensor\n\nSums products along a dim.", "x"_a, "y"_a, nb::kw_only(),
+       "vecdot(x, y, *, dim=-1, out=None) -> Tensor\n\nSums conj(x) * y along a dim.", "x"_a, "y"_a, nb::kw_only(),
        "dim"_a = -1);
   b.in(m, "vander",
        [](const Tensor& x, std::optional<int64_t> n) { return linalg::vander(x, n); },

@@ -21,10 +21,11 @@ using detail::triangular;
 
 namespace {
 
-/// Gradient of A = L L^H: L^-H sym(tril(L^H gL)) L^-1, where sym(X) is (X + X^H - diag(X)) / 2 (Murray 2016).
+/// Gradient of A = L L^H: L^-H (X + X^H) / 2 L^-1, where X is tril(L^H gL) with half its diagonal (Murray 2016).
 Tensor cholesky_gradient(const Tensor& gl, const Tensor& l) {
-  const Tensor x = tril(matmul(adjoint(l), gl));
-  const Tensor sym = (x + adjoint(x) - diag_embed(detail::diagonal_of(x))) * Scalar(0.5);
+  const Tensor y = matmul(adjoint(l), gl);
+  const Tensor x = tril(y, -1) + diag_embed(detail::diagonal_of(y) * Scalar(0.5));
+  const Tensor sym = (x + adjoint(x)) * Scalar(0.5);
   return triangular(l, triangular(l, sym, true, false, 'C'), false, false);
 }
 

@@ -12,9 +12,9 @@
 namespace norch::linalg::detail {
 
 void check_float(const char* op, const Tensor& a) {
-  NORCH_CHECK(a.is_floating_point(), op, ": Expected a floating point or complex tensor as input. Got ",
+  NORCH_CHECK(is_differentiable(a.dtype()), op, ": Expected a floating point or complex tensor as input. Got ",
               scalar_type_name(a.dtype()));
-  NORCH_CHECK(a.itemsize() > 2, op, ": Low precision dtypes not supported. Got ", scalar_type_name(a.dtype()),
+  NORCH_CHECK(a.dtype() != kFloat16 && a.dtype() != kBFloat16, op, ": Low precision dtypes not supported. Got ", scalar_type_name(a.dtype()),
               "; convert to float32 or float64");
 }
 
@@ -68,7 +68,7 @@ Tensor identity_like(const Tensor& t, int64_t n) { return eye(n, t.options()); }
 Tensor diagonal_of(const Tensor& t) { return norch::diagonal(t, 0, -2, -1); }
 
 double epsilon_of(DType t) {
-  return t == DType::Float64 ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
+  return to_real(t) == DType::Float64 ? std::numeric_limits<double>::epsilon() : std::numeric_limits<float>::epsilon();
 }
 
 void check_info(const char* op, const Tensor& info, Failure failure) {

@@ -3,6 +3,7 @@
 
 #include "autograd/record.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/join.h"
 #include "norch/ops/matmul.h"
@@ -46,7 +47,7 @@ Tensor pade_exp(const Tensor& a) {
 /// exp(A) by scaling each matrix with its own power of two, and squaring it as often.
 Tensor exp_of(const Tensor& a) {
   if (a.numel() == 0) return a.clone();
-  const double limit = a.dtype() == kFloat64 ? 5.371920351148152 : 3.925724783138660;
+  const double limit = to_real(a.dtype()) == kFloat64 ? 5.371920351148152 : 3.925724783138660;
   const Tensor size = amax(sum(abs(a), {-2}), {-1});
   Tensor steps = ceil(log2(size / Scalar(limit)));
   steps = where(gt(steps, Tensor::wrap(0)), steps, zeros_like(steps));
@@ -62,9 +63,9 @@ Tensor exp_of(const Tensor& a) {
 Tensor matrix_exp(const Tensor& a) {
   constexpr const char* op = "linalg.matrix_exp";
   detail::check_square(op, a);
-  NORCH_CHECK(a.is_floating_point(), op, ": Expected a floating point or complex tensor as input. Got ",
+  NORCH_CHECK(is_differentiable(a.dtype()), op, ": Expected a floating point or complex tensor as input. Got ",
               scalar_type_name(a.dtype()));
-  if (a.itemsize() == 2) return matrix_exp(a.to(kFloat32)).to(a.dtype());
+  if (a.dtype() == kFloat16 || a.dtype() == kBFloat16) return matrix_exp(a.to(kFloat32)).to(a.dtype());
   Tensor out;
   {
     NoGrad off;
@@ -99,20 +100,20 @@ Tensor matrix_power(const Tensor& a, int64_t n) {
 }
 
 Tensor vecdot(const Tensor& x, const Tensor& y, int64_t dim) {
-  NORCH_CHECK(x.is_floating_point(), "linalg.vecdot: Expected a floating point or complex tensor as input. Got ",
+  NORCH_CHECK(is_differentiable(x.dtype()), "linalg.vecdot: Expected a floating point or complex tensor as input. Got ",
               scalar_type_name(x.dtype()));
   detail::check_alike("linalg.vecdot", x, "x", y, "y");
-  return sum(mul(x, y), {dim});
+  return sum(mul(conj(x), y), {dim});
 }
 
 Tensor vander(const Tensor& x, std::optional<int64_t> n) {
-  NORCH_CHECK((is_integral(x.dtype()) || x.is_floating_point()) && x.dtype() != kFloat16 && x.dtype() != kBFloat16,
+  NORCH_CHECK((is_integral(x.dtype()) || is_differentiable(x.dtype())) && x.dtype() != kFloat16 && x.dtype() != kBFloat16,
               "linalg.vander supports floating point, complex, and integer tensors, but got ",
               scalar_type_name(x.dtype()));
   if (x.dim() == 0) return linalg::vander(reshape(x, {1}), n);
   const int64_t count = n ? *n : x.size(-1);
   NORCH_CHECK(count > 1, "linalg.vander: N must be greater than 1, got ", count);
-  const DType type = x.is_floating_point() ? x.dtype() : kInt64;
+  const DType type = is_differentiable(x.dtype()) ? x.dtype() : kInt64;
   const Tensor column = unsqueeze(x.to(type), -1);
   const Tensor rows = expand(column, detail::joined(x.sizes(), {count - 1}));
   return cat({ones(column.sizes(), column.options()), cumprod(rows, -1)}, -1);

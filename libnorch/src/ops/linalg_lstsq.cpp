@@ -1,6 +1,7 @@
 // Least squares.
 #include "autograd/record.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/reduce.h"
@@ -59,7 +60,7 @@ LeastSquares lstsq(const Tensor& a, const Tensor& b, std::optional<double> rcond
   }
   const int64_t m = a.size(-2), n = a.size(-1);
   LeastSquares out;
-  const Tensor none = empty({0}, a.options());
+  const Tensor none = empty({0}, a.options().dtype(to_real(a.dtype())));
   out.singular_values = none;
   out.rank = empty({0}, TensorOptions(kInt64).device(a.device()));
   bool full = true;
@@ -94,9 +95,9 @@ LeastSquares lstsq(const Tensor& a, const Tensor& b, std::optional<double> rcond
   }
   if (full && m > n) {
     const Tensor error = sub(matmul(a, out.solution), b);
-    out.residuals = sum(mul(error, error), {-2});
+    out.residuals = sum(real(mul(error, conj(error))), {-2});
   } else {
-    out.residuals = narrow(flatten(out.solution), 0, 0, 0).clone();  // empty, and in the graph like its other form
+    out.residuals = real(narrow(flatten(out.solution), 0, 0, 0)).clone();  // empty, and in the graph like its other form
   }
   return out;
 }

@@ -17,7 +17,7 @@ namespace {
 /// The two dims of a matrix norm, checked: non-negative and different.
 std::pair<int64_t, int64_t> matrix_dims(const Tensor& a, Ints dims) {
   constexpr const char* op = "linalg.matrix_norm";
-  NORCH_CHECK(a.is_floating_point(), op, ": Expected a floating point or complex tensor as input. Got ",
+  NORCH_CHECK(is_differentiable(a.dtype()), op, ": Expected a floating point or complex tensor as input. Got ",
               scalar_type_name(a.dtype()));
   NORCH_CHECK(a.dim() >= 2, op, ": The input tensor A must have at least 2 dimensions.");
   NORCH_CHECK(dims.size() == 2, op, ": dim must be a 2-tuple. Got ", dims);
@@ -98,7 +98,7 @@ Tensor norm(const Tensor& a, const std::string& ord, const std::optional<Shape>&
 
 namespace {
 
-Tensor no_condition(const Tensor& a) { return zeros(detail::batch_of(a), a.options()); }
+Tensor no_condition(const Tensor& a) { return zeros(detail::batch_of(a), a.options().dtype(to_real(a.dtype()))); }
 
 /// The product of a norm of A and that of its inverse, which is infinite where A is singular.
 template <class P>

@@ -3,6 +3,7 @@
 #include "core/factory.h"
 #include "kernels/linalg.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/join.h"
 #include "norch/ops/matmul.h"
@@ -61,7 +62,7 @@ void check_reflectors(const char* op, const Tensor& a, const Tensor& tau, const 
               tau.device(), " and ", a.device());
 }
 
-/// Gradient of A = Q R for square R: [gQ + Q s(triu(gR R^H - Q^H gQ))] R^-H, where s(X) is X + X^H with half of the
+/// Gradient of A = Q R for square R: [gQ + Q s(triu(gR R^H - Q^H gQ))] R^-H, where s(X) is X + X^H with half of its
 /// diagonal (Roberts and Roberts 2020). One of gQ and gR may be undefined.
 Tensor square_gradient(const Tensor& q, const Tensor& r, const Tensor& gq, const Tensor& gr) {
   Tensor x;
@@ -70,8 +71,8 @@ Tensor square_gradient(const Tensor& q, const Tensor& r, const Tensor& gq, const
     const Tensor y = matmul(adjoint(q), gq);
     x = x.defined() ? sub(x, y) : neg(y);
   }
-  x = triu(x);
-  x = matmul(q, add(x, adjoint(triu(x, 1))));
+  const Tensor upper = triu(x, 1);
+  x = matmul(q, upper + adjoint(upper) + diag_embed(real(detail::diagonal_of(x))));
   if (gq.defined()) x = add(x, gq);
   return triangular(r, x, false, true, 'C');
 }

@@ -3,6 +3,7 @@
 #include "core/factory.h"
 #include "kernels/linalg.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/random.h"
@@ -33,6 +34,20 @@ Tensor columns_times(const Tensor& x, const Tensor& s) { return mul(x, unsqueeze
 Tensor rows_times(const Tensor& s, const Tensor& x) { return mul(unsqueeze(s, -1), x); }
 Tensor skew(const Tensor& x) { return sub(x, adjoint(x)); }
 
+/// Complex singular vectors are unique up to phases only: a function that depends on those has no gradient.
+void check_phase(const Tensor& uu, const Tensor& vv) {
+  NoGrad off;
+  Tensor phase;
+  for (const Tensor* x : {&uu, &vv}) {
+    if (!x->defined()) continue;
+    const Tensor part = imag(detail::diagonal_of(*x));
+    phase = phase.defined() ? add(phase, part) : part;
+  }
+  NORCH_CHECK(allclose(phase, zeros_like(phase), 1e-2, 1e-2), "svd_backward: The singular vectors in the complex case are "
+              "specified up to multiplication by e^{i phi}. The specified loss function depends on this phase term, "
+              "making it ill-defined.");
+}
+
 /// Gradient of A = U diag(S) Vh for k columns of U and k rows of Vh (Townsend 2016). Undefined gradients are zero.
 Tensor svd_gradient(const Tensor& u, const Tensor& s, const Tensor& vh, const Tensor& gu, const Tensor& gs,
                     const Tensor& gvh) {
@@ -40,15 +55,21 @@ Tensor svd_gradient(const Tensor& u, const Tensor& s, const Tensor& vh, const Te
   const int64_t m = u.size(-2), k = s.size(-1), n = vh.size(-1);
   // E[i, j] = s[j]^2 - s[i]^2, and 1 on the diagonal, where its numerators are 0.
   const Tensor row = unsqueeze(s, -2), column = unsqueeze(s, -1);
+  const Tensor uu = gu.defined() ? skew(matmul(adjoint(u), gu)) : Tensor();
+  const Tensor vv = gvh.defined() ? skew(matmul(vh, adjoint(gvh))) : Tensor();
+  if (u.is_complex()) check_phase(uu, vv);
   const Tensor e = mul(sub(row, column), add(row, column)) + detail::identity_like(s, k);
   Tensor g;
-  if (gu.defined()) g = columns_times(skew(matmul(adjoint(u), gu)), s);
-  if (gvh.defined()) {
-    const Tensor x = rows_times(s, skew(matmul(vh, adjoint(gvh))));
+  if (uu.defined()) g = columns_times(uu, s);
+  if (vv.defined()) {
+    const Tensor x = rows_times(s, vv);
     g = g.defined() ? add(g, x) : x;
   }
   g = div(g, e);
   if (gs.defined()) g = add(g, diag_embed(gs));
+  // A common phase of a column of U and a row of Vh is free, but not their difference.
+  if (u.is_complex() && uu.defined() && vv.defined())
+    g = add(g, diag_embed(div(detail::diagonal_of(uu), s * Scalar(2))));
   g = matmul(u, g);
   // The parts of gU and gVh outside the spaces of U and V.
   if (gu.defined() && m > k) {
@@ -76,7 +97,7 @@ SVD svd_op(const char* op, const Tensor& a, bool full, bool vectors, const std::
   const Ints batch = batch_of(a);
   const int64_t m = a.size(-2), n = a.size(-1), k = std::min(m, n);
   SVD out;
-  out.s = new_tensor(joined(batch, {k}), a.dtype(), a.device());
+  out.s = new_tensor(joined(batch, {k}), to_real(a.dtype()), a.device());
   if (vectors) {
     out.u = detail::new_columns(joined(batch, {m, full ? m : k}), a.dtype(), a.device());
     out.vh = detail::new_columns(joined(batch, {full ? n : k, n}), a.dtype(), a.device());
@@ -220,8 +241,11 @@ linalg::SVD svd_lowrank(const Tensor& a, int64_t q, int64_t niter, const Tensor&
   const bool wide = a.size(-2) < a.size(-1);
   const Tensor centred = m.defined() ? sub(a, broadcast_to(m, a.sizes())) : a;
   const Tensor x = wide ? adjoint(centred) : centred, xh = adjoint(x);
+  const TensorOptions options = a.options().dtype(to_real(a.dtype()));
+  Tensor projection = randn({x.size(-1), q}, options);
+  if (a.is_complex()) projection = complex(projection, randn({x.size(-1), q}, options));
   const auto basis = [](const Tensor& t) { return linalg::qr(t).q; };
-  Tensor b = basis(matmul(x, randn({x.size(-1), q}, a.options())));
+  Tensor b = basis(matmul(x, projection));
   for (int64_t i = 0; i < niter; ++i) b = basis(matmul(x, basis(matmul(xh, b))));
   linalg::SVD out = linalg::svd(matmul(adjoint(b), x), false);
   out.u = matmul(b, out.u);

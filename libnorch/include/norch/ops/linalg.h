@@ -1,8 +1,9 @@
 // Linear algebra: norch::linalg has the functions of torch.linalg, norch those that PyTorch has beside them.
 //
 // Matrices are the last two dims of a tensor (..., m, n); all dims before them are a batch, and every matrix of it is
-// worked on by itself. k = min(m, n). Matrices are float32 or float64 (\throws Error for other dtypes) and what comes
-// out has the dtype that went in. On the CPU LAPACK does the work, one thread for a matrix, so that results do not depend
+// worked on by itself. k = min(m, n). Matrices are float32, float64, complex64 or complex128 (\throws Error for other
+// dtypes) and what comes out has the dtype that went in, but for what is real by nature (singular values, norms, ...). A^H
+// is the conjugate transpose; "symmetric" means Hermitian for complex matrices. On the CPU LAPACK does the work, one thread for a matrix, so that results do not depend
 // on the number of threads; on CUDA cuSOLVER and cuBLAS.
 //
 // What ends in `_ex` returns `info` (int32, one number per matrix: 0 if all went well) in place of raising, unless
@@ -116,7 +117,12 @@ NORCH_API Tensor svdvals(const Tensor& a, const std::optional<std::string>& driv
 /// triangle. Gradients as for svd.
 NORCH_API Eigen eigh(const Tensor& a, const std::string& uplo = "L");
 NORCH_API Tensor eigvalsh(const Tensor& a, const std::string& uplo = "L");
-/// Bunch and Kaufman's factors A = P L D L^T P^T of a symmetric (hermitian) matrix in LAPACK's form. No gradients.
+/// Eigenvalues, in no order, and eigenvectors (columns of length 1) of a square matrix; complex. \throws Error for NaN or
+/// infinity. A function of the vectors that depends on their phases has no gradient and raises in backward.
+NORCH_API Eigen eig(const Tensor& a);
+NORCH_API Tensor eigvals(const Tensor& a);
+/// Bunch and Kaufman's factors A = P L D L^T P^T of a symmetric (hermitian) matrix in LAPACK's form; without `hermitian` a complex matrix is taken as
+/// symmetric. No gradients.
 NORCH_API LDLFactor ldl_factor(const Tensor& a, bool hermitian = false);
 NORCH_API LDLFactor ldl_factor_ex(const Tensor& a, bool hermitian = false, bool check_errors = false);
 /// Solves A X = B for factors of ldl_factor. No gradients.
@@ -156,7 +162,7 @@ NORCH_API Tensor norm(const Tensor& a, const std::string& ord, const std::option
 NORCH_API Tensor matrix_power(const Tensor& a, int64_t n);
 /// I + A + A^2 / 2! + ..., by scaling and squaring of a Pade approximant (Higham 2005). Waits for the device.
 NORCH_API Tensor matrix_exp(const Tensor& a);
-/// sum(x * y) along a dim; the others broadcast.
+/// sum(conj(x) * y) along a dim; the others broadcast.
 NORCH_API Tensor vecdot(const Tensor& x, const Tensor& y, int64_t dim = -1);
 /// (..., n) -> (..., n, N): the powers 0, 1, ..., N - 1 of each element; N is n unless given.
 NORCH_API Tensor vander(const Tensor& x, std::optional<int64_t> n = {});

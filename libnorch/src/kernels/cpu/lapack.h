@@ -10,6 +10,7 @@
 #include <cstddef>
 
 #include "kernels/cpu/blas.h"
+#include "norch/dtype.h"
 
 #define NORCH_LAPACK_DECLARE(T, x) \
   void NORCH_BLAS(x##potrf_)(const char* uplo, const int* n, T* a, const int* lda, int* info, size_t); \
@@ -34,15 +35,35 @@
                             T* vl, const int* ldvl, T* vr, const int* ldvr, T* work, const int* lwork, int* info, \
                             size_t, size_t);
 
+#define NORCH_LAPACK_DECLARE_COMPLEX(Z, R, x) \
+  void NORCH_BLAS(x##hetrf_)(const char* uplo, const int* n, Z* a, const int* lda, int* pivots, Z* work, \
+                             const int* lwork, int* info, size_t); \
+  void NORCH_BLAS(x##hetrs_)(const char* uplo, const int* n, const int* nrhs, const Z* a, const int* lda, \
+                             const int* pivots, Z* b, const int* ldb, int* info, size_t); \
+  void NORCH_BLAS(x##gesdd_)(const char* job, const int* m, const int* n, Z* a, const int* lda, R* s, Z* u, \
+                             const int* ldu, Z* vt, const int* ldvt, Z* work, const int* lwork, R* rwork, \
+                             int* iwork, int* info, size_t); \
+  void NORCH_BLAS(x##heevd_)(const char* job, const char* uplo, const int* n, Z* a, const int* lda, R* w, Z* work, \
+                             const int* lwork, R* rwork, const int* lrwork, int* iwork, const int* liwork, int* info, \
+                             size_t, size_t); \
+  void NORCH_BLAS(x##geev_)(const char* left, const char* right, const int* n, Z* a, const int* lda, Z* w, Z* vl, \
+                            const int* ldvl, Z* vr, const int* ldvr, Z* work, const int* lwork, R* rwork, int* info, \
+                            size_t, size_t);
+
 extern "C" {
 NORCH_LAPACK_DECLARE(float, s)
 NORCH_LAPACK_DECLARE(double, d)
+NORCH_LAPACK_DECLARE(norch::Complex<float>, c)
+NORCH_LAPACK_DECLARE(norch::Complex<double>, z)
 NORCH_LAPACK_DECLARE_REAL(float, s)
 NORCH_LAPACK_DECLARE_REAL(double, d)
+NORCH_LAPACK_DECLARE_COMPLEX(norch::Complex<float>, float, c)
+NORCH_LAPACK_DECLARE_COMPLEX(norch::Complex<double>, double, z)
 }  // extern "C"
 
 #undef NORCH_LAPACK_DECLARE
 #undef NORCH_LAPACK_DECLARE_REAL
+#undef NORCH_LAPACK_DECLARE_COMPLEX
 
 namespace norch::blas {
 
@@ -63,7 +84,7 @@ namespace norch::blas {
     return info; \
   } \
   static void trsm(char side, char uplo, char trans, char diag, int m, int n, const T* a, int lda, T* b, int ldb) { \
-    const T one = 1; \
+    const T one(1); \
     NORCH_BLAS(x##trsm_)(&side, &uplo, &trans, &diag, &m, &n, &one, a, &lda, b, &ldb, 1, 1, 1, 1); \
   }
 
@@ -73,6 +94,7 @@ struct Lapack;
 #define NORCH_LAPACK_REAL(T, x) \
   template <> \
   struct Lapack<T> { \
+    using Real = T; \
     NORCH_LAPACK_COMMON(T, x) \
     static int ldl(bool, char uplo, int n, T* a, int lda, int* pivots, T* work, int lwork) { \
       int info = 0; \
@@ -84,12 +106,12 @@ struct Lapack;
       NORCH_BLAS(x##sytrs_)(&uplo, &n, &nrhs, a, &lda, pivots, b, &ldb, &info, 1); \
       return info; \
     } \
-    static int gesdd(char job, int m, int n, T* a, T* s, T* u, T* vt, int ldvt, T* work, int lwork, int* iwork) { \
+    static int gesdd(char job, int m, int n, T* a, T* s, T* u, T* vt, int ldvt, T* work, int lwork, T*, int* iwork) { \
       int info = 0; \
       NORCH_BLAS(x##gesdd_)(&job, &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, iwork, &info, 1); \
       return info; \
     } \
-    static int syevd(char job, char uplo, int n, T* a, T* w, T* work, int lwork, int* iwork, int liwork) { \
+    static int eigh(char job, char uplo, int n, T* a, T* w, T* work, int lwork, T*, int, int* iwork, int liwork) { \
       int info = 0; \
       NORCH_BLAS(x##syevd_)(&job, &uplo, &n, a, &n, w, work, &lwork, iwork, &liwork, &info, 1, 1); \
       return info; \
@@ -104,6 +126,51 @@ struct Lapack;
 NORCH_LAPACK_REAL(float, s)
 NORCH_LAPACK_REAL(double, d)
 #undef NORCH_LAPACK_REAL
+
+#define NORCH_LAPACK_COMPLEX(Z, R, x) \
+  template <> \
+  struct Lapack<Z> { \
+    using Real = R; \
+    NORCH_LAPACK_COMMON(Z, x) \
+    static int ldl(bool hermitian, char uplo, int n, Z* a, int lda, int* pivots, Z* work, int lwork) { \
+      int info = 0; \
+      if (hermitian) \
+        NORCH_BLAS(x##hetrf_)(&uplo, &n, a, &lda, pivots, work, &lwork, &info, 1); \
+      else \
+        NORCH_BLAS(x##sytrf_)(&uplo, &n, a, &lda, pivots, work, &lwork, &info, 1); \
+      return info; \
+    } \
+    static int ldl_solve(bool hermitian, char uplo, int n, int nrhs, const Z* a, int lda, const int* pivots, Z* b, \
+                         int ldb) { \
+      int info = 0; \
+      if (hermitian) \
+        NORCH_BLAS(x##hetrs_)(&uplo, &n, &nrhs, a, &lda, pivots, b, &ldb, &info, 1); \
+      else \
+        NORCH_BLAS(x##sytrs_)(&uplo, &n, &nrhs, a, &lda, pivots, b, &ldb, &info, 1); \
+      return info; \
+    } \
+    static int gesdd(char job, int m, int n, Z* a, R* s, Z* u, Z* vt, int ldvt, Z* work, int lwork, R* rwork, \
+                     int* iwork) { \
+      int info = 0; \
+      NORCH_BLAS(x##gesdd_)(&job, &m, &n, a, &m, s, u, &m, vt, &ldvt, work, &lwork, rwork, iwork, &info, 1); \
+      return info; \
+    } \
+    static int eigh(char job, char uplo, int n, Z* a, R* w, Z* work, int lwork, R* rwork, int lrwork, int* iwork, \
+                    int liwork) { \
+      int info = 0; \
+      NORCH_BLAS(x##heevd_)(&job, &uplo, &n, a, &n, w, work, &lwork, rwork, &lrwork, iwork, &liwork, &info, 1, 1); \
+      return info; \
+    } \
+    static int geev(char job, int n, Z* a, Z* w, Z* vr, Z* work, int lwork, R* rwork) { \
+      int info = 0; \
+      const char none = 'N'; \
+      NORCH_BLAS(x##geev_)(&none, &job, &n, a, &n, w, nullptr, &n, vr, &n, work, &lwork, rwork, &info, 1, 1); \
+      return info; \
+    } \
+  };
+NORCH_LAPACK_COMPLEX(Complex<float>, float, c)
+NORCH_LAPACK_COMPLEX(Complex<double>, double, z)
+#undef NORCH_LAPACK_COMPLEX
 #undef NORCH_LAPACK_COMMON
 
 }  // namespace norch::blas

@@ -4,7 +4,7 @@
 
 #include "kernels/cpu/linalg.h"
 
-namespace norch::kernels::cpu::NORCH_ISA {
+namespace norch::kernels::cpu {
 
 using blas::Lapack;
 
@@ -106,4 +106,4 @@ void ldl_solve(const Tensor& a, const Tensor& pivots, const Tensor& b, bool herm
   });
 }
 
-}  // namespace norch::kernels::cpu::NORCH_ISA
+}  // namespace norch::kernels::cpu

@@ -46,6 +46,8 @@ Cublas load_cublas() {
   library.find(f.set_stream, "cublasSetStream_v2");
   library.find(f.strsm, "cublasStrsmBatched");
   library.find(f.dtrsm, "cublasDtrsmBatched");
+  library.find(f.ctrsm, "cublasCtrsmBatched");
+  library.find(f.ztrsm, "cublasZtrsmBatched");
   return f;
 }
 

@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "kernels/cuda/context.h"
+#include "norch/dtype.h"
 
 namespace norch::cuda {
 
@@ -58,6 +59,8 @@ struct Cublas {
   int (*set_stream)(CublasHandle, cudaStream_t);
   TrsmBatched<float> strsm;
   TrsmBatched<double> dtrsm;
+  TrsmBatched<Complex<float>> ctrsm;
+  TrsmBatched<Complex<double>> ztrsm;
 };
 
 /// The handles of the current device, bound to the current stream while this object lives. Only one thread has them at

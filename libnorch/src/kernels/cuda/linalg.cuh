@@ -28,6 +28,8 @@ inline cudaDataType data_type(const char* op, DType t) {
   switch (t) {
     case DType::Float32: return CUDA_R_32F;
     case DType::Float64: return CUDA_R_64F;
+    case DType::Complex64: return CUDA_C_32F;
+    case DType::Complex128: return CUDA_C_64F;
     default: NORCH_RAISE(NotImplementedError, op, ": not implemented for ", t, "; convert to float32 or float64");
   }
 }

@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(kThreads) addresses_kernel(char** out, char* a
 template <class T, class F>
 void run_trsm(F trsm, CublasSession& session, bool left, bool upper, char op, bool unit, const Matrices& x,
               const Matrices& y, void* addresses) {
-  const T one = 1;
+  const T one(1);
   const T* const* a = static_cast<const T* const*>(addresses);
   T* const* b = static_cast<T* const*>(addresses) + y.count;
   constexpr int64_t kMost = 1 << 30;
@@ -118,10 +118,14 @@ void solve_triangular(const Tensor& a, const Tensor& b, bool left, bool upper, c
   launch(addresses_kernel, blocks_for(y.count, kThreads), kThreads, 0, static_cast<char**>(addresses.data_ptr()), x.data,
          x.step, y.data, y.step, y.count);
   CublasSession s;
-  if (a.dtype() == DType::Float32)
-    run_trsm<float>(s.functions().strsm, s, left, upper, op, unit, x, y, addresses.data_ptr());
-  else
-    run_trsm<double>(s.functions().dtrsm, s, left, upper, op, unit, x, y, addresses.data_ptr());
+  const auto& f = s.functions();
+  void* list = addresses.data_ptr();
+  switch (a.dtype()) {
+    case DType::Float32: return run_trsm<float>(f.strsm, s, left, upper, op, unit, x, y, list);
+    case DType::Float64: return run_trsm<double>(f.dtrsm, s, left, upper, op, unit, x, y, list);
+    case DType::Complex64: return run_trsm<Complex<float>>(f.ctrsm, s, left, upper, op, unit, x, y, list);
+    default: return run_trsm<Complex<double>>(f.ztrsm, s, left, upper, op, unit, x, y, list);
+  }
 }
 
 void ldl(const Tensor& a, const Tensor& pivots, const Tensor& info, bool hermitian) {

@@ -96,4 +96,17 @@ void eigh(const Tensor& a, const Tensor& w, const Tensor& info, bool vectors, bo
   copy_into(a, masked_fill(a, unsqueeze(unsqueeze(bad, -1), -1), nan));
 }
 
+void eig(const Tensor& a, const Tensor& w, const Tensor& v, const Tensor& info) {
+  const OnHost matrices(a), values(w), codes(info);
+  if (v.defined()) {
+    const OnHost vectors(v);
+    kernels::eig(kCPU, matrices.tensor(), values.tensor(), vectors.tensor(), codes.tensor());
+    vectors.write_back();
+  } else {
+    kernels::eig(kCPU, matrices.tensor(), values.tensor(), Tensor(), codes.tensor());
+  }
+  values.write_back();
+  codes.write_back();
+}
+
 }  // namespace norch::kernels::cuda

@@ -29,6 +29,7 @@ newaxis = None
 if _TYPE_CHECKING:
     from norch import array_api as array_api
     from norch import cuda as cuda
+    from norch import fft as fft
     from norch import linalg as linalg
     from norch import masked as masked
     from norch import nn as nn
@@ -49,6 +50,7 @@ if _TYPE_CHECKING:
 _LAZY = (
     "array_api",
     "cuda",
+    "fft",
     "linalg",
     "masked",
     "nn",

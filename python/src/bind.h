@@ -102,6 +102,7 @@ void bind_matmul(Binder& b);
 void bind_complex(Binder& b);
 void bind_contract(Binder& b);
 void bind_linalg(Binder& b);
+void bind_fft(Binder& b);
 void bind_conv(Binder& b);
 void bind_pools(Binder& b);
 void bind_cuda(Binder& b);

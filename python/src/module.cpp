@@ -46,6 +46,7 @@ NB_MODULE(_C, m) {
   bind_complex(b);
   bind_contract(b);
   bind_linalg(b);
+  bind_fft(b);
   bind_conv(b);
   bind_pools(b);
   bind_cuda(b);

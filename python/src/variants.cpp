@@ -50,8 +50,8 @@ constexpr const char* kOutOfSameDtype[] = {
     "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu_factor", "lu_factor_ex", "matrix_norm",
     "multi_dot", "multinomial", "slogdet", "solve", "solve_ex", "solve_triangular", "svdvals", "vecdot", "vector_norm"};
 /// Functions that make new tensors: without a dtype they take that of `out`.
-constexpr const char* kOutOfFactories[] = {"arange", "empty", "eye", "full", "linspace", "logspace", "ones", "rand",
-                                           "randint", "randn", "randperm", "range", "zeros"};
+constexpr const char* kOutOfFactories[] = {"arange", "empty", "eye", "fftfreq", "full", "linspace", "logspace", "ones",
+                                           "rand", "randint", "randn", "randperm", "range", "rfftfreq", "zeros"};
 
 /// A result, one tensor or several, written into what `out` holds for it.
 nb::object store(const char* name, nb::handle result, nb::handle out, bool same_dtype) {

@@ -12,6 +12,7 @@
 #include "norch/ops/dropout.h"
 #include "norch/ops/embedding.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/fft.h"
 #include "norch/ops/fold.h"
 #include "norch/ops/gather.h"
 #include "norch/ops/grid_sample.h"

@@ -3,6 +3,7 @@
 #include "core/factory.h"
 #include "kernels/linalg.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/gather.h"
 #include "norch/ops/join.h"
@@ -28,6 +29,10 @@ namespace {
 
 /// The rows of `t` in another order (batches broadcast).
 Tensor reordered(const Tensor& t, const Tensor& order) {
+  if (t.is_complex()) {  // pairs of real numbers, whose gradients scatter
+    const Tensor parts = flatten(view_as_real(t.contiguous()), -2);
+    return view_as_complex(unflatten(reordered(parts, order), -1, {t.size(-1), 2}));
+  }
   const Shape batch = broadcast_shapes(detail::batch_of(t), order.sizes().slice(0, order.sizes().size() - 1), "lu_solve");
   const Tensor rows = expand(unsqueeze(order, -1), detail::joined(batch, {order.size(-1), t.size(-1)}));
   return gather(expand(t, detail::joined(batch, {t.size(-2), t.size(-1)})), -2, rows);

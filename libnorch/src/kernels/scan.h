@@ -16,8 +16,8 @@ struct ScanShape {
 
 enum class ScanOp : uint8_t { Sum, Prod, LogSumExp };
 
-/// Running reduction from the front, or from the back in `reverse`. `out` has the dtype of `in` or its SumType; LogSumExp
-/// is for floats.
+/// Running reduction from the front, or from the back in `reverse`, of floats or int64; LogSumExp is for floats. `out` has
+/// the dtype of `in`.
 NORCH_KERNEL(scan, void(ScanOp op, const ScanShape& shape, const Tensor& out, const Tensor& in, bool reverse))
 /// Running maximum (minimum) and the last index of it.
 NORCH_KERNEL(scan_select, void(bool largest, const ScanShape& shape, const Tensor& values, const Tensor& indices,

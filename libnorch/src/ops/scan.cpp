@@ -40,9 +40,12 @@ bool direct(DType from, DType to) {
 }
 
 Tensor run(ScanOp op, const Tensor& t, int64_t dim, DType type, bool reverse) {
-  Tensor out = new_tensor(t.sizes(), type, t.device());
-  if (t.numel()) kernels::scan(t.device(), op, scan_shape(t, dim), out, t.detach().contiguous(), reverse);
-  return out;
+  // Integers are scanned as int64: those of other widths wrap around to the same results.
+  const bool integral = is_integral(t.dtype(), true);
+  const Tensor in = (integral ? t.detach().to(DType::Int64) : t.detach()).contiguous();
+  Tensor out = new_tensor(t.sizes(), in.dtype(), t.device());
+  if (t.numel()) kernels::scan(t.device(), op, scan_shape(in, dim), out, in, reverse);
+  return integral ? out.to(type) : out;
 }
 
 Tensor cumsum_op(const Tensor& t, int64_t dim, bool reverse) {

@@ -36,7 +36,8 @@ struct Cut {
     chunks = 1;
     // Outputs are shared out among threads if there are many; the elements of each only if there are few.
     if (keep_rest * blocks >= 16 || p.n * block <= 2 * kChunk) return;
-    const int64_t most = std::max<int64_t>(kChunk / block, 64);
+    const int64_t chunk = std::clamp(p.n / 64 & -kChunk, kChunk, 16 * kChunk);
+    const int64_t most = std::max<int64_t>(chunk / block, 64);
     if (inner > most) {
       pieces = (inner + most - 1) / most;
       piece = most;

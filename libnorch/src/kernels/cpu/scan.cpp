@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/scalar_math.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
@@ -35,26 +36,48 @@ struct LogAdd {
   A operator()(A a, A b) const { return log_add_exp(a, b); }
 };
 
-template <class T, class Out, class W, class Op>
-void run(const ScanShape& s, const T* x, Out* y, W identity, bool reverse, Op op) {
+/// Scans R lines, the first elements of which are `line` apart, side by side: their chains of dependent steps overlap.
+template <int R, class T, class W, class Op>
+void run_lines(const ScanShape& s, const T* x, T* y, int64_t line, W identity, bool reverse, Op op) {
+  W total[R];
+  for (W& t : total) t = identity;
+  for (int64_t i = 0; i < s.n; ++i) {
+    const int64_t at = (reverse ? s.n - 1 - i : i) * s.inner;
+    for (int r = 0; r < R; ++r) {
+      total[r] = op(total[r], static_cast<W>(static_cast<ComputeType<T>>(x[at + r * line])));
+      y[at + r * line] = static_cast<T>(total[r]);
+    }
+  }
+}
+
+template <class T, class W, class Op>
+void run(const ScanShape& s, const T* x, T* y, W identity, bool reverse, Op op) {
   using C = ComputeType<T>;
+  if (s.inner == 1) {
+    constexpr int64_t kTogether = 4;
+    parallel_for((s.outer + kTogether - 1) / kTogether, 1 + 4096 / (s.n + 1), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin * kTogether; row < std::min(end * kTogether, s.outer);) {
+        const int64_t at = row * s.n;
+        if (row + kTogether <= s.outer) {
+          run_lines<kTogether>(s, x + at, y + at, s.n, identity, reverse, op);
+          row += kTogether;
+        } else {
+          run_lines<1>(s, x + at, y + at, s.n, identity, reverse, op);
+          ++row;
+        }
+      }
+    });
+    return;
+  }
   for_strips(s, [&](int64_t first, int64_t count) {
     const int64_t step = reverse ? -s.inner : s.inner;
     int64_t at = first + (reverse ? (s.n - 1) * s.inner : 0);
-    if (count == 1) {
-      W total = identity;
-      for (int64_t i = 0; i < s.n; ++i, at += step) {
-        total = op(total, static_cast<W>(static_cast<C>(x[at])));
-        y[at] = static_cast<Out>(total);
-      }
-      return;
-    }
     W total[256];
     std::fill_n(total, count, identity);
     for (int64_t i = 0; i < s.n; ++i, at += step) {
       for (int64_t j = 0; j < count; ++j) {
         total[j] = op(total[j], static_cast<W>(static_cast<C>(x[at + j])));
-        y[at + j] = static_cast<Out>(total[j]);
+        y[at + j] = static_cast<T>(total[j]);
       }
     }
   });
@@ -63,29 +86,23 @@ void run(const ScanShape& s, const T* x, Out* y, W identity, bool reverse, Op op
 }  // namespace
 
 void scan(ScanOp op, const ScanShape& s, const Tensor& out, const Tensor& in, bool reverse) {
-  if (op == ScanOp::LogSumExp) {
-    visit_float("logcumsumexp", in.dtype(), [&](auto tag) {
-      using T = typename decltype(tag)::type;
-      run(s, static_cast<const T*>(in.data_ptr()), static_cast<T*>(out.data_ptr()),
-          -std::numeric_limits<double>::infinity(), reverse, LogAdd{});
-    });
-    return;
-  }
-  visit_all(in.dtype(), [&](auto tag) {
+  auto with = [&](auto tag, auto wide) {
     using T = typename decltype(tag)::type;
-    using W = std::conditional_t<is_floating_point(dtype_of<T>), double, int64_t>;
+    using W = decltype(wide);
     const T* x = static_cast<const T*>(in.data_ptr());
-    auto to = [&](auto* y) {
-      if (op == ScanOp::Sum)
-        run(s, x, y, W(0), reverse, Add{});
-      else
-        run(s, x, y, W(1), reverse, Multiply{});
-    };
-    if (out.dtype() == in.dtype())
-      to(static_cast<T*>(out.data_ptr()));
-    else
-      to(static_cast<SumType<T>*>(out.data_ptr()));
-  });
+    T* y = static_cast<T*>(out.data_ptr());
+    switch (op) {
+      case ScanOp::Sum: return run(s, x, y, W(0), reverse, Add{});
+      case ScanOp::Prod: return run(s, x, y, W(1), reverse, Multiply{});
+      case ScanOp::LogSumExp:
+        if constexpr (!std::is_same_v<W, int64_t>)
+          return run(s, x, y, -std::numeric_limits<W>::infinity(), reverse, LogAdd{});
+    }
+  };
+  if (in.dtype() == DType::Int64)
+    with(TypeTag<int64_t>{}, int64_t{});
+  else
+    visit_float("scan", in.dtype(), [&](auto tag) { with(tag, double{}); });
 }
 
 void scan_select(bool largest, const ScanShape& s, const Tensor& values, const Tensor& indices, const Tensor& in) {
@@ -95,20 +112,29 @@ void scan_select(bool largest, const ScanShape& s, const Tensor& values, const T
     const T* x = static_cast<const T*>(in.data_ptr());
     T* v = static_cast<T*>(values.data_ptr());
     int64_t* index = indices.data<int64_t>();
-    for_strips(s, [&](int64_t first, int64_t count) {
-      for (int64_t j = 0; j < count; ++j) {
-        int64_t at = first + j, best_at = 0;
-        C best = static_cast<C>(x[at]);
-        for (int64_t i = 0; i < s.n; ++i, at += s.inner) {
+    // Lines whose first elements are `line` apart.
+    auto lines = [&](int64_t first, int64_t count, auto line) {
+      C best[256];
+      int64_t best_at[256] = {};
+      for (int64_t j = 0; j < count; ++j) best[j] = static_cast<C>(x[first + j * line]);
+      for (int64_t i = 0, from = first; i < s.n; ++i, from += s.inner) {
+        for (int64_t j = 0; j < count; ++j) {
+          const int64_t at = from + j * line;
           const C c = static_cast<C>(x[at]);
-          if (c != c || (best == best && (largest ? c >= best : c <= best))) {
-            best = c;
-            best_at = i;
-          }
-          v[at] = static_cast<T>(best);
-          index[at] = best_at;
+          const bool better = is_nan(c) | (!is_nan(best[j]) & (largest ? c >= best[j] : c <= best[j]));
+          best[j] = better ? c : best[j];
+          best_at[j] = better ? i : best_at[j];
+          v[at] = static_cast<T>(best[j]);
+          index[at] = best_at[j];
         }
       }
+    };
+    if (s.inner > 1) {
+      for_strips(s, [&](int64_t first, int64_t count) { lines(first, count, std::integral_constant<int64_t, 1>{}); });
+      return;
+    }
+    parallel_for(s.outer, 1 + 16384 / (s.n + 1), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; row += 8) lines(row * s.n, std::min<int64_t>(8, end - row), s.n);
     });
   });
 }

@@ -1,8 +1,10 @@
 #include "kernels/sort.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/cpu/parallel.h"
 
@@ -10,100 +12,250 @@ namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
+constexpr int64_t kRanked = 128;  // up to this length a row is sorted by comparing all pairs
 constexpr int64_t kBlock = 64;
 
 /// A key and where it was: for keys of up to 32 bits in one number, so that comparing is one instruction.
-template <class U, bool kSmall = sizeof(U) <= 4>
+template <class U>
 struct Item {
   uint64_t both;
   Item() = default;
   Item(U key, int64_t index) : both((static_cast<uint64_t>(key) << 32) | static_cast<uint64_t>(index)) {}
   int64_t index() const { return static_cast<int64_t>(both & 0xFFFFFFFFu); }
   U key() const { return static_cast<U>(both >> 32); }
-  uint64_t digit(int shift) const { return (both >> (32 + shift)); }
   bool operator<(const Item& o) const { return both < o.both; }
 };
-template <class U>
-struct Item<U, false> {
+template <>
+struct Item<uint64_t> {
   uint64_t bits;
   int64_t at;
   Item() = default;
-  Item(U k, int64_t index) : bits(k), at(index) {}
+  Item(uint64_t k, int64_t index) : bits(k), at(index) {}
   int64_t index() const { return at; }
-  U key() const { return bits; }
-  uint64_t digit(int shift) const { return bits >> shift; }
-  bool operator<(const Item& o) const { return bits != o.bits ? bits < o.bits : at < o.at; }
+  uint64_t key() const { return bits; }
+  bool operator<(const Item& o) const { return (bits < o.bits) | ((bits == o.bits) & (at < o.at)); }
 };
 
-/// Sorts by key, least significant digit first; `other` is room for n items. Returns where the result lies.
+// ---- sorting items: `other` is room for n more, items with equal keys are in the order of their indices before and
+// after, and the result is where the returned pointer says
+
+/// An element's place is the number of smaller ones, which vector compares count for kLanes elements at a time.
 template <class U>
-Item<U>* radix_sort(Item<U>* items, Item<U>* other, int64_t n) {
-  constexpr int kBits = sizeof(U) == 1 ? 8 : sizeof(U) == 2 ? 8 : 11, kDigits = 1 << kBits;
-  constexpr int kPasses = (8 * static_cast<int>(sizeof(U)) + kBits - 1) / kBits;
-  const std::unique_ptr<int64_t[]> counts(new int64_t[kPasses * kDigits]());
+Item<U>* rank_sort(Item<U>* items, Item<U>* other, int64_t n) {
+  using S = std::make_signed_t<U>;  // only these have vector compares in every instruction set
+  constexpr int kLanes = 16;
+  S keys[kRanked];
+  uint8_t seen[kRanked] = {};
+  const int64_t padded = (n + kLanes - 1) / kLanes * kLanes;
+  for (int64_t i = 0; i < n; ++i) keys[i] = static_cast<S>(items[i].key() ^ (U(1) << (8 * sizeof(U) - 1)));
+  for (int64_t i = n; i < padded; ++i) keys[i] = std::numeric_limits<S>::max();
+  for (int64_t from = 0; from < padded; from += kLanes) {
+    S smaller[kLanes] = {};
+    for (int64_t j = 0; j < n; ++j) {
+      const S key = keys[j];
+#pragma omp simd
+      for (int l = 0; l < kLanes; ++l) smaller[l] += key < keys[from + l] ? 1 : 0;
+    }
+    for (int64_t i = from; i < std::min(from + kLanes, n); ++i) {
+      const S rank = smaller[i - from];
+      other[rank + seen[rank]++] = items[i];
+    }
+  }
+  return other;
+}
+
+/// By key, least significant digit first.
+template <int kBits, class U>
+Item<U>* radix_sort(Item<U>* items, Item<U>* other, int64_t n, int64_t* counts) {
+  constexpr int kDigits = 1 << kBits, kPasses = (8 * static_cast<int>(sizeof(U)) + kBits - 1) / kBits;
+  auto digit = [](const Item<U>& item, int pass) { return (item.key() >> (pass * kBits)) & (kDigits - 1); };
+  std::fill_n(counts, kPasses * kDigits, 0);
   for (int64_t i = 0; i < n; ++i)
-    for (int p = 0; p < kPasses; ++p) ++counts[static_cast<size_t>(p * kDigits) + (items[i].digit(p * kBits) & (kDigits - 1))];
+    for (int p = 0; p < kPasses; ++p) ++counts[static_cast<size_t>(p * kDigits) + digit(items[i], p)];
   for (int p = 0; p < kPasses; ++p) {
-    int64_t* count = counts.get() + p * kDigits;
-    if (count[items[0].digit(p * kBits) & (kDigits - 1)] == n) continue;  // all alike here
+    int64_t* count = counts + p * kDigits;
+    if (count[digit(items[0], p)] == n) continue;  // all alike here
     int64_t at = 0;
     for (int d = 0; d < kDigits; ++d) at += std::exchange(count[d], at);
-    for (int64_t i = 0; i < n; ++i) other[count[items[i].digit(p * kBits) & (kDigits - 1)]++] = items[i];
+    for (int64_t i = 0; i < n; ++i) other[count[digit(items[i], p)]++] = items[i];
     std::swap(items, other);
   }
   return items;
 }
+constexpr int64_t kCounts = 6 * 2048;  // of the longest keys, at the larger of the two digit widths
 
-template <class T>
-struct Rows {
-  using U = SortKey<T>;
-  using I = Item<U>;
-  const T* x;
-  T* values;
-  int64_t* indices;
-  int64_t n;
+template <class U>
+Item<U>* sort_items(Item<U>* items, Item<U>* other, int64_t n, int64_t* counts) {
+  if (n <= kRanked) return rank_sort<U>(items, other, n);
+  return n < 8192 ? radix_sort<8, U>(items, other, n, counts) : radix_sort<11, U>(items, other, n, counts);
+}
 
-  Rows(const Tensor& in, const Tensor& v, const Tensor& i, int64_t columns)
-      : x(static_cast<const T*>(in.data_ptr())),
-        values(v.defined() ? static_cast<T*>(v.data_ptr()) : nullptr),
-        indices(i.data<int64_t>()),
-        n(columns) {
-    NORCH_CHECK(sizeof(U) == 8 || n <= int64_t{0xFFFFFFFF}, "sort: a row of ", n, " elements is too long");
-  }
-  void fill(I* items, int64_t row, bool descending) const {
-    for (int64_t j = 0; j < n; ++j) items[j] = I(sort_key(x[row * n + j], descending), j);
-  }
-  void store(const I* items, int64_t row, int64_t count) const {
-    for (int64_t j = 0; j < count; ++j) {
-      const int64_t index = items[j].index();
-      indices[row * count + j] = index;
-      if (values) values[row * count + j] = x[row * n + index];
+/// Puts the item of rank k at place k, what is smaller before it: quickselect without branches in its inner loop.
+template <class I>
+void select_item(I* items, int64_t n, int64_t k) {
+  int64_t work = 16 * n;
+  while (n > 32) {
+    if ((work -= n) < 0) {  // unlucky pivots
+      std::nth_element(items, items + k, items + n);
+      return;
+    }
+    I sample[5] = {items[n / 8], items[n / 4], items[n / 2], items[n - n / 4], items[n - n / 8]};
+    std::sort(sample, sample + 5);
+    // The pivot is taken from the side on which k lies, so that the smaller part is more often the one that is left.
+    const I pivot = sample[k * 8 < n ? 1 : k * 8 > 7 * n ? 3 : 2];
+    int64_t less = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const I item = items[i];
+      items[i] = items[less];
+      items[less] = item;
+      less += item < pivot ? 1 : 0;
+    }
+    if (k < less) {
+      n = less;
+    } else if (less > 0) {
+      items += less;
+      k -= less;
+      n -= less;
+    } else {  // the pivot is the smallest
+      std::iter_swap(items, std::min_element(items, items + n));
+      if (k == 0) return;
+      ++items;
+      --k;
+      --n;
     }
   }
-  /// Calls f(row, room for `room` items) for every row.
-  template <class F>
-  static void each(int64_t rows, int64_t room, int64_t work, const F& f) {
-    parallel_for(rows, 1 + 4096 / (work + 1), [&](int64_t begin, int64_t end) {
-      const std::unique_ptr<I[]> items(new I[static_cast<size_t>(room)]);
-      for (int64_t r = begin; r < end; ++r) f(r, items.get());
+  std::nth_element(items, items + k, items + n);
+}
+
+// ---- rows of a tensor
+
+template <class U>
+using LoadKeys = void (*)(const char* x, int64_t n, bool descending, U* keys);
+
+template <class T, class U>
+void load_keys(const char* x, int64_t n, bool descending, U* keys) {
+  const T* p = reinterpret_cast<const T*>(x);
+#pragma omp simd
+  for (int64_t j = 0; j < n; ++j) keys[j] = sort_key(p[j], descending);
+}
+
+/// The rows of a call, with the room that one thread needs for one of them.
+template <class U>
+class Rows {
+ public:
+  using I = Item<U>;
+
+  Rows(const Tensor& in, const Tensor& values, const Tensor& indices, int64_t n, bool descending)
+      : in_(in), values_(values), indices_(indices.data<int64_t>()), n_(n), descending_(descending) {
+    NORCH_CHECK(sizeof(U) == 8 || n <= int64_t{0xFFFFFFFF}, "sort: a row of ", n, " elements is too long");
+    visit_all(in.dtype(), [&](auto tag) {
+      using T = typename decltype(tag)::type;
+      if constexpr ((sizeof(T) == 8) == (sizeof(U) == 8)) load_ = load_keys<T, U>;
     });
   }
+  int64_t n() const { return n_; }
+  void keys(int64_t row, int64_t from, int64_t count, U* keys) const {
+    const int64_t size = static_cast<int64_t>(in_.itemsize());
+    load_(static_cast<const char*>(in_.data_ptr()) + (row * n_ + from) * size, count, descending_, keys);
+  }
+  void fill(int64_t row, I* items) const {
+    U some[4 * kBlock];
+    for (int64_t j = 0; j < n_; j += 4 * kBlock) {
+      const int64_t count = std::min(4 * kBlock, n_ - j);
+      keys(row, j, count, some);
+      for (int64_t i = 0; i < count; ++i) items[j + i] = I(some[i], j + i);
+    }
+  }
+  void store(int64_t row, const I* items, int64_t count) const {
+    int64_t* index = indices_ + row * count;
+    for (int64_t j = 0; j < count; ++j) index[j] = items[j].index();
+    if (!values_.defined()) return;
+    visit_width(in_.dtype(), [&](auto tag) {
+      using W = typename decltype(tag)::type;
+      if constexpr ((sizeof(W) == 8) == (sizeof(U) == 8)) {
+        const W* x = static_cast<const W*>(in_.data_ptr()) + row * n_;
+        W* y = static_cast<W*>(values_.data_ptr()) + row * count;
+        for (int64_t j = 0; j < count; ++j) y[j] = x[index[j]];
+      }
+    });
+  }
+
+ private:
+  const Tensor& in_;
+  const Tensor& values_;
+  int64_t* indices_;
+  int64_t n_;
+  bool descending_;
+  LoadKeys<U> load_ = nullptr;
 };
+
+template <class U>
+struct Room {
+  std::unique_ptr<Item<U>[]> items, other;
+  std::unique_ptr<int64_t[]> counts;
+  explicit Room(int64_t n)
+      : items(new Item<U>[static_cast<size_t>(n)]),
+        other(new Item<U>[static_cast<size_t>(n)]),
+        counts(n > kRanked ? new int64_t[kCounts] : nullptr) {}
+};
+
+/// Calls f(row, room) for every row of n elements.
+template <class U, class F>
+void each_row(int64_t rows, int64_t n, const F& f) {
+  parallel_for(rows, 1 + 2048 / n, [&](int64_t begin, int64_t end) {
+    Room<U> room(n);
+    for (int64_t r = begin; r < end; ++r) f(r, room);
+  });
+}
+
+/// Calls f(U()) with the type of sort keys of `t`.
+template <class F>
+void visit_key(DType t, const F& f) {
+  if (itemsize(t) == 8)
+    f(uint64_t{});
+  else
+    f(uint32_t{});
+}
+
+/// The k smallest of a row, for few of many: a heap of the best so far, the worst of them on top.
+template <class U>
+void heap_smallest(const Rows<U>& r, int64_t row, int64_t k, Item<U>* items) {
+  U keys[kBlock];
+  for (int64_t from = 0; from < k; from += kBlock) {
+    const int64_t count = std::min(kBlock, k - from);
+    r.keys(row, from, count, keys);
+    for (int64_t j = 0; j < count; ++j) items[from + j] = Item<U>(keys[j], from + j);
+  }
+  std::make_heap(items, items + k);
+  for (int64_t from = k; from < r.n(); from += kBlock) {
+    // Most blocks hold nothing better: finding that out is a loop without branches.
+    const int64_t count = std::min(kBlock, r.n() - from);
+    const U worst = items[0].key();
+    U better = 0;
+    r.keys(row, from, count, keys);
+#pragma omp simd reduction(| : better)
+    for (int64_t j = 0; j < count; ++j) better |= keys[j] < worst ? U(1) : U(0);
+    if (!better) continue;
+    for (int64_t j = 0; j < count; ++j) {
+      const Item<U> item(keys[j], from + j);
+      if (!(item < items[0])) continue;
+      std::pop_heap(items, items + k);
+      items[k - 1] = item;
+      std::push_heap(items, items + k);
+    }
+  }
+  std::sort_heap(items, items + k);
+}
 
 }  // namespace
 
 void sort(bool descending, int64_t rows, int64_t n, const Tensor& values, const Tensor& indices, const Tensor& in) {
-  visit_all(in.dtype(), [&](auto tag) {
-    using R = Rows<typename decltype(tag)::type>;
-    const R r(in, values, indices, n);
-    const bool radix = n > 1500;
-    R::each(rows, radix ? 2 * n : n, n * 8, [&](int64_t row, typename R::I* items) {
-      r.fill(items, row, descending);
-      if (radix)
-        items = radix_sort<typename R::U>(items, items + n, n);
-      else
-        std::sort(items, items + n);
-      r.store(items, row, n);
+  visit_key(in.dtype(), [&](auto key) {
+    using U = decltype(key);
+    const Rows<U> r(in, values, indices, n, descending);
+    each_row<U>(rows, n, [&](int64_t row, Room<U>& room) {
+      r.fill(row, room.items.get());
+      r.store(row, sort_items<U>(room.items.get(), room.other.get(), n, room.counts.get()), n);
     });
   });
 }
@@ -111,54 +263,47 @@ void sort(bool descending, int64_t rows, int64_t n, const Tensor& values, const 
 void topk(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor& indices,
           const Tensor& in) {
   if (k == 0) return;
-  visit_all(in.dtype(), [&](auto tag) {
-    using R = Rows<typename decltype(tag)::type>;
-    using I = typename R::I;
-    const R r(in, values, indices, n);
-    const bool few = k * 64 <= n;
-    R::each(rows, few ? k : n, n, [&](int64_t row, I* items) {
-      if (few) {
-        // A heap of the best k so far, the worst of them on top.
-        for (int64_t j = 0; j < k; ++j) items[j] = I(sort_key(r.x[row * n + j], largest), j);
-        std::make_heap(items, items + k);
-        for (int64_t from = k; from < n; from += kBlock) {
-          // Most blocks hold nothing better: finding that out is a loop without branches.
-          typename R::U keys[kBlock];
-          const int64_t count = std::min(kBlock, n - from);
-          const typename R::U worst = items[0].key();
-          int better = 0;
-          for (int64_t j = 0; j < count; ++j) {
-            keys[j] = sort_key(r.x[row * n + from + j], largest);
-            better |= keys[j] < worst;
-          }
-          if (!better) continue;
-          for (int64_t j = 0; j < count; ++j) {
-            const I item(keys[j], from + j);
-            if (!(item < items[0])) continue;
-            std::pop_heap(items, items + k);
-            items[k - 1] = item;
-            std::push_heap(items, items + k);
-          }
-        }
-        std::sort_heap(items, items + k);
-      } else {
-        r.fill(items, row, largest);
-        if (k < n) std::nth_element(items, items + k - 1, items + n);
-        std::sort(items, items + k);
+  visit_key(in.dtype(), [&](auto key) {
+    using U = decltype(key);
+    const Rows<U> r(in, values, indices, n, largest);
+    each_row<U>(rows, n, [&](int64_t row, Room<U>& room) {
+      Item<U>*items = room.items.get(), *other = room.other.get();
+      if (n > kRanked && k * 64 <= n) {
+        heap_smallest(r, row, k, items);
+        r.store(row, items, k);
+        return;
       }
-      r.store(items, row, k);
+      r.fill(row, items);
+      if (n <= kRanked || k * 2 > n) {
+        r.store(row, sort_items<U>(items, other, n, room.counts.get()), k);
+        return;
+      }
+      // The k-th is found, and those up to it are taken in their order.
+      std::copy_n(items, n, other);
+      select_item(other, n, k - 1);
+      const Item<U> last = other[k - 1];
+      int64_t count = 0;
+      for (int64_t j = 0; j < n; ++j) {
+        items[count] = items[j];
+        count += last < items[j] ? 0 : 1;
+      }
+      r.store(row, sort_items<U>(items, other, k, room.counts.get()), k);
     });
   });
 }
 
 void kth(int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor& indices, const Tensor& in) {
-  visit_all(in.dtype(), [&](auto tag) {
-    using R = Rows<typename decltype(tag)::type>;
-    const R r(in, values, indices, n);
-    R::each(rows, n, n, [&](int64_t row, typename R::I* items) {
-      r.fill(items, row, false);
-      std::nth_element(items, items + k, items + n);
-      r.store(items + k, row, 1);
+  visit_key(in.dtype(), [&](auto key) {
+    using U = decltype(key);
+    const Rows<U> r(in, values, indices, n, false);
+    each_row<U>(rows, n, [&](int64_t row, Room<U>& room) {
+      Item<U>* items = room.items.get();
+      r.fill(row, items);
+      if (n <= kRanked)
+        items = rank_sort<U>(items, room.other.get(), n);
+      else
+        select_item(items, n, k);
+      r.store(row, items + k, 1);
     });
   });
 }

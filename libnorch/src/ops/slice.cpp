@@ -224,6 +224,8 @@ TensorList tensor_split(const Tensor& t, int64_t sections, int64_t dim) {
   dim = wrap_dim(dim, t.dim());
   NORCH_CHECK(sections > 0, "number of sections must be larger than 0, got ", sections);
   const int64_t size = t.sizes()[dim], each = size / sections, longer = size % sections;
+  NORCH_CHECK(sections <= std::max(size, int64_t{1} << 20), "tensor_split: ", sections, " sections of a dim of size ",
+              size, " are too many");
   TensorList out;
   int64_t at = 0;
   for (int64_t i = 0; i < sections; ++i) {

@@ -189,12 +189,17 @@ class Optimizer:
         for p, s in zip(params, states):
             if "step" in s:
                 continue
-            if p.is_cuda and is_current_stream_capturing():
-                raise RuntimeError(
-                    "The optimizer's state would be made in the capture of a CUDA graph, and made anew by each replay; "
-                    "take a step before the capture"
-                )
+            Optimizer._check_not_capturing(p)
             s.update(new_state(p))
+
+    @staticmethod
+    def _check_not_capturing(p: Tensor) -> None:
+        """Called before state for `p` is made. RuntimeError in the capture of a CUDA graph."""
+        if p.is_cuda and is_current_stream_capturing():
+            raise RuntimeError(
+                "The optimizer's state would be made in the capture of a CUDA graph, and made anew by each replay; "
+                "take a step before the capture"
+            )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates the parameters; returns what `closure`, if given, returned."""

@@ -65,6 +65,7 @@ class SGD(Optimizer):
             buffers = [s.get("momentum_buffer") for s in states]
             fresh = [i for i, b in enumerate(buffers) if b is None]
             if fresh:
+                self._check_not_capturing(params[fresh[0]])
                 for i in fresh:
                     buffers[i] = states[i]["momentum_buffer"] = zeros_like(params[i])
                 first_params, first_grads, first_buffers = _take(fresh, params, grads, buffers)

@@ -125,11 +125,15 @@ template <class P>
 __device__ __forceinline__ void fold_run(const P& p, const Walk& w, typename P::Acc& acc, const char* x, int64_t n,
                                          int64_t first, int me, int threads) {
   using A = typename P::Value;
-  constexpr int kRun = Values<A>::kRun, kUnroll = 2;
+  constexpr int kRun = Values<A>::kRun, kLoad = kRun * Values<A>::kLargest, kUnroll = kLoad < 32 ? 64 / kLoad : 2;
   // From the first 16-byte boundary on by runs, what lies before and behind them one by one.
   const int64_t head = min(n, static_cast<int64_t>((16 - (reinterpret_cast<uintptr_t>(x) & 15)) % 16 >> w.log_size));
   const int64_t runs = (n - head) / kRun;
   const char* aligned = x + head * w.size;
+  // An accumulator for each place in a run: the chains of operations do not wait for each other.
+  typename P::Acc lanes[kRun];
+#pragma unroll
+  for (int j = 0; j < kRun; ++j) lanes[j] = p.identity();
   for (int64_t i = me; i < runs; i += kUnroll * threads) {
     Raw<kRun, Values<A>::kLargest> raw[kUnroll];
     load_runs<A, kRun>(w.dtype, raw, [&](int u) {
@@ -143,10 +147,12 @@ __device__ __forceinline__ void fold_run(const P& p, const Walk& w, typename P::
       const int64_t at = first + head + (i + u * threads) * kRun;
       p.visit([&](const auto& step) {
 #pragma unroll
-        for (int j = 0; j < kRun; ++j) acc = step(acc, v[j], at + j);
+        for (int j = 0; j < kRun; ++j) lanes[j] = step(lanes[j], v[j], at + j);
       });
     }
   }
+#pragma unroll
+  for (int j = 0; j < kRun; ++j) acc = p.join(acc, lanes[j]);
   auto single = [&](int64_t i) { return i < head ? i : i + runs * kRun; };
   fold_singles<4>(
       p, w, acc, n - runs * kRun, me, threads, [&](int64_t i) { return x + single(i) * w.size; },

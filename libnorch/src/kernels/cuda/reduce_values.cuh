@@ -56,7 +56,7 @@ struct Values;
 
 template <>
 struct Values<float> {
-  static constexpr int kLargest = 4, kRun = 8, kColumns = 4;
+  static constexpr int kLargest = 4, kRun = 4, kColumns = 4;
   template <class F>
   static __device__ __forceinline__ void visit_size(DType t, const F& f) {
     if (t == DType::Float32)

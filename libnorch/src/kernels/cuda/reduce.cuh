@@ -130,10 +130,6 @@ __device__ __forceinline__ void fold_run(const P& p, const Walk& w, typename P::
   const int64_t head = min(n, static_cast<int64_t>((16 - (reinterpret_cast<uintptr_t>(x) & 15)) % 16 >> w.log_size));
   const int64_t runs = (n - head) / kRun;
   const char* aligned = x + head * w.size;
-  // An accumulator for each place in a run: the chains of operations do not wait for each other.
-  typename P::Acc lanes[kRun];
-#pragma unroll
-  for (int j = 0; j < kRun; ++j) lanes[j] = p.identity();
   for (int64_t i = me; i < runs; i += kUnroll * threads) {
     Raw<kRun, Values<A>::kLargest> raw[kUnroll];
     load_runs<A, kRun>(w.dtype, raw, [&](int u) {
@@ -147,12 +143,10 @@ __device__ __forceinline__ void fold_run(const P& p, const Walk& w, typename P::
       const int64_t at = first + head + (i + u * threads) * kRun;
       p.visit([&](const auto& step) {
 #pragma unroll
-        for (int j = 0; j < kRun; ++j) lanes[j] = step(lanes[j], v[j], at + j);
+        for (int j = 0; j < kRun; ++j) acc = step(acc, v[j], at + j);
       });
     }
   }
-#pragma unroll
-  for (int j = 0; j < kRun; ++j) acc = p.join(acc, lanes[j]);
   auto single = [&](int64_t i) { return i < head ? i : i + runs * kRun; };
   fold_singles<4>(
       p, w, acc, n - runs * kRun, me, threads, [&](int64_t i) { return x + single(i) * w.size; },
@@ -298,11 +292,13 @@ inline int power_of_two_at_least(int64_t n, int most) {
   return p;
 }
 
-/// Cuts each reduction into parts of at least `least` elements until there are enough blocks.
+/// Cuts each reduction into parts of whole kPiece elements, at least `least`, until there are enough blocks. Parts begin
+/// where lines of the cache do.
 inline void cut(Walk& w, int64_t blocks, int64_t least) {
   const int64_t parts = std::min((w.n + least - 1) / least, kEnoughBlocks / std::max<int64_t>(blocks, 1));
   if (parts < 2) return;
-  w.part = (w.n + parts - 1) / parts;
+  constexpr int64_t kPiece = 256;
+  w.part = (w.n + parts * kPiece - 1) / (parts * kPiece) * kPiece;
   w.parts = (w.n + w.part - 1) / w.part;
 }
 

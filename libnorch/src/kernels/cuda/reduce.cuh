@@ -292,13 +292,11 @@ inline int power_of_two_at_least(int64_t n, int most) {
   return p;
 }
 
-/// Cuts each reduction into parts of whole kPiece elements, at least `least`, until there are enough blocks. Parts begin
-/// where lines of the cache do.
+/// Cuts each reduction into parts of at least `least` elements until there are enough blocks.
 inline void cut(Walk& w, int64_t blocks, int64_t least) {
   const int64_t parts = std::min((w.n + least - 1) / least, kEnoughBlocks / std::max<int64_t>(blocks, 1));
   if (parts < 2) return;
-  constexpr int64_t kPiece = 256;
-  w.part = (w.n + parts * kPiece - 1) / (parts * kPiece) * kPiece;
+  w.part = (w.n + parts - 1) / parts;
   w.parts = (w.n + w.part - 1) / w.part;
 }
 

@@ -11,6 +11,8 @@ BUILD = ROOT / "build"
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 # cuBLAS for CUDA 13: its headers to compile with, and the library that norch opens at run time.
 CUDA_LIBRARIES = ["nvidia-cublas>=13.0,<13.2"]
+# What else norch opens at run time, for machines with a GPU: convolutions, linear algebra (with what it needs), FFT.
+GPU_LIBRARIES = ["nvidia-cudnn-cu13", "nvidia-cusolver", "nvidia-cusparse", "nvidia-nvjitlink", "nvidia-cufft"]
 
 nox.options.sessions = ["tests"]
 nox.options.error_on_missing_interpreters = True
@@ -63,6 +65,7 @@ def cuda(session: nox.Session) -> None:
     # One instruction set is enough here: the session `tests` covers the others.
     install_norch(session, build_dir, NORCH_CUDA="ON", NORCH_TESTS="ON", NORCH_CPU_ISA="baseline")
     if shutil.which("nvidia-smi"):
+        session.install("--no-deps", *GPU_LIBRARIES)
         run_tests(session, build_dir, [], session.posargs)
     else:
         run_tests(session, build_dir, ["-L", "cuda"], session.posargs or ["tests_py/test_packaging.py"])

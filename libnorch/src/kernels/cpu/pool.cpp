@@ -89,11 +89,27 @@ void max_row(const Pool& p, int64_t o0, int64_t o1, const T* src, T* dst, int64_
   }
 }
 
-/// Numbers of one thread's row.
+/// n numbers, all `value` at first, on the stack where they are few. (Not thread_local: a library that is loaded late
+/// gets little of that memory.)
 template <class C>
-struct Row {
-  std::vector<C> value;
-  std::vector<int32_t> index;
+class RowBuffer {
+ public:
+  RowBuffer(int64_t n, C value) {
+    if (n > kSmall) {
+      large_.resize(static_cast<size_t>(n));
+      data_ = large_.data();
+    }
+    std::fill_n(data_, n, value);
+  }
+  RowBuffer(const RowBuffer&) = delete;
+  RowBuffer& operator=(const RowBuffer&) = delete;
+  C* data() { return data_; }
+
+ private:
+  static constexpr int64_t kSmall = 256;
+  C small_[kSmall];
+  std::vector<C> large_;
+  C* data_ = small_;
 };
 
 }  // namespace
@@ -109,11 +125,10 @@ void max_pool(const Pool& p, const Tensor& out, const Tensor& indices, const Ten
       T* dst = static_cast<T*>(out.data_ptr()) + at;
       if (!direct) return max_row<T, C>(p, o0, o1, src, dst, index ? index + at : nullptr);
       // Tap by tap over the whole row: the inner loop has no branches.
-      static thread_local Row<C> row;
-      row.value.assign(static_cast<size_t>(p.out[2]), pool_least<C>());
-      row.index.assign(static_cast<size_t>(p.out[2]), -1);
-      C* const most = row.value.data();
-      int32_t* const best = row.index.data();
+      RowBuffer<C> values(p.out[2], pool_least<C>());
+      RowBuffer<int32_t> places(p.out[2], -1);
+      C* const most = values.data();
+      int32_t* const best = places.data();
       over_row_taps(p, pool_window(p, 0, o0), pool_window(p, 1, o1), [&](int64_t first, int64_t last, int64_t tap) {
         const int64_t s = p.stride[2];
         for (int64_t o = first; o < last; ++o) {
@@ -175,8 +190,7 @@ void avg_pool(const Pool& p, const Tensor& out, const Tensor& x) {
         }
         return;
       }
-      static thread_local std::vector<C> sums;
-      sums.assign(static_cast<size_t>(p.out[2]), C(0));
+      RowBuffer<C> sums(p.out[2], C(0));
       C* const sum = sums.data();
       over_row_taps(p, box.w[0], box.w[1], [&](int64_t first, int64_t last, int64_t tap) {
         const int64_t s = p.stride[2];

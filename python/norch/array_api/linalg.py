@@ -160,7 +160,7 @@ def solve(x1, x2, /) -> Tensor:
     x1, x2 = promoted(x1, x2)
     if x2.ndim == 1:
         return norch.linalg.solve(x1, x2.unsqueeze(-1)).squeeze(-1)
-    batch = norch.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
+    batch: Any = norch.broadcast_shapes(x1.shape[:-2], x2.shape[:-2])
     return norch.linalg.solve(x1.expand(*batch, *x1.shape[-2:]), x2.expand(*batch, *x2.shape[-2:]))
 
 

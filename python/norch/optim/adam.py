@@ -85,6 +85,7 @@ class Adam(Optimizer):
                 )
             else:
                 parts = self._states_by_step(group, new_state)
+            step: Any  # a number, or a list of tensors
             for params, grads, states, step in parts:
                 if not params:
                     continue

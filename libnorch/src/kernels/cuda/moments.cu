@@ -16,8 +16,6 @@ struct Moments {
   MomentsArgs args;
 
   __device__ __forceinline__ Acc identity() const { return {A(0), A(0), A(0)}; }
-  template <int N>
-  __device__ __forceinline__ void prepare(A (&)[N]) const {}
   template <class F>
   __device__ __forceinline__ void visit(const F& f) const {
     f([](Acc a, A x, int64_t) {

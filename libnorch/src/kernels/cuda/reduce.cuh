@@ -4,14 +4,13 @@
 //     using Value = float, double or int64_t;        // what elements are converted to: kernels/cuda/reduce_values.cuh
 //     using Acc;
 //     Acc identity() const;
-//     void prepare(Value (&v)[N]) const;             // done to elements before they are combined
 //     void visit(f) const;                           // calls f(step) once, where step(Acc, Value, int64_t index) -> Acc
 //                                                    // takes one more element, number `index` of its reduction
 //     Acc join(const Acc&, const Acc&) const;
 //     void store(const Acc&, int64_t output) const;  // the result
 //   };
 //
-// What is chosen at run time (the dtype, the op) is chosen once for several elements, in visit and prepare.
+// What is chosen at run time (the dtype, the op) is chosen before the loop, or once for several elements.
 //
 // Rows (adjacent elements belong to one result): a group of threads, up to a block, per row. Columns: neighbouring
 // threads take neighbouring results. Where results are few, a reduction is cut into parts whose results a second
@@ -93,13 +92,6 @@ __device__ __forceinline__ int64_t element_offset(const Walk& w, int64_t i) {
   return in + i * w.reduce_in[w.reduced - 1];
 }
 
-template <class P, int N>
-__device__ __forceinline__ void decode(const P& p, const Walk& w,
-                                       const Raw<N, Values<typename P::Value>::kLargest>& raw,
-                                       typename P::Value (&v)[N]) {
-  Values<typename P::Value>::decode(w.dtype, raw, v);
-  p.prepare(v);
-}
 /// Takes one element at a time: the others of the U that are read together need not be neighbours. Elements me,
 /// me + threads, ... of [0, n), element i at address(i) and number index(i) of the reduction.
 template <int U, class P, class F, class G>
@@ -114,54 +106,69 @@ __device__ __forceinline__ void fold_singles(const P& p, const Walk& w, typename
     for (int u = 0; u < U; ++u) {
       if (i + u * threads >= n) break;
       A v[1];
-      decode(p, w, raw[u], v);
+      decode(w.dtype, raw[u], v);
       p.visit([&](const auto& step) { acc = step(acc, v[0], index(i + u * threads)); });
     }
   }
+}
+
+/// Folds `runs` runs of 16 bytes, element 0 of which is number `first` of the reduction.
+///
+/// The size of an element is a constant here, so that the loop is pointers and loads only: with it among the kernel's
+/// arguments the kernel took 64 registers, spilled, and half of the threads that could hide memory's latency.
+template <int kSize, class P>
+__device__ __forceinline__ void fold_runs(const P& p, DType dtype, typename P::Acc& acc, const char* x, int64_t runs,
+                                          int64_t first, int me, int threads) {
+  using A = typename P::Value;
+  constexpr int kRun = 16 / kSize, kUnroll = 4;
+  const char* const end = x + 16 * runs;
+  const int step = 16 * threads;
+  p.visit([&](const auto& fold) {
+    for (const char* at = x + 16 * me; at < end; at += kUnroll * step) {
+      Raw<kRun, Values<A>::kLargest> raw[kUnroll];
+      // Behind the end the first run is read again: no load waits for a condition.
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u) raw[u].template load<16>(at + u * step < end ? at + u * step : at);
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u) {
+        if (at + u * step >= end) break;
+        A v[kRun];
+        Values<A>::template decode<kSize>(dtype, raw[u], v);
+        const int64_t index = first + (at + u * step - x) / kSize;
+#pragma unroll
+        for (int j = 0; j < kRun; ++j) acc = fold(acc, v[j], index + j);
+      }
+    }
+  });
 }
 
 /// Folds n adjacent elements, number `first` on, by `threads` threads of which this is number `me`.
 template <class P>
 __device__ __forceinline__ void fold_run(const P& p, const Walk& w, typename P::Acc& acc, const char* x, int64_t n,
                                          int64_t first, int me, int threads) {
-  using A = typename P::Value;
-  constexpr int kRun = Values<A>::kRun, kLoad = kRun * Values<A>::kLargest, kUnroll = kLoad < 32 ? 64 / kLoad : 2;
   // From the first 16-byte boundary on by runs, what lies before and behind them one by one.
   const int64_t head = min(n, static_cast<int64_t>((16 - (reinterpret_cast<uintptr_t>(x) & 15)) % 16 >> w.log_size));
-  const int64_t runs = (n - head) / kRun;
-  const char* aligned = x + head * w.size;
-  for (int64_t i = me; i < runs; i += kUnroll * threads) {
-    Raw<kRun, Values<A>::kLargest> raw[kUnroll];
-    load_runs<A, kRun>(w.dtype, raw, [&](int u) {
-      return aligned + (i + u * threads < runs ? i + u * threads : i) * kRun * w.size;
-    });
-#pragma unroll
-    for (int u = 0; u < kUnroll; ++u) {
-      if (i + u * threads >= runs) break;
-      A v[kRun];
-      decode(p, w, raw[u], v);
-      const int64_t at = first + head + (i + u * threads) * kRun;
-      p.visit([&](const auto& step) {
-#pragma unroll
-        for (int j = 0; j < kRun; ++j) acc = step(acc, v[j], at + j);
-      });
-    }
-  }
-  auto single = [&](int64_t i) { return i < head ? i : i + runs * kRun; };
-  fold_singles<4>(
-      p, w, acc, n - runs * kRun, me, threads, [&](int64_t i) { return x + single(i) * w.size; },
+  const int64_t runs = (n - head) << w.log_size >> 4, in_runs = runs << 4 >> w.log_size;
+  Values<typename P::Value>::visit_size(w.dtype, [&](auto size) {
+    fold_runs<size.value>(p, w.dtype, acc, x + head * size.value, runs, first + head, me, threads);
+  });
+  auto single = [&](int64_t i) { return i < head ? i : i + in_runs; };
+  fold_singles<1>(
+      p, w, acc, n - in_runs, me, threads, [&](int64_t i) { return x + single(i) * w.size; },
       [&](int64_t i) { return first + single(i); });
 }
 
-/// Folds elements [begin, end) of the reduction whose element 0 is at x.
-template <class P>
+/// Folds elements [begin, end) of the reduction whose element 0 is at x. kAdjacent: they all are neighbours in memory.
+template <bool kAdjacent, class P>
 __device__ __forceinline__ typename P::Acc fold_range(const P& p, const Walk& w, const char* x, int64_t begin,
                                                       int64_t end, int me, int threads) {
   typename P::Acc acc = p.identity();
-  const int64_t size = w.reduced == 1 ? w.n : w.reduce_size[0];
-  if (w.reduce_in[0] == w.size && (w.reduced == 1 || size >= 4 * threads)) {
+  if constexpr (kAdjacent) {
+    fold_run(p, w, acc, x + begin * w.size, end - begin, begin, me, threads);
+  } else if (w.reduce_in[0] == w.size && w.reduce_size[0] >= 4 * threads) {
+    const int64_t size = w.reduce_size[0];
     for (int64_t at = begin; at < end;) {
-      const int64_t run = w.reduced == 1 ? end - at : min(size - at % size, end - at);
+      const int64_t run = min(size - at % size, end - at);
       fold_run(p, w, acc, x + element_offset(w, at), run, at, me, threads);
       at += run;
     }
@@ -173,7 +180,7 @@ __device__ __forceinline__ typename P::Acc fold_range(const P& p, const Walk& w,
   return acc;
 }
 
-template <class P>
+template <bool kAdjacent, class P>
 __global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_constant__ Walk w, int threads) {
   const Group group(threads);
   const int64_t i = group.row();
@@ -182,7 +189,7 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_
   if (i < w.outputs) {
     locate(w, i, in, out);
     const int64_t begin = blockIdx.y * w.part;
-    acc = fold_range(p, w, w.x + in, begin, min(begin + w.part, w.n), group.rank, threads);
+    acc = fold_range<kAdjacent>(p, w, w.x + in, begin, min(begin + w.part, w.n), group.rank, threads);
   }
   acc = group.join(acc, [&](const auto& a, const auto& b) { return p.join(a, b); });
   if (group.rank != 0 || i >= w.outputs) return;
@@ -223,7 +230,7 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __gr
         for (int u = 0; u < kUnroll; ++u) {
           if (i + u * rows >= end) break;
           A v[V];
-          decode(p, w, raw[u], v);
+          decode(w.dtype, raw[u], v);
           p.visit([&](const auto& step) {
 #pragma unroll
             for (int j = 0; j < V; ++j) acc[j] = step(acc[j], v[j], i + u * rows);
@@ -238,7 +245,7 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __gr
 #pragma unroll
         for (int j = 0; j < V; ++j) {
           A v[1];
-          decode(p, w, raw[j], v);
+          decode(w.dtype, raw[j], v);
           p.visit([&](const auto& step) { acc[j] = step(acc[j], v[0], i); });  // columns behind the last are not stored
         }
       }
@@ -312,12 +319,14 @@ void run(const ReducePlan& plan, const P& p, Device device) {
     w.partial = partial.data_ptr();
   };
   if (plan.by_rows) {
-    constexpr int kRun = Values<typename P::Value>::kRun;
-    const int group = plan.n > 1024 ? kThreads : power_of_two_at_least((plan.n + kRun - 1) / kRun, 32);
+    const int64_t run = 16 / w.size;
+    const int group = plan.n > 1024 ? kThreads : power_of_two_at_least((plan.n + run - 1) / run, 32);
     const unsigned blocks = blocks_for(plan.outputs, kThreads / group);
     if (group == kThreads) cut(w, blocks, kThreads * 32);
     make_partial();
-    launch(rows_kernel<P>, dim3(blocks, static_cast<unsigned>(w.parts)), kThreads, 0, p, w, group);
+    const bool adjacent = w.reduced == 1 && w.reduce_in[0] == w.size;
+    launch(adjacent ? rows_kernel<true, P> : rows_kernel<false, P>, dim3(blocks, static_cast<unsigned>(w.parts)),
+           kThreads, 0, p, w, group);
   } else {
     constexpr int V = Values<typename P::Value>::kColumns;
     const int64_t size = plan.keep[0].size;

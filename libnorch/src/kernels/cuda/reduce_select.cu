@@ -14,8 +14,6 @@ struct Select {
   int64_t* indices;
 
   __device__ __forceinline__ Acc identity() const { return {A(0), -1}; }
-  template <int N>
-  __device__ __forceinline__ void prepare(A (&)[N]) const {}
   template <class F>
   __device__ __forceinline__ void visit(const F& f) const {
     if (largest)

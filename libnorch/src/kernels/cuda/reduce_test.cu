@@ -13,14 +13,9 @@ struct CountNonzero {
   void* out;
   DType out_dtype;
   __device__ __forceinline__ int64_t identity() const { return 0; }
-  template <int N>
-  __device__ __forceinline__ void prepare(int64_t (&v)[N]) const {
-#pragma unroll
-    for (int64_t& x : v) x = (x & mask) != 0;
-  }
   template <class F>
   __device__ __forceinline__ void visit(const F& f) const {
-    f([](int64_t a, int64_t x, int64_t) { return a + x; });
+    f([m = mask](int64_t a, int64_t x, int64_t) { return a + ((x & m) != 0); });
   }
   __device__ __forceinline__ int64_t join(int64_t a, int64_t b) const { return a + b; }
   __device__ __forceinline__ void store(int64_t a, int64_t at) const {

@@ -46,17 +46,17 @@ struct Raw {
 template <int kBytes>
 using Bytes = std::integral_constant<int, kBytes>;
 
-/// Values<A>: kRun, how many adjacent elements of a row a thread reads at once; kColumns, the same of columns; and
+/// Values<A>: kColumns, how many neighbouring columns a thread reads at once; and
 ///
-///   visit_size(dtype, f)       calls f(Bytes<size>) for an element's size
-///   decode(dtype, raw, v)      N elements as values
-///   store(dtype, out, at, v)   out[at] = v
+///   visit_size(dtype, f)          calls f(Bytes<size>) for an element's size
+///   decode<size>(dtype, raw, v)   N elements of that size as values
+///   store(dtype, out, at, v)      out[at] = v
 template <class A>
 struct Values;
 
 template <>
 struct Values<float> {
-  static constexpr int kLargest = 4, kRun = 4, kColumns = 4;
+  static constexpr int kLargest = 4, kColumns = 4;
   template <class F>
   static __device__ __forceinline__ void visit_size(DType t, const F& f) {
     if (t == DType::Float32)
@@ -64,9 +64,9 @@ struct Values<float> {
     else
       f(Bytes<2>{});
   }
-  template <int N>
+  template <int kSize, int N>
   static __device__ __forceinline__ void decode(DType t, const Raw<N, kLargest>& raw, float (&v)[N]) {
-    if (t == DType::Float32) {
+    if constexpr (kSize == 4) {
 #pragma unroll
       for (int j = 0; j < N; ++j) v[j] = __uint_as_float(raw.words[j]);
     } else if (t == DType::BFloat16) {
@@ -88,12 +88,12 @@ struct Values<float> {
 
 template <>
 struct Values<double> {
-  static constexpr int kLargest = 8, kRun = 4, kColumns = 2;
+  static constexpr int kLargest = 8, kColumns = 2;
   template <class F>
   static __device__ __forceinline__ void visit_size(DType, const F& f) {
     f(Bytes<8>{});
   }
-  template <int N>
+  template <int kSize, int N>
   static __device__ __forceinline__ void decode(DType, const Raw<N, kLargest>& raw, double (&v)[N]) {
 #pragma unroll
     for (int j = 0; j < N; ++j)
@@ -108,7 +108,7 @@ struct Values<double> {
 /// (kernels/cuda/reduce_test.cu).
 template <>
 struct Values<int64_t> {
-  static constexpr int kLargest = 8, kRun = 8, kColumns = 4;
+  static constexpr int kLargest = 8, kColumns = 4;
   template <class F>
   static __device__ __forceinline__ void visit_size(DType t, const F& f) {
     switch (t) {
@@ -125,23 +125,21 @@ struct Values<int64_t> {
       default: return f(Bytes<8>{});
     }
   }
-  template <int N>
+  template <int kSize, int N>
   static __device__ __forceinline__ void decode(DType t, const Raw<N, kLargest>& raw, int64_t (&v)[N]) {
-    visit_size(t, [&](auto size) {
 #pragma unroll
-      for (int j = 0; j < N; ++j) {
-        if constexpr (size.value == 1) {
-          const uint32_t byte = raw.words[j / 4] >> (8 * (j % 4)) & 0xFFu;
-          v[j] = t == DType::Int8 ? static_cast<int8_t>(byte) : static_cast<int>(byte);
-        } else if constexpr (size.value == 2) {
-          v[j] = static_cast<int16_t>(raw.words[j / 2] >> (16 * (j % 2)));
-        } else if constexpr (size.value == 4) {
-          v[j] = static_cast<int32_t>(raw.words[j]);
-        } else {
-          v[j] = static_cast<int64_t>(static_cast<uint64_t>(raw.words[2 * j + 1]) << 32 | raw.words[2 * j]);
-        }
+    for (int j = 0; j < N; ++j) {
+      if constexpr (kSize == 1) {
+        const uint32_t byte = raw.words[j / 4] >> (8 * (j % 4)) & 0xFFu;
+        v[j] = t == DType::Int8 ? static_cast<int8_t>(byte) : static_cast<int>(byte);
+      } else if constexpr (kSize == 2) {
+        v[j] = static_cast<int16_t>(raw.words[j / 2] >> (16 * (j % 2)));
+      } else if constexpr (kSize == 4) {
+        v[j] = static_cast<int32_t>(raw.words[j]);
+      } else {
+        v[j] = static_cast<int64_t>(static_cast<uint64_t>(raw.words[2 * j + 1]) << 32 | raw.words[2 * j]);
       }
-    });
+    }
   }
   static __device__ __forceinline__ void store(DType t, void* out, int64_t at, int64_t v) {
     visit_size(t, [&](auto size) {
@@ -164,6 +162,12 @@ __device__ __forceinline__ void load_runs(DType t, Raw<N, Values<A>::kLargest> (
 #pragma unroll
     for (int u = 0; u < U; ++u) raw[u].template load<N * size.value>(address(u));
   });
+}
+
+/// N elements as values.
+template <class A, int N>
+__device__ __forceinline__ void decode(DType t, const Raw<N, Values<A>::kLargest>& raw, A (&v)[N]) {
+  Values<A>::visit_size(t, [&](auto size) { Values<A>::template decode<size.value>(t, raw, v); });
 }
 
 /// Calls f(TypeTag<A>) for the type that elements of dtype `t` are reduced in. \throws NotImplementedError for complex.

@@ -164,7 +164,7 @@ __device__ __forceinline__ void load_values(A (&v)[N], DType t, const char* x, i
 #pragma unroll
   for (int k = 0; k < N; ++k) {
     A one[1];
-    Values<A>::decode(t, raw[k], one);
+    reduction::decode(t, raw[k], one);
     v[k] = one[0];
   }
 }

@@ -12,6 +12,20 @@ from norch import _C
 from norch._C import *  # noqa: F403
 from norch._dtype_info import finfo as finfo
 from norch._dtype_info import iinfo as iinfo
+from norch._legacy import BFloat16Tensor as BFloat16Tensor
+from norch._legacy import BoolTensor as BoolTensor
+from norch._legacy import ByteTensor as ByteTensor
+from norch._legacy import CharTensor as CharTensor
+from norch._legacy import ComplexDoubleTensor as ComplexDoubleTensor
+from norch._legacy import ComplexFloatTensor as ComplexFloatTensor
+from norch._legacy import DoubleTensor as DoubleTensor
+from norch._legacy import FloatTensor as FloatTensor
+from norch._legacy import HalfTensor as HalfTensor
+from norch._legacy import IntTensor as IntTensor
+from norch._legacy import LongTensor as LongTensor
+from norch._legacy import ShortTensor as ShortTensor
+from norch._legacy import set_default_tensor_type as set_default_tensor_type
+from norch._legacy import typename as typename
 from norch._tensor import as_tensor as as_tensor
 from norch._tensor import is_tensor as is_tensor
 from norch._tensor import set_printoptions as set_printoptions
@@ -28,6 +42,7 @@ newaxis = None
 
 if _TYPE_CHECKING:
     from norch import array_api as array_api
+    from norch import compat as compat
     from norch import cuda as cuda
     from norch import fft as fft
     from norch import linalg as linalg
@@ -38,6 +53,7 @@ if _TYPE_CHECKING:
     from norch import signal as signal
     from norch import special as special
     from norch import utils as utils
+    from norch import version as version
     from norch.serialization import load as load
     from norch.serialization import save as save
     from norch.signal.windows import bartlett_window as bartlett_window
@@ -49,6 +65,7 @@ if _TYPE_CHECKING:
 # Submodules are imported when first used, so that `import norch` takes no time.
 _LAZY = (
     "array_api",
+    "compat",
     "cuda",
     "fft",
     "linalg",
@@ -60,6 +77,7 @@ _LAZY = (
     "signal",
     "special",
     "utils",
+    "version",
 )
 _LAZY_FUNCTIONS = {
     "load": "serialization",

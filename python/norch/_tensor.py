@@ -116,40 +116,6 @@ def _copy(self: Tensor) -> Tensor:
     return result
 
 
-def _type(self: Tensor, dtype=None, non_blocking: bool = False):
-    """type(dtype=None) -> str or Tensor
-
-    The name of the tensor's type, or the tensor in another dtype."""
-    if dtype is None:
-        prefix = "norch.cuda." if self.is_cuda else "norch."
-        return prefix + _TYPE_NAMES[self.dtype]
-    if isinstance(dtype, str):
-        for known, name in _TYPE_NAMES.items():
-            if dtype in (f"norch.{name}", f"torch.{name}", str(known)):
-                return self.to(known)
-        raise ValueError(f"invalid type: '{dtype}'")
-    return self.to(dtype)
-
-
-_TYPE_NAMES = {
-    _C.bool: "BoolTensor",
-    _C.uint8: "ByteTensor",
-    _C.int8: "CharTensor",
-    _C.int16: "ShortTensor",
-    _C.int32: "IntTensor",
-    _C.int64: "LongTensor",
-    _C.float16: "HalfTensor",
-    _C.bfloat16: "BFloat16Tensor",
-    _C.float32: "FloatTensor",
-    _C.float64: "DoubleTensor",
-    _C.complex64: "ComplexFloatTensor",
-    _C.complex128: "ComplexDoubleTensor",
-    _C.uint16: "UInt16Tensor",
-    _C.uint32: "UInt32Tensor",
-    _C.uint64: "UInt64Tensor",
-}
-
-
 class _HookHandle:
     """Removes one hook of a tensor."""
 
@@ -251,7 +217,6 @@ for _name, _function in {
     "numpy": _numpy,
     "register_hook": _register_hook,
     "register_post_accumulate_grad_hook": _register_post_accumulate_grad_hook,
-    "type": _type,
 }.items():
     setattr(Tensor, _name, _function)
 # NumPy's operators leave the work to ours: array + tensor is a tensor.

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "bind.h"
+#include "compat.h"
 #include "norch/ops.h"
 
 namespace norch::python {
@@ -77,6 +78,9 @@ decltype(auto) with_items(PyObject* key, F&& f) {
 }  // namespace
 
 Tensor getitem(const Tensor& t, nb::handle key) {
+  NORCH_CHECK_INDEX(!strict_scalar_index || t.dim() != 0 || !PyLong_CheckExact(key.ptr()),
+                    "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                    "convert a 0-dim tensor to a number");
   return with_items(key.ptr(), [&](IndexItems items) { return index(t, items); });
 }
 

@@ -368,7 +368,7 @@ void bind_interop(Binder& b) {
   b.in(
       b.root, "_set_print_options",
       [](int precision, int64_t threshold, int edgeitems, int linewidth, std::optional<bool> sci_mode) {
-        set_print_options({precision, threshold, edgeitems, linewidth, sci_mode});
+        set_print_options({precision, threshold, edgeitems, linewidth, sci_mode, print_options().package});
       },
       "See norch.set_printoptions.", "precision"_a, "threshold"_a, "edgeitems"_a, "linewidth"_a, "sci_mode"_a.none());
   b.method(

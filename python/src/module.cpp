@@ -1,5 +1,6 @@
 // The module norch._C.
 #include "bind.h"
+#include "compat.h"
 #include "core/blocking.h"
 #include "norch/version.h"
 
@@ -62,6 +63,7 @@ NB_MODULE(_C, m) {
   bind_loss_ops(b);
   bind_nn_ops(b);
   bind_special(b);
+  bind_compat(b);
   bind_statistics(b);
   bind_variants(b);
 }

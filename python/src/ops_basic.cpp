@@ -1,5 +1,6 @@
 // What every tensor can do: sizes, values, copies.
 #include "bind.h"
+#include "compat.h"
 #include "norch/ops.h"
 #include "norch/parallel.h"
 
@@ -42,7 +43,8 @@ void bind_basic_ops(Binder& b) {
   b.function(
       "tensor",
       [](nb::handle data, std::optional<DType> dtype, std::optional<Device> device, bool requires_grad) {
-        Tensor t = tensor_from_python(data, dtype, device.value_or(Device()));
+        const bool stays = !device && is_tensor(data.ptr());  // a tensor's copy lies where the tensor does
+        Tensor t = tensor_from_python(data, dtype, stays ? unwrap(data.ptr()).device() : device_or_default(device));
         if (requires_grad) t.requires_grad_();
         return t;
       },

@@ -1,5 +1,6 @@
 // Functions that make tensors.
 #include "bind.h"
+#include "compat.h"
 #include "norch/ops.h"
 
 namespace norch::python {
@@ -18,8 +19,7 @@ using MaybeDevice = std::optional<Device>;
 TensorOptions options(const MaybeDType& dtype, const MaybeDevice& device, bool requires_grad) {
   TensorOptions o;
   if (dtype) o = o.dtype(*dtype);
-  if (device) o = o.device(*device);
-  return o.requires_grad(requires_grad);
+  return o.device(device_or_default(device)).requires_grad(requires_grad);
 }
 /// The same with a tensor's dtype and device as defaults.
 TensorOptions options(const Tensor& like, const MaybeDType& dtype, const MaybeDevice& device, bool requires_grad) {

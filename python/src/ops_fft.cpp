@@ -1,6 +1,7 @@
 // norch.fft, stft and istft; NumPy's pocketfft for libnorch.
 #include "norch/ops/fft.h"
 
+#include "compat.h"
 #include "core/fft_provider.h"
 #include "linalg_module.h"
 #include "norch/ops/complex.h"
@@ -89,7 +90,7 @@ void bind_transforms(Binder& b, nb::module_& m) {
         [f = f](int64_t n, double d, std::optional<DType> dtype, std::optional<Device> device,
                 bool requires_grad) {
           TensorOptions options(dtype.value_or(default_dtype()));
-          const Tensor t = f(n, d, device ? options.device(*device) : options);
+          const Tensor t = f(n, d, options.device(device_or_default(device)));
           if (requires_grad) t.requires_grad_();
           return t;
         },

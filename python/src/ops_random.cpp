@@ -1,5 +1,6 @@
 // Random tensors and dropout.
 #include "bind.h"
+#include "compat.h"
 #include "generator.h"
 #include "norch/ops.h"
 #include "norch/ops/dropout.h"
@@ -13,7 +14,7 @@ using MaybeDType = std::optional<DType>;
 using MaybeDevice = std::optional<Device>;
 
 TensorOptions options_of(const MaybeDType& dtype, const MaybeDevice& device, bool requires_grad) {
-  TensorOptions o = TensorOptions(device.value_or(Device())).requires_grad(requires_grad);
+  TensorOptions o = TensorOptions(device_or_default(device)).requires_grad(requires_grad);
   return dtype ? o.dtype(*dtype) : o;
 }
 

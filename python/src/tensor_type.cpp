@@ -7,6 +7,7 @@
 
 #include "autograd/node.h"
 #include "bind.h"
+#include "compat.h"
 #include "norch/autograd.h"
 #include "norch/ops.h"
 
@@ -91,7 +92,7 @@ PyObject* allocate(PyTypeObject* type, const Tensor& t) {
 /// Tensor(), Tensor(2, 3) (sizes), Tensor(data): PyTorch's legacy constructor; always the default dtype.
 PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded([&]() -> PyObject* {
-    Device device;
+    Device device = default_device();
     if (kwargs && PyDict_GET_SIZE(kwargs)) {
       PyObject* d = PyDict_GetItemString(kwargs, "device");
       NORCH_CHECK_TYPE(d && PyDict_GET_SIZE(kwargs) == 1,

@@ -1,8 +1,10 @@
 // norch.dtype, norch.Size and norch.device; reading numbers and devices from Python.
 #include "bind.h"
+#include "compat.h"
 #include "linalg_module.h"
 #include "norch/ops/linalg.h"
 #include "norch/ops.h"
+#include "norch/print.h"
 
 namespace norch::python {
 
@@ -17,7 +19,9 @@ PyObject* g_dtypes[kNumDTypes];
 
 DType dtype_of_object(PyObject* self) { return reinterpret_cast<DTypeObject*>(self)->value; }
 
-PyObject* dtype_repr(PyObject* self) { return PyUnicode_FromFormat("norch.%s", name(dtype_of_object(self))); }
+PyObject* dtype_repr(PyObject* self) {
+  return PyUnicode_FromFormat("%s.%s", print_options().package.c_str(), name(dtype_of_object(self)));
+}
 // Pickled by name: unpickling gives the same object.
 PyObject* dtype_reduce(PyObject* self, PyObject*) { return PyUnicode_FromString(name(dtype_of_object(self))); }
 PyObject* dtype_itemsize(PyObject* self, void*) { return PyLong_FromSize_t(itemsize(dtype_of_object(self))); }
@@ -47,7 +51,7 @@ PyMethodDef dtype_methods[] = {
 // ---- Size
 
 PyObject* size_repr(PyObject* self) {
-  std::string text = "norch.Size([";
+  std::string text = print_options().package + ".Size([";
   for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(self); ++i) {
     if (i) text += ", ";
     text += nb::repr(nb::handle(PyTuple_GET_ITEM(self, i))).c_str();
@@ -301,6 +305,13 @@ void bind_value_types(nb::module_& m) {
         return nb::try_cast<PyDevice*>(b, other) && other && a.device == other->device;
       })
       .def("__hash__", [](const PyDevice& d) { return static_cast<int>(d.device.type) * 1000 + d.device.index; })
+      .def("__enter__",
+           [](nb::handle self) {
+             enter_device(nb::cast<PyDevice&>(self).device.resolve());
+             return nb::borrow(self);
+           },
+           "Factories make tensors on this device until the block ends.")
+      .def("__exit__", [](const PyDevice&, nb::args) { leave_device(); })
       .def("__reduce__", [](const PyDevice& d) {
         return nb::make_tuple(nb::type<PyDevice>(), nb::make_tuple(d.device.str()));
       });
@@ -311,7 +322,7 @@ void bind_value_types(nb::module_& m) {
       .value("channels_last_3d", MemoryFormat::channels_last_3d, "(N, C, D, H, W) with the channels innermost.")
       .export_values();
   for (const char* text : {"__repr__", "__str__"})
-    m.attr("memory_format").attr(text) = nb::cpp_function([](MemoryFormat f) { return str("norch.", f); }, nb::is_method());
+    m.attr("memory_format").attr(text) = nb::cpp_function([](MemoryFormat f) { return str(print_options().package, ".", f); }, nb::is_method());
 
   m.attr("_cpu_device") = nb::cast(PyDevice{kCPU});
   g_cpu_device = m.attr("_cpu_device").ptr();

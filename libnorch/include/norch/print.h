@@ -15,6 +15,7 @@ struct PrintOptions {
   int edgeitems = 3;        // items shown at each end of a summarised dim
   int linewidth = 80;
   std::optional<bool> sci_mode;  // scientific notation always or never; unset: where the values ask for it
+  std::string package = "norch";  // what the names of dtypes start with
 };
 
 NORCH_API PrintOptions print_options();

@@ -222,9 +222,9 @@ std::string to_string(const Tensor& t) {
       size.back() = ')';
       suffixes.push_back("size=" + size);
     }
-    if (!is_default(t.dtype())) suffixes.push_back(str("dtype=norch.", t.dtype()));
+    if (!is_default(t.dtype())) suffixes.push_back(str("dtype=", print_options().package, ".", t.dtype()));
   } else if (!is_default(t.dtype()) && t.dtype() != kInt64 && t.dtype() != kBool) {
-    suffixes.push_back(str("dtype=norch.", t.dtype()));
+    suffixes.push_back(str("dtype=", print_options().package, ".", t.dtype()));
   }
   if (const auto& node = t.grad_fn())
     suffixes.push_back("grad_fn=<" + node->name() + ">");

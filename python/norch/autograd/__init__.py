@@ -12,7 +12,7 @@ from norch.autograd.grad_mode import (
     set_grad_enabled,
 )
 from norch.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
-from norch._C import Tensor as Variable
+from norch.autograd.variable import Variable
 
 __all__ = [
     "Function",

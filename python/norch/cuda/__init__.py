@@ -167,3 +167,11 @@ class StreamContext:
 def stream(stream: Stream | None) -> StreamContext:
     """A context manager that makes `stream` current."""
     return StreamContext(stream)
+
+
+def __getattr__(name: str) -> Any:
+    from norch._legacy import CUDA_TYPES
+
+    if name in CUDA_TYPES:  # FloatTensor, LongTensor, ...
+        return CUDA_TYPES[name]
+    raise AttributeError(f"module 'norch.cuda' has no attribute '{name}'")

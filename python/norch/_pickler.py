@@ -1,19 +1,21 @@
-"""A writer for the pickles in checkpoint files: the classes that it names are torch's, which it never
-imports, so that `torch.load(weights_only=True)` reads the file too."""
+"""A writer for the pickles in checkpoint files. Tensors, dtypes, sizes and devices carry the names of torch's
+classes, which it never imports, so that `torch.load(weights_only=True)` reads the file too."""
 
 from __future__ import annotations
 
 import io
 import pickle
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from typing import Any, Callable
+
+import numpy as np
 
 import norch
 from norch._C import Parameter, Tensor
 
-from ._unpickler import STORAGE_DTYPES
+from ._rebuild import STORAGE_DTYPES
 
-__all__ = ["dumps"]
+__all__ = ["dumps", "storage_count"]
 
 _STORAGE_NAMES = {dtype: name for name, dtype in reversed(STORAGE_DTYPES.items())}
 
@@ -45,9 +47,9 @@ class _StorageId(tuple):
 class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
     dispatch = dict(pickle._Pickler.dispatch)  # type: ignore[attr-defined]
 
-    def __init__(self, file: Any, storage: Callable[[Tensor], tuple[str, int, int]]) -> None:
+    def __init__(self, file: Any, storage: Callable[[Tensor], tuple[str, int, int]], id_end: tuple) -> None:
         super().__init__(file, protocol=2)
-        self._storage = storage
+        self._storage, self._id_end = storage, id_end
 
     def persistent_id(self, obj: Any) -> Any:
         return tuple(obj) if type(obj) is _StorageId else None
@@ -59,50 +61,59 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
     dispatch[_Name] = _save_name  # type: ignore[assignment]
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, Parameter):
-            return _name("torch._utils._rebuild_parameter"), (obj.detach(), obj.requires_grad, OrderedDict())
         if isinstance(obj, Tensor):
             return self._reduce_tensor(obj)
         if isinstance(obj, norch.Size):
             return _name("torch.Size"), (tuple(obj),)
         if isinstance(obj, norch.device):
             return _name("torch.device"), ((obj.type,) if obj.index is None else (obj.type, obj.index))
-        if type(obj) in _PLAIN:
-            return NotImplemented
-        raise pickle.PicklingError(
-            f"save: cannot store a {type(obj).__module__}.{type(obj).__qualname__}; norch.save stores tensors, numbers, "
-            "texts, bytes, lists, tuples, dicts and sets. Of a module or an optimizer, save its state_dict()"
-        )
+        return NotImplemented
 
     def _reduce_tensor(self, t: Tensor) -> tuple:
-        dtype = str(t.dtype).rpartition(".")[2]
+        state = dict(t.__dict__)
+        if isinstance(t, Parameter):
+            args: tuple = (t.detach(), t.requires_grad, OrderedDict())
+            if state:
+                return _name("torch._utils._rebuild_parameter_with_state"), (*args, state)
+            return _name("torch._utils._rebuild_parameter"), args
+        function, args = self._rebuild(t)
+        if type(t) is Tensor and not state:
+            return function, args
+        kind = _name("torch.Tensor") if type(t) is Tensor else type(t)
+        return _name("torch._tensor._rebuild_from_type_v2"), (function, kind, args, state)
+
+    def _rebuild(self, t: Tensor) -> tuple:
+        name = _name_of(t.dtype)
         key, numel, offset = self._storage(t)
         location = "cpu" if t.device.type == "cpu" else f"{t.device.type}:{t.device.index or 0}"
-        typed = dtype in _STORAGE_NAMES
-        kind, count = (_STORAGE_NAMES[dtype], numel) if typed else ("UntypedStorage", numel * t.itemsize)
-        storage = _StorageId(("storage", _name(f"torch.{kind}"), key, location, count))
-        if t.requires_grad and not t.is_leaf:
-            raise pickle.PicklingError("save: a tensor that is not a leaf requires grad; save its detach()")
-        args: tuple = (storage, offset, tuple(t.shape), tuple(t.stride()), t.requires_grad, OrderedDict())
-        if typed:
+        kind = _name("torch." + _STORAGE_NAMES.get(name, "storage.UntypedStorage"))
+        storage = _StorageId(("storage", kind, key, location, storage_count(t.dtype, numel), *self._id_end))
+        args = (storage, offset, tuple(t.shape), tuple(t.stride()), t.requires_grad, OrderedDict())
+        if name in _STORAGE_NAMES:
             return _name("torch._utils._rebuild_tensor_v2"), args
         return _name("torch._utils._rebuild_tensor_v3"), (*args, t.dtype)
 
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         if isinstance(obj, norch.dtype):
-            obj = _name(f"torch.{str(obj).rpartition('.')[2]}")
-        elif type(obj).__module__ == "numpy" and hasattr(obj, "item") and getattr(obj, "ndim", 1) == 0:
-            obj = obj.item()  # NumPy's scalars are numbers
+            obj = _name(f"torch.{_name_of(obj)}")
+        elif isinstance(obj, (np.number, np.bool_)):
+            obj = obj.item()
         super().save(obj, save_persistent_id)  # type: ignore[misc]
 
 
-_PLAIN = {type(None), bool, int, float, complex, str, bytes, bytearray, list, tuple, dict, set, OrderedDict, Counter}
-_PLAIN |= {_Name, type, type(len)}  # `type` and functions: what the reductions of set, complex, bytes name
+def _name_of(dtype: Any) -> str:
+    return str(dtype).rpartition(".")[2]
 
 
-def dumps(obj: Any, storage: Callable[[Tensor], tuple[str, int, int]]) -> bytes:
+def storage_count(dtype: Any, numel: int) -> int:
+    """How many elements a file counts in a storage of `numel` elements: bytes, where the dtype has no
+    storage class."""
+    return numel if _name_of(dtype) in _STORAGE_NAMES else numel * dtype.itemsize
+
+
+def dumps(obj: Any, storage: Callable[[Tensor], tuple[str, int, int]], id_end: tuple = ()) -> bytes:
     """The pickle of `obj`. storage(tensor) takes note of a tensor's memory and returns its key, its
-    number of elements, and the tensor's offset in it."""
+    number of elements, and the tensor's offset in it; id_end: what else the id of a storage says."""
     stream = io.BytesIO()
-    _Pickler(stream, storage).dump(obj)
+    _Pickler(stream, storage, id_end).dump(obj)
     return stream.getvalue()

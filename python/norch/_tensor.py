@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from typing import Any
 
 from norch import _C
@@ -72,10 +73,6 @@ def _rebuild(kind: type, data: bytes, dtype, shape, requires_grad: bool, device:
 
 
 def _reduce(self: Tensor, protocol):
-    if not self.is_leaf:
-        raise RuntimeError(
-            "Only Tensors created explicitly by the user (graph leaves) support pickling; detach() the tensor first"
-        )
     state = dict(self.__dict__) or None
     args = (type(self), self._to_bytes(), self.dtype, tuple(self.shape), self.requires_grad, str(self.device), state)
     return _rebuild, args
@@ -219,6 +216,9 @@ for _name, _function in {
     "register_post_accumulate_grad_hook": _register_post_accumulate_grad_hook,
 }.items():
     setattr(Tensor, _name, _function)
+# Functions and methods of _C are copied and pickled by name, as Python's own are: modules hold them.
+copyreg.pickle(type(_C.as_strided), lambda function: function.__name__)  # type: ignore[arg-type]
+copyreg.pickle(type(Tensor.as_strided), lambda method: (getattr, (Tensor, method.__name__)))
 # NumPy's operators leave the work to ours: array + tensor is a tensor.
 Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]
 _C.Parameter.__repr__ = _C.Parameter.__str__ = _parameter_repr  # type: ignore[method-assign]

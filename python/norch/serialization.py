@@ -1,31 +1,45 @@
-"""`save` and `load`: checkpoints in the zip format of `torch.save`.
+"""`save` and `load`: checkpoints in the format of `torch.save`.
 
 A file is an uncompressed zip: `data.pkl` with the structure, `data/0`, `data/1`, ... with the memory of
-the tensors. Loading never runs code from the file, whatever is in it.
+the tensors. Unless told to with `weights_only=False`, loading runs no code from the file, whatever is in it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
-import struct
+import pickletools
 import tempfile
-import zipfile
-import zlib
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import numpy as np
 
 import norch
 from norch._C import Tensor
 
-from ._pickler import dumps
-from ._unpickler import SafeUnpickler, StorageType
+from ._archive import Archive, write_archive
+from ._legacy_file import LegacyFile, write_legacy
+from ._pickler import dumps, storage_count
+from ._rebuild import ALLOWED, StorageType
+from ._safe_globals import add_safe_globals as add_safe_globals
+from ._safe_globals import allowed
+from ._safe_globals import clear_safe_globals as clear_safe_globals
+from ._safe_globals import get_safe_globals as get_safe_globals
+from ._safe_globals import safe_globals as safe_globals
+from ._unpickler import SafeUnpickler
 
-__all__ = ["load", "save"]
+__all__ = [
+    "add_safe_globals",
+    "clear_safe_globals",
+    "get_safe_globals",
+    "get_unsafe_globals_in_checkpoint",
+    "load",
+    "safe_globals",
+    "save",
+]
 
-_ALIGN = 64
 _NUMPY_STAND_IN = {"bfloat16": "int16"}
 
 
@@ -58,37 +72,23 @@ class _Storages:
 def _bytes_of(t: Tensor) -> Any:
     t = t.cpu()
     stand_in = _NUMPY_STAND_IN.get(_name_of(t.dtype))
-    return (t if stand_in is None else t.view(getattr(norch, stand_in))).numpy().view(np.uint8)
+    return memoryview((t if stand_in is None else t.view(getattr(norch, stand_in))).numpy().view(np.uint8))
 
 
-def _write_record(archive: zipfile.ZipFile, name: str, data: Any) -> None:
-    """Writes a record whose data starts at a multiple of 64 in the file, as readers that map it like."""
-    info = zipfile.ZipInfo(name)
-    info.file_size = len(data)
-    assert archive.fp is not None
-    zip64 = 20 if len(data) * 1.05 > zipfile.ZIP64_LIMIT else 0
-    start = archive.fp.tell() + 30 + len(name) + zip64 + 4
-    padding = -start % _ALIGN
-    info.extra = struct.pack("<2sH", b"FB", padding) + b"Z" * padding
-    with archive.open(info, "w") as record:
-        record.write(data)
-
-
-def _write(file: Any, obj: Any, root: str) -> None:
+def _write(file: Any, obj: Any, root: str, zipped: bool) -> None:
     storages = _Storages()
-    pickled = dumps(obj, storages)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        _write_record(archive, f"{root}/data.pkl", pickled)
-        _write_record(archive, f"{root}/byteorder", b"little")
-        for i, t in enumerate(storages.tensors):
-            _write_record(archive, f"{root}/data/{i}", memoryview(_bytes_of(t)))
-        _write_record(archive, f"{root}/version", b"3\n")
+    pickled = dumps(obj, storages, () if zipped else (None,))
+    if zipped:
+        write_archive(file, root, pickled, map(_bytes_of, storages.tensors))
+        return
+    write_legacy(file, pickled, [(storage_count(t.dtype, t.numel()), _bytes_of(t)) for t in storages.tensors])
 
 
 @contextlib.contextmanager
 def _replacing(path: str) -> Iterator[Any]:
     """A file that takes the place of `path` only once it is complete and on disk."""
-    folder, name = os.path.split(os.path.abspath(path))
+    path = os.path.realpath(path)  # a link stays one
+    folder, name = os.path.split(path)
     fd, temporary = tempfile.mkstemp(prefix=f".{name}.", suffix=".tmp", dir=folder)
     try:
         with os.fdopen(fd, "wb") as file:
@@ -109,78 +109,46 @@ def _replacing(path: str) -> Iterator[Any]:
         raise
 
 
-def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2, **_: Any) -> None:
-    """Writes tensors, numbers, texts and containers of them to a path or a binary file object.
+def save(
+    obj: Any,
+    f: Any,
+    pickle_module: Any = None,
+    pickle_protocol: int = 2,
+    _use_new_zipfile_serialization: bool = True,
+) -> None:
+    """Writes an object to a path or a binary file object, in the format of torch.save.
 
-    torch.load reads the file. Tensors that share memory share it again after loading. A path is replaced
-    only once the whole file is written, so that an interrupted save leaves the previous file as it was.
-    pickle_module and pickle_protocol are accepted, and have no effect. Raises pickle.PicklingError for
-    objects that the format can't hold safely: save a module's state_dict(), not the module."""
+    Of tensors, parameters, numbers, texts and containers of them, such as a `state_dict()`, torch.load and
+    norch.load read the file. Anything else is pickled as by Python's pickle, norch's classes under norch's
+    names: `load(weights_only=False)` reads such a file, with norch alone. Tensors that share memory share it
+    again after loading; NumPy's numbers become Python's. A path is replaced only once the whole file is
+    written, so that an interrupted save leaves the previous file as it was. pickle_module and
+    pickle_protocol are accepted, and have no effect. Raises pickle.PicklingError for what can't be pickled,
+    RuntimeError for a folder that does not exist.
+
+    >>> import io
+    >>> file = io.BytesIO()
+    >>> norch.save({"w": norch.ones(2), "epoch": 3}, file)
+    >>> _ = file.seek(0)
+    >>> norch.load(file)
+    {'w': tensor([1., 1.]), 'epoch': 3}
+    """
     if isinstance(f, (str, os.PathLike)):
         path = os.fspath(f)
         if not os.path.isdir(os.path.dirname(os.path.abspath(path))):
             raise RuntimeError(f"Parent directory {os.path.dirname(path) or '.'} does not exist.")
-        with _replacing(path) as file:
-            _write(file, obj, os.path.splitext(os.path.basename(path))[0] or "archive")
+        replaced = os.path.isfile(path) or not os.path.exists(path)  # a pipe or a device is written to as it is
+        with _replacing(path) if replaced else open(path, "wb") as file:
+            _write(file, obj, os.path.splitext(os.path.basename(path))[0] or "archive", _use_new_zipfile_serialization)
         return
     if not hasattr(f, "write"):
         raise AttributeError(
             f"expected 'f' to be string, path, or a file-like object with a 'write' attribute, but got {type(f)}"
         )
-    _write(f, obj, "archive")
+    _write(f, obj, "archive", _use_new_zipfile_serialization)
 
 
 # -- reading ----------------------------------------------------------------------------------------
-
-
-class _Archive:
-    """The records of a checkpoint file, each checked before it is used."""
-
-    def __init__(self, file: Any, label: str) -> None:
-        self.file, self.label = file, label
-        self.size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        try:
-            infos = zipfile.ZipFile(file).infolist()
-        except (zipfile.BadZipFile, NotImplementedError, struct.error, ValueError, OSError) as e:
-            raise RuntimeError(
-                f"load: {label} is no checkpoint in the zip format, or is cut off or damaged ({e}). Files from before "
-                "PyTorch 1.6 are not supported: load and save them again with a newer PyTorch"
-            ) from None
-        self.records = {info.filename: info for info in infos}
-        if len(self.records) != len(infos) or sum(i.file_size for i in infos) > self.size:
-            self.fail("its directory is damaged: records overlap")
-        roots = [n[: -len("data.pkl")] for n in self.records if n.endswith("/data.pkl") and n.count("/") == 1]
-        if len(roots) != 1:
-            self.fail("it holds no data.pkl" if not roots else "it holds several checkpoints")
-        self.root = roots[0]
-
-    def fail(self, text: str) -> Any:
-        raise RuntimeError(f"load: {self.label}: {text}")
-
-    def read(self, name: str) -> Any:
-        """The bytes of a record, as a writable uint8 array."""
-        info = self.records.get(self.root + name)
-        if info is None:
-            self.fail(f"record {name!r} is missing")
-        assert info is not None
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.compress_size != info.file_size:
-            self.fail(f"record {name!r} is compressed or encrypted, which checkpoints are not")
-        if info.header_offset < 0:
-            self.fail(f"record {name!r} is damaged")
-        self.file.seek(info.header_offset)
-        header = self.file.read(30)
-        if len(header) != 30 or header[:4] != b"PK\x03\x04":
-            self.fail(f"record {name!r} is damaged")
-        start = info.header_offset + 30 + sum(struct.unpack("<HH", header[26:]))
-        if start + info.file_size > self.size:
-            self.fail(f"record {name!r} is cut off")
-        self.file.seek(start)
-        data: Any = np.empty(info.file_size, np.uint8)
-        got = self.file.readinto(memoryview(data)) if info.file_size else 0
-        if got != info.file_size or zlib.crc32(data) != info.CRC:
-            self.fail(f"record {name!r} is damaged: its checksum does not match")
-        return data
 
 
 def _locate(t: Tensor, location: str, map_location: Any, label: str) -> Tensor:
@@ -208,30 +176,102 @@ def _locate(t: Tensor, location: str, map_location: Any, label: str) -> Tensor:
     return t.to(device)
 
 
-def _load(file: Any, label: str, map_location: Any) -> Any:
-    archive = _Archive(file, label)
-    swap = archive.root + "byteorder" in archive.records and bytes(archive.read("byteorder")) == b"big"
-    storages: dict[str, tuple[Any, Tensor]] = {}
-
-    def storage(kind: StorageType, key: str, location: str, numel: int) -> Tensor:
-        if key in storages:
-            dtype, t = storages[key]
-            if dtype != kind.dtype:
-                raise pickle.UnpicklingError(f"load: storage {key!r} has two dtypes")
-            return t
-        name, itemsize = _name_of(kind.dtype), kind.dtype.itemsize
-        data = archive.read(f"data/{key}")
-        if data.nbytes != numel * itemsize:
-            archive.fail(f"storage {key!r} has {data.nbytes} bytes, but {numel} elements of {itemsize} bytes each")
-        if name == "bool":
+def _make_native(data: Any, dtype: Any, swap: bool) -> None:
+    """Makes the bytes of a storage what they mean on this machine."""
+    name = _name_of(dtype)
+    if name == "bool":
+        if data.size and data.max() > 1:
             np.minimum(data, 1, out=data)  # other bytes would be no bools
-        values = data.view(_NUMPY_STAND_IN.get(name, name))
-        t = norch.from_numpy(values.byteswap() if swap and itemsize > 1 else values)
-        t = _locate(t.view(kind.dtype) if name in _NUMPY_STAND_IN else t, location, map_location, label)
-        storages[key] = (kind.dtype, t)
-        return t
+    elif swap and dtype.itemsize > 1:
+        data.view(_NUMPY_STAND_IN.get(name, name)).byteswap(inplace=True)
 
-    return SafeUnpickler(bytes(archive.read("data.pkl")), storage).load()
+
+class _Loader:
+    """The storages of one file: made when a tensor first asks for them. `bytes_of(key, numel, itemsize)`
+    returns the memory of one, as uint8 array; `late`: it is filled only after the object was read."""
+
+    def __init__(self, bytes_of: Callable, swap: bool, late: bool, map_location: Any, label: str) -> None:
+        self._bytes_of, self._swap, self._late = bytes_of, swap, late
+        self._map_location, self._label = map_location, label
+        self._made: dict[str, tuple[Any, Any, Tensor, Tensor]] = {}
+
+    def __call__(self, kind: StorageType, key: str, location: str, numel: int) -> Tensor:
+        if key in self._made:
+            if self._made[key][0] != kind.dtype:
+                raise pickle.UnpicklingError(f"load: storage {key!r} has two dtypes")
+            return self._made[key][3]
+        data = self._bytes_of(key, numel, kind.dtype.itemsize)
+        if data.ctypes.data % kind.dtype.itemsize != 0:  # in a file that is mapped
+            data = data.copy()
+        if not self._late:
+            _make_native(data, kind.dtype, self._swap)
+        name = _name_of(kind.dtype)
+        read = norch.from_numpy(data.view(_NUMPY_STAND_IN.get(name, name)))
+        read = read.view(kind.dtype) if name in _NUMPY_STAND_IN else read
+        located = _locate(read, location, self._map_location, self._label)
+        self._made[key] = (kind.dtype, data, read, located)
+        return located
+
+    def finish(self) -> None:
+        """The late storages are filled."""
+        for dtype, data, read, located in self._made.values():
+            _make_native(data, dtype, self._swap)
+            if located.data_ptr() != read.data_ptr():
+                located.copy_(read)
+
+
+class _Request:
+    """What the caller of `load` wants."""
+
+    def __init__(self, map_location: Any, safe: bool, pickle_module: Any, options: dict[str, Any]) -> None:
+        self.map_location, self.safe, self.pickle_module, self.options = map_location, safe, pickle_module, options
+
+    def unpickle(self, data: bytes, at: int, storage: Any) -> tuple[Any, int]:
+        """The object pickled at `at`, and where the pickle ends."""
+        if self.safe:
+            reader = SafeUnpickler(data, storage, allowed(), at, self.options.get("encoding", "utf-8"))
+            return reader.load(), reader.at
+        from ._trusting import trusting_load
+
+        stream = io.BytesIO(data)
+        stream.seek(at)
+        return trusting_load(stream, storage, self.pickle_module, self.options), stream.tell()
+
+    def load_zip(self, archive: Archive) -> Any:
+        def bytes_of(key: str, numel: int, itemsize: int) -> Any:
+            data = archive.read(f"data/{key}")
+            if data.nbytes != numel * itemsize:
+                archive.fail(f"storage {key!r} has {data.nbytes} bytes, but {numel} elements of {itemsize} bytes each")
+            return data
+
+        swap = archive.has("byteorder") and bytes(archive.read("byteorder")) == b"big"
+        storage = _Loader(bytes_of, swap, False, self.map_location, archive.label)
+        return self.unpickle(bytes(archive.read("data.pkl")), 0, storage)[0]
+
+    def load_legacy(self, file: Any, label: str) -> Any:
+        start = file.tell()
+        old = LegacyFile(file.read(), label)
+        storage = _Loader(old.reserve, old.swap, True, self.map_location, label)
+        obj = old.read_object(lambda data, at: self.unpickle(data, at, storage))
+        old.finish()
+        storage.finish()
+        file.seek(start + old.at)  # another checkpoint may follow
+        return obj
+
+    def load(self, file: Any, label: str, mapped: Any = None) -> Any:
+        start = file.tell()
+        magic = file.read(4)
+        file.seek(start)
+        if not magic:
+            raise EOFError(f"Ran out of input: {label} is empty or at its end; seek(0) to read it from the start")
+        if magic == b"PK\x03\x04":
+            return self.load_zip(Archive(file, label, mapped))
+        if mapped is not None:
+            raise RuntimeError(
+                "mmap can only be used with files saved with `torch.save(_use_new_zipfile_serialization=True), "
+                "please torch.save your checkpoint with this option in order to use mmap."
+            )
+        return self.load_legacy(file, label)
 
 
 def load(
@@ -239,22 +279,63 @@ def load(
     map_location: Any = None,
     pickle_module: Any = None,
     *,
-    weights_only: bool | None = True,
+    weights_only: bool | None = None,
     mmap: bool | None = None,
-    **_: Any,
+    **pickle_load_args: Any,
 ) -> Any:
     """Reads what `save` or torch.save wrote, from a path or a seekable binary file object.
 
     map_location: a device, a dict from saved to wanted devices, or a function (tensor, location) ->
-    tensor; by default tensors come back to the device they were saved from. No code from the file runs,
-    also with `weights_only=False`, which is accepted: objects beyond tensors, numbers, texts and
-    containers raise pickle.UnpicklingError. A damaged file raises RuntimeError or UnpicklingError."""
+    tensor; by default tensors come back to the device they were saved from.
+
+    weights_only (default True): restores tensors, numbers, texts, containers and NumPy's numbers and arrays,
+    and what `norch.serialization.add_safe_globals` allowed; no other name in the file is looked up, and no
+    code of it runs. weights_only=False: Python's pickle, which imports and calls whatever the file says
+    (what it calls torch is norch); it restores whole modules whose classes can be imported. Use it on files
+    that you trust only.
+
+    mmap: the tensors use a private mapping of the file, which is read when they are. pickle_module:
+    with weights_only=False, whose `Unpickler` to use. encoding="latin1" etc. is for texts of Python 2.
+
+    A damaged file raises RuntimeError or pickle.UnpicklingError, as does a name that is not allowed."""
+    if weights_only and pickle_module is not None:
+        raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
+    safe = pickle_module is None if weights_only is None else bool(weights_only)
+    request = _Request(map_location, safe, pickle_module, pickle_load_args)
     if isinstance(f, (str, os.PathLike)):
         with open(f, "rb") as file:
-            return _load(file, os.fspath(f), map_location)
-    if not hasattr(f, "readinto") or not hasattr(f, "seek"):
+            mapped = None
+            if mmap and os.path.getsize(f):
+                mapped = np.asarray(np.memmap(f, np.uint8, "c"))
+            return request.load(file, os.fspath(f), mapped)
+    if mmap:
+        raise ValueError("f must be a file path in order to use the mmap argument")
+    missing = [name for name in ("read", "readline", "seek", "tell") if not hasattr(f, name)]
+    if missing:
         raise AttributeError(
-            "You can only load from a path or from a binary file that is seekable, such as io.BytesIO; got "
-            f"{type(f).__name__}"
+            f"'{type(f).__name__}' object has no attribute '{missing[0]}'. You can only load from a path or from a "
+            "file that is seekable. Please pre-load the data into a buffer like io.BytesIO and try to load from it "
+            "instead."
         )
-    return _load(f, "the file", map_location)
+    return request.load(f, "the file")
+
+
+def get_unsafe_globals_in_checkpoint(f: Any) -> list[str]:
+    """The names in a file (zip format) that `load(weights_only=True)` would refuse."""
+    with contextlib.ExitStack() as stack:
+        file = stack.enter_context(open(f, "rb")) if isinstance(f, (str, os.PathLike)) else f
+        pickled = bytes(Archive(file, "the file").read("data.pkl"))
+    found: dict[str, None] = {}
+    texts: list[Any] = ["", ""]
+    try:
+        for opcode, value, _ in pickletools.genops(pickled):
+            if opcode.name == "GLOBAL":
+                found[str(value).replace(" ", ".", 1)] = None
+            elif opcode.name == "STACK_GLOBAL":
+                found[f"{texts[-2]}.{texts[-1]}"] = None
+            elif isinstance(value, str):
+                texts = [texts[-1], value]
+    except ValueError as e:
+        raise pickle.UnpicklingError(f"load: the pickle in the file is damaged ({e})") from None
+    known = {**allowed(), **ALLOWED}
+    return [name for name in found if name.replace("__builtin__", "builtins") not in known]

@@ -32,7 +32,7 @@ def install_norch(session: nox.Session, build_dir: Path, *, strip: bool = True, 
         session.env.setdefault("CMAKE_CUDA_COMPILER_LAUNCHER", "ccache")
     settings = [f"-Cbuild-dir={build_dir}", f"-Cinstall.strip={str(strip).lower()}"]
     settings += [f"-Ccmake.define.{name}={value}" for name, value in {"NORCH_WERROR": "ON", **options}.items()]
-    session.install("ninja", *requirements("test", "examples"))
+    session.install("ninja", *requirements("vision", "test", "examples"))
     session.install("--no-build-isolation", "--no-deps", "--force-reinstall", *settings, ".")
 
 

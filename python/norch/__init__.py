@@ -54,6 +54,7 @@ if _TYPE_CHECKING:
     from norch import special as special
     from norch import utils as utils
     from norch import version as version
+    from norch import vision as vision
     from norch.serialization import load as load
     from norch.serialization import save as save
     from norch.signal.windows import bartlett_window as bartlett_window
@@ -78,6 +79,7 @@ _LAZY = (
     "special",
     "utils",
     "version",
+    "vision",
 )
 _LAZY_FUNCTIONS = {
     "load": "serialization",

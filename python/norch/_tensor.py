@@ -222,3 +222,7 @@ copyreg.pickle(type(Tensor.as_strided), lambda method: (getattr, (Tensor, method
 # NumPy's operators leave the work to ours: array + tensor is a tensor.
 Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]
 _C.Parameter.__repr__ = _C.Parameter.__str__ = _parameter_repr  # type: ignore[method-assign]
+
+# Functions of the extension are copied and pickled by name, as Python's are (`copy.deepcopy` of a module that keeps
+# `functional.gelu` in an attribute).
+copyreg.pickle(type(_C.sum), lambda function: function.__qualname__)  # type: ignore[arg-type]

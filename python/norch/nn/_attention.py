@@ -194,7 +194,7 @@ def multi_head_attention_forward(
     if key_padding_mask is not None:
         _check(
             tuple(key_padding_mask.shape) == (batch, source),
-            f"expecting key_padding_mask shape of {(batch, source)}, but got {tuple(key_padding_mask.shape)}",
+            f"Expected key_padding_mask of shape {(batch, source)}, but got {tuple(key_padding_mask.shape)}",
         )
         padding = key_padding_mask.view(batch, 1, 1, source).expand(-1, num_heads, -1, -1).reshape(rows, 1, source)
         attn_mask = padding if attn_mask is None else attn_mask + padding

@@ -5,7 +5,9 @@ Each function fills its tensor and returns it; `generator` draws from a generato
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
 from typing import Any
 
 import norch
@@ -225,3 +227,30 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
             zero_rows = norch.randperm(rows, generator=_cpu(generator))[:num_zeros]
             tensor[zero_rows.to(tensor.device), col] = 0
     return tensor
+
+
+def _old_name(function: Any) -> Any:
+    new = function.__name__
+    old = new[:-1]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    call.__name__ = old
+    call.__doc__ = f"`{new}`, by its old name."
+    return call
+
+
+uniform = _old_name(uniform_)
+normal = _old_name(normal_)
+constant = _old_name(constant_)
+eye = _old_name(eye_)
+dirac = _old_name(dirac_)
+xavier_uniform = _old_name(xavier_uniform_)
+xavier_normal = _old_name(xavier_normal_)
+kaiming_uniform = _old_name(kaiming_uniform_)
+kaiming_normal = _old_name(kaiming_normal_)
+orthogonal = _old_name(orthogonal_)
+sparse = _old_name(sparse_)

@@ -12,6 +12,8 @@ from norch._C import Parameter, Tensor
 from norch.autograd import no_grad
 from norch.utils.hooks import RemovableHandle
 
+from ..parameter import is_lazy
+
 __all__ = ["StateDictMixin"]
 
 
@@ -57,10 +59,10 @@ class StateDictMixin:
     def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
         for name, param in self._parameters.items():
             if param is not None:
-                destination[prefix + name] = param if keep_vars else param.detach()
+                destination[prefix + name] = param if keep_vars or is_lazy(param) else param.detach()
         for name, buf in self._buffers.items():
             if buf is not None and name not in self._non_persistent_buffers_set:
-                destination[prefix + name] = buf if keep_vars else buf.detach()
+                destination[prefix + name] = buf if keep_vars or is_lazy(buf) else buf.detach()
         if type(self).get_extra_state is not StateDictMixin.get_extra_state:
             destination[prefix + _EXTRA_STATE_KEY_SUFFIX] = self.get_extra_state()
 
@@ -154,6 +156,8 @@ class StateDictMixin:
                     f'While copying the parameter named "{key}", expected norch.Tensor or Tensor-like '
                     f"object from checkpoint but received {type(value)}"
                 )
+                continue
+            if is_lazy(target) and is_lazy(value):
                 continue
             if target.ndim == 0 and value.ndim == 1 and value.shape[0] == 1:
                 value = value[0]  # checkpoints from before 0-d tensors

@@ -8,7 +8,7 @@ from norch._C import Parameter, Tensor, empty
 
 from .. import functional as F
 from .. import init
-from .linear import Linear
+from .linear import NonDynamicallyQuantizableLinear
 from .module import Module
 
 __all__ = ["MultiheadAttention"]
@@ -60,7 +60,7 @@ class MultiheadAttention(Module):
         self.register_parameter("v_proj_weight", None if same else parameter(embed_dim, self.vdim))
         self.register_parameter("in_proj_weight", parameter(3 * embed_dim, embed_dim) if same else None)
         self.register_parameter("in_proj_bias", parameter(3 * embed_dim) if bias else None)
-        self.out_proj = Linear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
+        self.out_proj = NonDynamicallyQuantizableLinear(embed_dim, embed_dim, bias=bias, device=device, dtype=dtype)
         self.register_parameter("bias_k", parameter(1, 1, embed_dim) if add_bias_kv else None)
         self.register_parameter("bias_v", parameter(1, 1, embed_dim) if add_bias_kv else None)
         self._reset_parameters()

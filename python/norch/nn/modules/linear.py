@@ -54,6 +54,10 @@ class Linear(Module):
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
 
 
+class NonDynamicallyQuantizableLinear(Linear):
+    """A Linear: `MultiheadAttention.out_proj` is of this class, so that its `repr` is PyTorch's."""
+
+
 class Bilinear(Module):
     """y = x1^T A x2 + b; weight is (out_features, in1_features, in2_features)."""
 

@@ -14,7 +14,7 @@ import norch
 from norch._C import Parameter, Tensor
 from norch.autograd import no_grad
 
-from ..parameter import Buffer
+from ..parameter import Buffer, is_lazy
 from ._hooks import HooksMixin
 from ._members import MembersMixin
 from ._registry import Registry, indent, parse_to, typename
@@ -49,11 +49,13 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
     registered parameter's name copies its values into the parameter (PyTorch raises TypeError)."""
 
     training: bool
+    call_super_init: bool = False  # whether __init__ passes its arguments on, to the next class of a multiple inheritance
+    dump_patches: bool = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        if kwargs:
+        if kwargs and not self.call_super_init:
             raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument '{next(iter(kwargs))}'")
-        if args:
+        if args and not self.call_super_init:
             raise TypeError(
                 f"{type(self).__name__}.__init__() takes 1 positional argument but {len(args) + 1} were given"
             )
@@ -64,6 +66,8 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
             attributes[name] = OrderedDict()
         for name in ("_parameters", "_buffers", "_modules"):
             attributes[name] = Registry(self)
+        if self.call_super_init:
+            super().__init__(*args, **kwargs)
 
     def forward(self, *input: Any) -> Any:
         """Computes the module's output; every subclass defines it."""
@@ -239,7 +243,9 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
                 if new_grad is not None:
                     param.grad = new_grad.requires_grad_(grad.requires_grad)
         for name, buf in self._buffers.items():
-            if buf is not None:
+            if is_lazy(buf):
+                buf.data = fn(buf)  # still without a shape
+            elif buf is not None:
                 self._buffers[name] = fn(buf)
         return self
 
@@ -313,6 +319,9 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
     def eval(self: T) -> T:
         """`train(False)`."""
         return self.train(False)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Does nothing: a module runs as it is written. The arguments are accepted for PyTorch's sake."""
 
     def requires_grad_(self: T, requires_grad: bool = True) -> T:
         """Sets `requires_grad` of all parameters."""

@@ -45,6 +45,7 @@ if _TYPE_CHECKING:
     from norch import compat as compat
     from norch import cuda as cuda
     from norch import fft as fft
+    from norch import func as func
     from norch import linalg as linalg
     from norch import masked as masked
     from norch import nn as nn
@@ -69,6 +70,7 @@ _LAZY = (
     "compat",
     "cuda",
     "fft",
+    "func",
     "linalg",
     "masked",
     "nn",

@@ -71,6 +71,14 @@ class _Uninitialized:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 
+    __str__ = __repr__
+
+    def _operator(self, other: Any) -> Any:
+        return self.operators  # raises
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _operator
+    __matmul__ = __rmatmul__ = __getitem__ = _operator
+
 
 class UninitializedParameter(_Uninitialized, Parameter):
     """A parameter without a shape yet: lazy modules have them until their first forward."""

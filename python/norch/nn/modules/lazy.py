@@ -124,7 +124,7 @@ class _LazyConv(LazyModuleMixin):
             super().reset_parameters()  # type: ignore[misc]
 
     def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
-        if not self.has_uninitialized_params():
+        if self.in_channels != 0:
             return
         n = self._dims
         if input.ndim not in (n + 1, n + 2):
@@ -135,6 +135,8 @@ class _LazyConv(LazyModuleMixin):
         self.in_channels = input.shape[-n - 1]
         if self.in_channels % self.groups != 0:
             raise ValueError("in_channels must be divisible by groups")
+        if not self.has_uninitialized_params():
+            return  # the shapes came from a state dict
         weight: Any = self.weight
         weight.materialize((*self._weight_channels(), *self.kernel_size))
         if self.bias is not None:
@@ -235,9 +237,10 @@ class _LazyNorm(LazyModuleMixin):
             super().reset_parameters()  # type: ignore[misc]
 
     def initialize_parameters(self, input: Tensor) -> None:
+        if self.num_features == 0:
+            self.num_features = input.size(1)
         if not self.has_uninitialized_params():
             return
-        self.num_features = input.size(1)
         for _, member in self._members_in_order():
             if is_lazy(member):
                 member.materialize((self.num_features,))

@@ -56,7 +56,7 @@ def _check_same(new: Tensor, old: Tensor, attributes: tuple[str, ...], text: str
     for attribute in attributes:
         a, b = getattr(old, attribute), getattr(new, attribute)
         if a != b:
-            raise ValueError(f"{text.format(attribute)}\n{old_name}.{attribute}: {a}\n{new_name}.{attribute}: {b}")
+            raise ValueError(f"{text.format(attribute)}\n{old_name}{attribute}: {a}\n{new_name}{attribute}: {b}")
 
 
 _MAY_NOT = "Registering a parametrization may not change the {} of the tensor, unless the `unsafe` flag is enabled."
@@ -91,7 +91,7 @@ class ParametrizationList(ModuleList):
         self.ntensors = 1 if self.is_tensor else len(new)
         if self.is_tensor:
             text = "When `right_inverse` outputs one tensor, it may not change the {}."
-            _check_same(new, original, ("dtype", "device"), text, "right_inverse(original)", "original")
+            _check_same(new, original, ("dtype", "device"), text, "right_inverse(original).", "original.")
             if new is not original:
                 original.data = new.detach()
             _register(self, "original", original)
@@ -110,7 +110,7 @@ class ParametrizationList(ModuleList):
             result = self()
             if not isinstance(result, Tensor):
                 raise ValueError(f"A parametrization must return a tensor. Got {type(result).__name__}.")
-            _check_same(result, before, ("dtype", "shape"), _MAY_NOT, "parametrized tensor", "unparametrized tensor")
+            _check_same(result, before, ("dtype", "shape"), _MAY_NOT, "parametrized ", "unparametrized ")
 
     def right_inverse(self, value: Tensor) -> None:
         """Sets the originals so that the parametrized tensor becomes `value`: what an assignment calls."""
@@ -210,7 +210,7 @@ def _check_addition(module: Module, name: str, parametrization: Module) -> None:
     if not isinstance(new, Tensor):
         raise ValueError(f"A parametrization must return a tensor. Got {type(new).__name__}.")
     where = f"module.{name}"
-    _check_same(new, value, ("dtype", "shape"), _MAY_NOT, f"parametrization({where})", where)
+    _check_same(new, value, ("dtype", "shape"), _MAY_NOT, f"parametrization({where}).", f"{where}.")
     if not hasattr(parametrization, "right_inverse"):
         return
     try:

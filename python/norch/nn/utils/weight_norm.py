@@ -70,12 +70,7 @@ class WeightNorm:
 
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     """Splits the parameter `name` into its norms `name`_g, one for each index of `dim` (None: one for all), and its
-    direction `name`_v ("Weight Normalization", 2016). The old form: `parametrizations.weight_norm` is the new one.
-
-        >>> linear = norch.nn.utils.weight_norm(norch.nn.Linear(2, 3))
-        >>> [name for name, _ in linear.named_parameters()]
-        ['bias', 'weight_g', 'weight_v']
-    """
+    direction `name`_v ("Weight Normalization", 2016). The old form: `parametrizations.weight_norm` is the new one."""
     warnings.warn(
         "`norch.nn.utils.weight_norm` is deprecated in favor of `norch.nn.utils.parametrizations.weight_norm`.",
         FutureWarning,

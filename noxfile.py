@@ -72,6 +72,14 @@ def cuda(session: nox.Session) -> None:
 
 
 @nox.session
+def conformance(session: nox.Session) -> None:
+    """Every op that the tests have a row for, on norch and on PyTorch (CPU)."""
+    install_norch(session, BUILD / "tests", NORCH_TESTS="ON")
+    session.install("torch>=2.13")
+    session.run("python", "-m", "pytest", "-n", "auto", *(session.posargs or ["tests_py/against_pytorch.py"]))
+
+
+@nox.session
 def sanitize(session: nox.Session) -> None:
     """Both suites under AddressSanitizer and UndefinedBehaviorSanitizer (GCC; CPU only)."""
     build_dir = BUILD / "sanitize"

@@ -4,16 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import norch
-
 from .row import ALL, OpRow, Sample, random_array
 
 
 @dataclass
 class JoinRow(OpRow):
-    @property
-    def function(self):
-        return lambda *tensors, **kwargs: getattr(norch, self.name)(list(tensors), **kwargs)
+    def of(self, framework):
+        return lambda *tensors, **kwargs: getattr(framework, self.name)(list(tensors), **kwargs)
 
 
 def row(name, ref, *cases):

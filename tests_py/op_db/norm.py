@@ -70,25 +70,18 @@ def group_norm(x, weight, bias, groups, eps=1e-5):
 
 
 class Rows(OpRow):
-    """A row whose function takes the tensors first and the rest by keyword."""
+    """A row whose function takes the tensors first and the rest by keyword: call(nn.functional, ...)."""
 
     call = None
 
-    @property
-    def function(self):
-        return self.call
+    def of(self, framework):
+        return lambda *args, **kwargs: self.call(framework.nn.functional, *args, **kwargs)
 
 
 def row(name, call, *args, **kwargs):
     r = Rows(name, *args, method=None, tolerances=LOOSE, same_bits=False, **kwargs)
     r.call = call
     return r
-
-
-def nn():
-    import norch.nn.functional
-
-    return norch.nn.functional
 
 
 C = np.zeros(3)
@@ -102,19 +95,19 @@ ROWS = [
                   Error(NotImplementedError, "not implemented for int64", [np.zeros(3, np.int64)], {"dim": 0})]),
     OpRow("log_softmax", soft_samples, lambda x, dim: np.log(softmax(x, dim)) if x.size else x, FLOATS, soft_grads,
           tolerances=LOOSE, same_bits=False),
-    row("nn.functional.layer_norm", lambda x, w=None, b=None, shape=(): nn().layer_norm(x, shape, w, b),
+    row("nn.functional.layer_norm", lambda F, x, w=None, b=None, shape=(): F.layer_norm(x, shape, w, b),
         together(make((5, 37), (37,), (37,), shape=(37,)), make((2, 3, 4), (3, 4), shape=(3, 4)), make((3, 2000), shape=(2000,))),
         layer_norm, FLOATS, together(make((3, 4), (4,), (4,), shape=(4,)), make((2, 3), shape=(3,))), errors=BAD_SHAPE),
-    row("nn.functional.rms_norm", lambda x, w, shape, eps: nn().rms_norm(x, shape, w, eps),
+    row("nn.functional.rms_norm", lambda F, x, w, shape, eps: F.rms_norm(x, shape, w, eps),
         make((5, 37), (37,), shape=(37,), eps=1e-3), rms_norm, FLOATS, make((3, 4), (4,), shape=(4,), eps=1e-3)),
-    row("nn.functional.batch_norm", lambda x, w, b: nn().batch_norm(x, None, None, w, b, True),
+    row("nn.functional.batch_norm", lambda F, x, w, b: F.batch_norm(x, None, None, w, b, True),
         together(make((7, 5), (5,), (5,)), make((3, 4, 6), (4,), (4,)), make((70, 3, 5, 7), (3,), (3,))), batch_norm, FLOATS,
         together(make((5, 2), (2,), (2,)), make((3, 2, 3), (2,), (2,))), errors=SINGLE),
-    row("nn.functional.batch_norm", lambda x, m, v, w, b: nn().batch_norm(x, m, v, w, b),
+    row("nn.functional.batch_norm", lambda F, x, m, v, w, b: F.batch_norm(x, m, v, w, b),
         make((3, 4, 6), (4,), (4,), (4,), (4,), positive=(2,)), batch_norm_fixed, FLOATS, list, id="batch_norm-eval"),
-    row("nn.functional.group_norm", lambda x, w, b, groups: nn().group_norm(x, groups, w, b),
+    row("nn.functional.group_norm", lambda F, x, w, b, groups: F.group_norm(x, groups, w, b),
         together(make((3, 4, 6), (4,), (4,), groups=2), make((3, 6), (6,), (6,), groups=2)), group_norm, FLOATS,
         make((2, 4, 2), (4,), (4,), groups=2), errors=BAD_GROUPS),
-    row("nn.functional.instance_norm", lambda x, w, b: nn().instance_norm(x, None, None, w, b), make((3, 4, 6), (4,), (4,)),
+    row("nn.functional.instance_norm", lambda F, x, w, b: F.instance_norm(x, None, None, w, b), make((3, 4, 6), (4,), (4,)),
         lambda x, w, b: group_norm(x, w, b, x.shape[1]), FLOATS, make((2, 2, 3), (2,), (2,))),
 ]

@@ -68,9 +68,13 @@ class OpRow:
         if self.method == "same":
             self.method = self.name.rsplit(".", 1)[-1]
 
+    def of(self, framework: Any) -> Callable[..., Any]:
+        """The op of norch, or of another framework with its names."""
+        return operator.attrgetter(self.name)(framework)
+
     @property
     def function(self) -> Callable[..., Any]:
-        return operator.attrgetter(self.name)(norch)
+        return self.of(norch)
 
 
 def to_bool(dtype: str) -> str:

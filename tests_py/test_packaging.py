@@ -64,6 +64,16 @@ def test_the_library_exports_norch_alone():
     assert exports(next(PACKAGE.glob("_C.*.so"))) == ["PyInit__C"]
 
 
+@pytest.mark.skipif(not shutil.which("readelf"), reason="needs readelf")
+def test_thread_local_variables_are_few():
+    """A library that is loaded late gets its share of about 1.5 KiB that all such libraries of a process have for
+    their thread-local variables; what needs more cannot be imported after others have taken theirs."""
+    libraries = [*PACKAGE.glob("_C.*.so"), *PACKAGE.glob("lib/libnorch.so")]
+    for library in libraries:
+        headers = [line.split() for line in run("readelf", "-lW", library).splitlines() if line.split()[:1] == ["TLS"]]
+        assert sum(int(fields[5], 16) for fields in headers) <= 128, library
+
+
 def test_the_import_is_fast():
     # The importing thread's own time, so that a busy machine doesn't matter.
     program = "import numpy, time; start = time.thread_time(); import norch; print(time.thread_time() - start)"

@@ -89,6 +89,14 @@ def embedding(  # type: ignore[no-redef]
     return _C._nn.embedding(input, weight, padding_idx, scale_grad_by_freq)
 
 
+def normalize(  # type: ignore[no-redef]
+    input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
+) -> Tensor:
+    """input / max(|input|, eps), the p-norm along `dim`; written to `out` if that is given."""
+    result = _C._nn.normalize(input, p, dim, eps)
+    return result if out is None else out.resize_(result.shape).copy_(result)
+
+
 def glu(input: Tensor, dim: int = -1) -> Tensor:
     """a * sigmoid(b), where a and b are the halves of the input along `dim`."""
     if input.ndim == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import norch
@@ -209,13 +210,32 @@ class GLU(Module):
         return f"dim={self.dim}"
 
 
+def _renamed(name: str) -> None:
+    warnings.warn(
+        f"keyword argument `{name}ue` is deprecated and renamed to `{name}`", FutureWarning, stacklevel=3
+    )
+
+
 class Hardtanh(Module):
     """min(max(x, min_val), max_val)."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
         super().__init__()
+        if min_value is not None:
+            _renamed("min_val")
+            min_val = min_value
+        if max_value is not None:
+            _renamed("max_val")
+            max_val = max_value
         if not max_val > min_val:
-            raise AssertionError(f"max_val must be greater than min_val, got max_val={max_val}, min_val={min_val}")
+            raise AssertionError(f"max_val ({max_val}) must be greater than min_val ({min_val})")
         self.min_val = min_val
         self.max_val = max_val
         self.inplace = inplace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
 from itertools import islice
@@ -11,7 +12,7 @@ from typing import Any, Iterable, Iterator
 from ._registry import indent
 from .module import Module
 
-__all__ = ["ModuleDict", "ModuleList", "Sequential"]
+__all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
 
 def resolve_index(n: int, idx: Any) -> int:
@@ -19,6 +20,20 @@ def resolve_index(n: int, idx: Any) -> int:
     if not -n <= i < n:
         raise IndexError(f"index {i} is out of range")
     return i % n
+
+
+class Container(Module):
+    """A module of the children that are given as keywords: an old class, use Module."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        warnings.warn(
+            "nn.Container is deprecated. All of it's functionality is now implemented in nn.Module. Subclass that instead.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        for name, module in kwargs.items():
+            self.add_module(name, module)
 
 
 class Sequential(Module):

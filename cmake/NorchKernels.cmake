@@ -18,6 +18,7 @@ set(NORCH_KERNEL_STEMS
   nonzero
   norm
   optim
+  optim_rules
   pool
   random
   reduce

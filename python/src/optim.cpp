@@ -1,5 +1,5 @@
 // norch._C._optim: the fused steps behind norch.optim.
-#include <nanobind/stl/variant.h>
+#include <nanobind/stl/vector.h>
 
 #include "bind.h"
 #include "norch/optim.h"
@@ -30,7 +30,8 @@ class State {
 };
 
 void sgd(const TensorList& params, const std::optional<TensorList>& grads, nb::handle momentum_buffers, double lr,
-         double momentum, double dampening, double weight_decay, bool nesterov, bool maximize, bool first_step) {
+         double momentum, double dampening, double weight_decay, bool nesterov, bool maximize, bool first_step,
+         const std::optional<Tensor>& found_inf) {
   State buffers(momentum_buffers);
   optim::sgd_step(params, grads, buffers.list,
                   optim::SgdOptions()
@@ -40,13 +41,13 @@ void sgd(const TensorList& params, const std::optional<TensorList>& grads, nb::h
                       .weight_decay(weight_decay)
                       .nesterov(nesterov)
                       .maximize(maximize),
-                  first_step);
+                  first_step, found_inf.value_or(Tensor()));
   buffers.give_back();
 }
 
 void adam(const TensorList& params, const std::optional<TensorList>& grads, nb::handle exp_avgs,
-          nb::handle exp_avg_sqs, nb::handle max_exp_avg_sqs, std::variant<int64_t, TensorList> step, double lr, double beta1, double beta2,
-          double eps, double weight_decay, bool amsgrad, bool maximize, bool decoupled) {
+          nb::handle exp_avg_sqs, nb::handle max_exp_avg_sqs, TensorList steps, double lr, double beta1, double beta2,
+          double eps, double weight_decay, bool amsgrad, bool maximize, bool decoupled, const std::optional<Tensor>& found_inf) {
   State m(exp_avgs), v(exp_avg_sqs), greatest(max_exp_avg_sqs);
   const auto options = optim::AdamOptions()
                            .lr(lr)
@@ -57,10 +58,7 @@ void adam(const TensorList& params, const std::optional<TensorList>& grads, nb::
                            .amsgrad(amsgrad)
                            .maximize(maximize)
                            .decoupled(decoupled);
-  if (const int64_t* number = std::get_if<int64_t>(&step))
-    optim::adam_step(params, grads, m.list, v.list, greatest.list, {*number}, options);
-  else
-    optim::adam_step(params, grads, m.list, v.list, greatest.list, std::get<TensorList>(step), options);
+  optim::adam_step(params, grads, m.list, v.list, greatest.list, steps, options, found_inf.value_or(Tensor()));
   for (const State* s : {&m, &v, &greatest}) s->give_back();
 }
 
@@ -80,6 +78,98 @@ void rmsprop(const TensorList& params, const std::optional<TensorList>& grads, n
   for (const State* s : {&square, &mean, &buffers}) s->give_back();
 }
 
+using Lists = std::vector<TensorList>;
+
+void rule(const TensorList& params, const std::optional<TensorList>& grads, const Lists& arrays, const Lists& numbers,
+          const optim::Rule& options) {
+  optim::RuleState state{arrays, numbers};
+  optim::rule_step(params, grads, state, options);
+}
+
+void bind_rules(Binder& b, nb::module_& m) {
+  b.in(
+      m, "adamax_step",
+      [](const TensorList& params, const std::optional<TensorList>& grads, const Lists& arrays, const Lists& numbers,
+         double lr, double beta1, double beta2, double eps, double weight_decay, bool maximize) {
+        rule(params, grads, arrays, numbers,
+             optim::AdamaxOptions().lr(lr).beta1(beta1).beta2(beta2).eps(eps).weight_decay(weight_decay).maximize(
+                 maximize));
+      },
+      "One step of Adamax.", "params"_a, "grads"_a.none(), "arrays"_a, "numbers"_a, nb::kw_only(), "lr"_a, "beta1"_a,
+      "beta2"_a, "eps"_a, "weight_decay"_a, "maximize"_a);
+  b.in(
+      m, "nadam_step",
+      [](const TensorList& params, const std::optional<TensorList>& grads, const Lists& arrays, const Lists& numbers,
+         double lr, double beta1, double beta2, double eps, double weight_decay, double momentum_decay, bool decoupled,
+         bool maximize) {
+        rule(params, grads, arrays, numbers,
+             optim::NadamOptions()
+                 .lr(lr)
+                 .beta1(beta1)
+                 .beta2(beta2)
+                 .eps(eps)
+                 .weight_decay(weight_decay)
+                 .momentum_decay(momentum_decay)
+                 .decoupled(decoupled)
+                 .maximize(maximize));
+      },
+      "One step of NAdam.", "params"_a, "grads"_a.none(), "arrays"_a, "numbers"_a, nb::kw_only(), "lr"_a, "beta1"_a,
+      "beta2"_a, "eps"_a, "weight_decay"_a, "momentum_decay"_a, "decoupled"_a, "maximize"_a);
+  b.in(
+      m, "radam_step",
+      [](const TensorList& params, const std::optional<TensorList>& grads, const Lists& arrays, const Lists& numbers,
+         double lr, double beta1, double beta2, double eps, double weight_decay, bool decoupled, bool maximize) {
+        rule(params, grads, arrays, numbers,
+             optim::RadamOptions()
+                 .lr(lr)
+                 .beta1(beta1)
+                 .beta2(beta2)
+                 .eps(eps)
+                 .weight_decay(weight_decay)
+                 .decoupled(decoupled)
+                 .maximize(maximize));
+      },
+      "One step of RAdam.", "params"_a, "grads"_a.none(), "arrays"_a, "numbers"_a, nb::kw_only(), "lr"_a, "beta1"_a,
+      "beta2"_a, "eps"_a, "weight_decay"_a, "decoupled"_a, "maximize"_a);
+  b.in(
+      m, "adagrad_step",
+      [](const TensorList& params, const std::optional<TensorList>& grads, const Lists& arrays, const Lists& numbers,
+         double lr, double lr_decay, double eps, double weight_decay, bool maximize) {
+        rule(params, grads, arrays, numbers,
+             optim::AdagradOptions().lr(lr).lr_decay(lr_decay).eps(eps).weight_decay(weight_decay).maximize(maximize));
+      },
+      "One step of Adagrad.", "params"_a, "grads"_a.none(), "arrays"_a, "numbers"_a, nb::kw_only(), "lr"_a,
+      "lr_decay"_a, "eps"_a, "weight_decay"_a, "maximize"_a);
+  b.in(
+      m, "adadelta_step",
+      [](const TensorList& params, const std::optional<TensorList>& grads, const Lists& arrays, const Lists& numbers,
+         double lr, double rho, double eps, double weight_decay, bool maximize) {
+        rule(params, grads, arrays, numbers,
+             optim::AdadeltaOptions().lr(lr).rho(rho).eps(eps).weight_decay(weight_decay).maximize(maximize));
+      },
+      "One step of Adadelta.", "params"_a, "grads"_a.none(), "arrays"_a, "numbers"_a, nb::kw_only(), "lr"_a, "rho"_a,
+      "eps"_a, "weight_decay"_a, "maximize"_a);
+  b.in(
+      m, "rprop_step",
+      [](const TensorList& params, const std::optional<TensorList>& grads, const Lists& arrays, const Lists& numbers,
+         double eta_minus, double eta_plus, double min_step, double max_step, bool maximize) {
+        rule(params, grads, arrays, numbers,
+             optim::RpropOptions().eta_minus(eta_minus).eta_plus(eta_plus).min_step(min_step).max_step(max_step).maximize(
+                 maximize));
+      },
+      "One step of Rprop.", "params"_a, "grads"_a.none(), "arrays"_a, "numbers"_a, nb::kw_only(), "eta_minus"_a,
+      "eta_plus"_a, "min_step"_a, "max_step"_a, "maximize"_a);
+  b.in(
+      m, "asgd_step",
+      [](const TensorList& params, const std::optional<TensorList>& grads, const Lists& arrays, const Lists& numbers,
+         double lr, double lambd, double alpha, double t0, double weight_decay, bool maximize) {
+        rule(params, grads, arrays, numbers,
+             optim::AsgdOptions().lr(lr).lambd(lambd).alpha(alpha).t0(t0).weight_decay(weight_decay).maximize(maximize));
+      },
+      "One step of ASGD.", "params"_a, "grads"_a.none(), "arrays"_a, "numbers"_a, nb::kw_only(), "lr"_a, "lambd"_a,
+      "alpha"_a, "t0"_a, "weight_decay"_a, "maximize"_a);
+}
+
 }  // namespace
 
 void bind_optim(Binder& b) {
@@ -90,15 +180,19 @@ void bind_optim(Binder& b) {
   b.in(m, "sgd_step", &sgd, "One step of SGD for all parameters; `first_step` starts the momentum buffers anew.",
        "params"_a, "grads"_a.none(), "momentum_buffers"_a, nb::kw_only(), "lr"_a, "momentum"_a = 0.0,
        "dampening"_a = 0.0, "weight_decay"_a = 0.0, "nesterov"_a = false, "maximize"_a = false,
-       "first_step"_a = false);
-  b.in(m, "adam_step", &adam, "One step of Adam, or with `decoupled` weight decay of AdamW. `step` counts from 1; as a list of tensors, one per "
-       "parameter, it holds the steps before and is advanced.",
-       "params"_a, "grads"_a.none(), "exp_avgs"_a, "exp_avg_sqs"_a, "max_exp_avg_sqs"_a, nb::kw_only(), "step"_a,
+       "first_step"_a = false, "found_inf"_a = nb::none());
+  b.in(m, "adam_step", &adam,
+       "One step of Adam, or with `decoupled` weight decay of AdamW. `steps` hold the steps before and are advanced.",
+       "params"_a, "grads"_a.none(), "exp_avgs"_a, "exp_avg_sqs"_a, "max_exp_avg_sqs"_a, nb::kw_only(), "steps"_a,
        "lr"_a, "beta1"_a = 0.9, "beta2"_a = 0.999, "eps"_a = 1e-8, "weight_decay"_a = 0.0, "amsgrad"_a = false,
-       "maximize"_a = false, "decoupled"_a = false);
+       "maximize"_a = false, "decoupled"_a = false, "found_inf"_a = nb::none());
   b.in(m, "rmsprop_step", &rmsprop, "One step of RMSprop.", "params"_a, "grads"_a.none(), "square_avgs"_a,
        "grad_avgs"_a, "momentum_buffers"_a, nb::kw_only(), "lr"_a, "alpha"_a = 0.99, "eps"_a = 1e-8,
        "weight_decay"_a = 0.0, "momentum"_a = 0.0, "centered"_a = false, "maximize"_a = false);
+  bind_rules(b, m);
+  b.in(
+      m, "count_step", [](const TensorList& steps) { optim::count_step(steps); },
+      "Adds 1 to each step count, a tensor without dims.", "steps"_a);
   b.in(
       m, "clip_grad_norm_",
       [](const TensorList& grads, double max_norm, double norm_type, bool error_if_nonfinite) {

@@ -137,10 +137,27 @@ TEST(Optim, RefusedStepsChangeNothing) {
   EXPECT_THROW(sgd_step({p, q}, TensorList{from({1, 1})}, buffers, o), Error);
   EXPECT_THROW(sgd_step({p}, TensorList{from({1, 1}, kFloat32)}, buffers, o), Error);
   EXPECT_THROW(sgd_step({from({1}).to(kInt64)}, TensorList{from({1}).to(kInt64)}, buffers, o), Error);
-  EXPECT_THROW(sgd_step({p}, std::nullopt, buffers, SgdOptions().lr(-1)), ValueError);
+  EXPECT_THROW(sgd_step({p}, std::nullopt, buffers, SgdOptions().momentum(-1)), ValueError);
+  EXPECT_THROW(SGD({p}, SgdOptions().lr(-1)), ValueError);
   EXPECT_THROW(SGD({p}, SgdOptions().nesterov(true)), ValueError);
   EXPECT_THROW(SGD({}), ValueError);
   EXPECT_EQ(at(p, 0), 1);
+}
+
+TEST(Optim, RulesKeepTheirState) {
+  Tensor p = parameter({1, 2});
+  Adagrad opt({p}, AdagradOptions().lr(0.5).initial_accumulator_value(3));
+  for (int i = 0; i < 2; ++i) {
+    p.set_grad(from({1, -1}));
+    opt.step();
+  }
+  EXPECT_NEAR(at(p, 0), 1 - 0.5 / 2 - 0.5 / std::sqrt(5.0), 1e-9);
+  EXPECT_EQ(at(opt.state().arrays[0][0], 0), 5);
+  EXPECT_EQ(opt.state().numbers[0][0].item<double>(), 2);
+  RuleState state;
+  EXPECT_THROW(rule_step({p}, std::nullopt, state, RpropOptions().eta_minus(2)), ValueError);
+  state.arrays.resize(3);
+  EXPECT_THROW(rule_step({p}, std::nullopt, state, AdagradOptions()), Error);
 }
 
 TEST(Optim, ZeroGrad) {

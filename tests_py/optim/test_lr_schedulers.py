@@ -227,3 +227,41 @@ def test_a_scheduled_optimizer_is_freed_at_once():
         assert ref() is None
     finally:
         gc.enable()
+
+
+def test_cyclic_rates_and_momentum():
+    optimizer = optim.SGD([nn.Parameter(norch.ones(1))], lr=1.0, momentum=0.5)
+    scheduler = S.CyclicLR(optimizer, 0.1, 0.5, step_size_up=2, step_size_down=4, mode="triangular2")
+    seen = [(0.1, 0.9)]
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]) == seen[0]
+    for _ in range(8):
+        optimizer.step()
+        scheduler.step()
+        seen.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
+    heights = [0, 0.5, 1, 0.75, 0.5, 0.25, 0, 0.25, 0.5]
+    expected = [(0.1 + 0.4 * h, 0.9 - 0.1 * h) for h in heights]
+    assert [x for pair in seen for x in pair] == pytest.approx([x for pair in expected for x in pair])
+    state = scheduler.state_dict()
+    other = S.CyclicLR(optimizer, 0.1, 0.5, step_size_up=2)
+    other.load_state_dict(state)
+    assert other.last_epoch == 8 and other.total_size == 6 and state["_scale_fn_custom"] is None
+    with pytest.raises(ValueError, match="mode is invalid and scale_fn is None"):
+        S.CyclicLR(optimizer, 0.1, 0.5, mode="square")
+
+
+def test_get_lr_outside_a_step_warns():
+    optimizer = optim.SGD([nn.Parameter(norch.ones(1))], lr=1.0)
+    scheduler = S.StepLR(optimizer, 2)
+    with pytest.warns(UserWarning, match="please use `get_last_lr"):
+        scheduler.get_lr()
+    optimizer.step()
+    with pytest.warns(UserWarning, match="epoch parameter"):
+        scheduler.step(3)
+
+
+def test_a_schedule_may_take_the_rate_anywhere():
+    optimizer = optim.SGD([p := nn.Parameter(norch.ones(1))], lr=1.0)
+    S.LambdaLR(optimizer, lambda epoch: -1.0)
+    p.grad = norch.ones(1)
+    optimizer.step()
+    assert p.item() == 2

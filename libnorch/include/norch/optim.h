@@ -6,6 +6,7 @@
 #pragma once
 
 #include <optional>
+#include <variant>
 #include <vector>
 
 #include "norch/tensor.h"
@@ -66,27 +67,129 @@ class RmspropOptions {
   NORCH_OPTION(RmspropOptions, bool, maximize, false)
 };
 
+/// m = lerp(m, g, 1 - beta1);  u = max(beta2 * u, |g| + eps);  p = p - lr / (1 - beta1^step) * m / u
+class AdamaxOptions {
+  NORCH_OPTION(AdamaxOptions, double, lr, 2e-3)
+  NORCH_OPTION(AdamaxOptions, double, beta1, 0.9)
+  NORCH_OPTION(AdamaxOptions, double, beta2, 0.999)
+  NORCH_OPTION(AdamaxOptions, double, eps, 1e-8)
+  NORCH_OPTION(AdamaxOptions, double, weight_decay, 0)
+  NORCH_OPTION(AdamaxOptions, bool, maximize, false)
+};
+
+/// Adam with Nesterov's momentum, whose weight is mu(step) = beta1 * (1 - 0.96^(step * momentum_decay) / 2):
+/// p = p - lr * ((1 - mu(t)) / (1 - mu(1) ... mu(t)) * g + mu(t + 1) / (1 - mu(1) ... mu(t + 1)) * m) / d
+/// with d = sqrt(v / (1 - beta2^t)) + eps.
+class NadamOptions {
+  NORCH_OPTION(NadamOptions, double, lr, 2e-3)
+  NORCH_OPTION(NadamOptions, double, beta1, 0.9)
+  NORCH_OPTION(NadamOptions, double, beta2, 0.999)
+  NORCH_OPTION(NadamOptions, double, eps, 1e-8)
+  NORCH_OPTION(NadamOptions, double, weight_decay, 0)
+  NORCH_OPTION(NadamOptions, double, momentum_decay, 4e-3)
+  NORCH_OPTION(NadamOptions, bool, decoupled, false)
+  NORCH_OPTION(NadamOptions, bool, maximize, false)
+};
+
+/// Adam whose adaptive step is rectified by r(step), and left out while v is known too badly: with m' = m / (1 - beta1^t),
+/// rho = 2 / (1 - beta2) - 1 and rho(t) = rho - 2 t beta2^t / (1 - beta2^t),
+/// p = p - lr * m' * r(t) * sqrt(1 - beta2^t) / (sqrt(v) + eps) if rho(t) > 5, else p = p - lr * m'.
+class RadamOptions {
+  NORCH_OPTION(RadamOptions, double, lr, 1e-3)
+  NORCH_OPTION(RadamOptions, double, beta1, 0.9)
+  NORCH_OPTION(RadamOptions, double, beta2, 0.999)
+  NORCH_OPTION(RadamOptions, double, eps, 1e-8)
+  NORCH_OPTION(RadamOptions, double, weight_decay, 0)
+  NORCH_OPTION(RadamOptions, bool, decoupled, false)
+  NORCH_OPTION(RadamOptions, bool, maximize, false)
+};
+
+/// s = s + g^2;  p = p - lr / (1 + (step - 1) * lr_decay) * g / (sqrt(s) + eps);  s starts at initial_accumulator_value.
+class AdagradOptions {
+  NORCH_OPTION(AdagradOptions, double, lr, 1e-2)
+  NORCH_OPTION(AdagradOptions, double, lr_decay, 0)
+  NORCH_OPTION(AdagradOptions, double, weight_decay, 0)
+  NORCH_OPTION(AdagradOptions, double, initial_accumulator_value, 0)
+  NORCH_OPTION(AdagradOptions, double, eps, 1e-10)
+  NORCH_OPTION(AdagradOptions, bool, maximize, false)
+};
+
+/// v = rho * v + (1 - rho) * g^2;  d = sqrt(a + eps) / sqrt(v + eps) * g;  a = rho * a + (1 - rho) * d^2;  p = p - lr * d
+class AdadeltaOptions {
+  NORCH_OPTION(AdadeltaOptions, double, lr, 1)
+  NORCH_OPTION(AdadeltaOptions, double, rho, 0.9)
+  NORCH_OPTION(AdadeltaOptions, double, eps, 1e-6)
+  NORCH_OPTION(AdadeltaOptions, double, weight_decay, 0)
+  NORCH_OPTION(AdadeltaOptions, bool, maximize, false)
+};
+
+/// Each element has a step size (lr at first, kept in [min_step, max_step]) that grows by `eta_plus` while its
+/// gradient keeps its sign; when the sign changes it shrinks by `eta_minus` and the gradient counts as 0.
+/// p = p - sign(g) * step_size
+class RpropOptions {
+  NORCH_OPTION(RpropOptions, double, lr, 1e-2)
+  NORCH_OPTION(RpropOptions, double, eta_minus, 0.5)
+  NORCH_OPTION(RpropOptions, double, eta_plus, 1.2)
+  NORCH_OPTION(RpropOptions, double, min_step, 1e-6)
+  NORCH_OPTION(RpropOptions, double, max_step, 50)
+  NORCH_OPTION(RpropOptions, bool, maximize, false)
+};
+
+/// p = p * (1 - lambd * eta) - eta * g;  ax = ax + mu * (p - ax): the average of p from step t0 on. For the next step
+/// eta = lr / (1 + lambd * lr * step)^alpha (lr at first) and mu = 1 / max(1, step - t0).
+class AsgdOptions {
+  NORCH_OPTION(AsgdOptions, double, lr, 1e-2)
+  NORCH_OPTION(AsgdOptions, double, lambd, 1e-4)
+  NORCH_OPTION(AsgdOptions, double, alpha, 0.75)
+  NORCH_OPTION(AsgdOptions, double, t0, 1e6)
+  NORCH_OPTION(AsgdOptions, double, weight_decay, 0)
+  NORCH_OPTION(AsgdOptions, bool, maximize, false)
+};
+
 #undef NORCH_OPTION
+
+/// The rules that `rule_step` takes. With g the gradient, negated by `maximize`, plus weight_decay * p; `decoupled`
+/// weight decay is p = p * (1 - lr * weight_decay) instead.
+using Rule = std::variant<AdamaxOptions, NadamOptions, RadamOptions, AdagradOptions, AdadeltaOptions, RpropOptions,
+                          AsgdOptions>;
+
+/// What a rule keeps: `arrays[k][i]` like parameter i, and `numbers[k][i]`, float32 or float64 tensors without dims on the
+/// CPU, the first of which is the step count.
+///   Adamax: exp_avg, exp_inf; step             NAdam: exp_avg, exp_avg_sq; step, mu_product
+///   RAdam: exp_avg, exp_avg_sq; step           Adagrad: sum; step
+///   Adadelta: square_avg, acc_delta; step      Rprop: prev, step_size; step
+///   ASGD: ax; step, eta, mu
+struct RuleState {
+  std::vector<TensorList> arrays, numbers;
+};
 
 /// One step for all parameters. Entry i of every list belongs to params[i]; `grads` left out means each parameter's own
 /// `.grad`. A parameter without gradient is skipped. Undefined state entries are made here (a list shorter than the
-/// parameters, such as an empty one, is extended), so a caller starts with empty lists and keeps them.
+/// parameters, such as an empty one, is extended), so a caller starts with empty lists and keeps them. Complex parameters
+/// are treated as pairs of real ones. Where `found_inf` is given, a float32 tensor of one element on the parameters'
+/// device, nothing is done if it is not zero; no value travels to the CPU for that.
 /// \throws Error when a gradient or state tensor differs from its parameter in shape, dtype or device, and in the capture
 /// of a CUDA graph where the step would have to make state or count on the CPU; ValueError for options out of range.
 /// Nothing has been written then.
 NORCH_API void sgd_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& momentum_buffers,
-                        const SgdOptions& options, bool first_step = false);
+                        const SgdOptions& options, bool first_step = false, const Tensor& found_inf = {});
 /// `steps` counts from 1, this one included: one number for all, or one per parameter.
 NORCH_API void adam_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& exp_avgs,
                          TensorList& exp_avg_sqs, TensorList& max_exp_avg_sqs, Ints steps, const AdamOptions& options);
-/// The same with the step counts in tensors (float32, 0-d, of the parameters' devices), one per parameter; they hold the
-/// steps before this one, which is added. Undefined ones start at 0. On a GPU nothing of the counts is known to the CPU,
-/// so that the step can be part of a CUDA graph. The results are those of the overload above, bit for bit.
+/// The same with the step counts in tensors without dims, one per parameter; they hold the steps before this one, which
+/// is added. Undefined ones start at 0. Counts are float32 or float64 on the CPU, or float32 on their parameter's GPU:
+/// then nothing of them is known to the CPU, so that the step can be part of a CUDA graph. The results are those of the
+/// overload above, bit for bit.
 NORCH_API void adam_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& exp_avgs,
                          TensorList& exp_avg_sqs, TensorList& max_exp_avg_sqs, TensorList& steps,
-                         const AdamOptions& options);
+                         const AdamOptions& options, const Tensor& found_inf = {});
 NORCH_API void rmsprop_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& square_avgs,
                             TensorList& grad_avgs, TensorList& momentum_buffers, const RmspropOptions& options);
+/// One step of any of the other rules.
+NORCH_API void rule_step(const TensorList& params, const std::optional<TensorList>& grads, RuleState& state,
+                         const Rule& rule);
+/// Adds 1 to each step count, a tensor without dims.
+NORCH_API void count_step(const TensorList& steps);
 
 /// Drops every parameter's gradient, or fills it with zeros.
 NORCH_API void zero_grad(const TensorList& params, bool set_to_none = true);
@@ -153,5 +256,26 @@ class NORCH_API RMSprop final : public Optimizer {
   RmspropOptions options_;
   TensorList square_avgs_, grad_avgs_, momentum_buffers_;
 };
+
+/// Any of the other rules: `Adagrad optimizer(params, AdagradOptions().lr(0.1))`.
+template <class Options>
+class RuleOptimizer final : public Optimizer {
+ public:
+  explicit RuleOptimizer(TensorList params, Options options = {}) : Optimizer(std::move(params)), options_(options) {}
+  void step() override { rule_step(params_, std::nullopt, state_, options_); }
+  Options& options() { return options_; }
+  const RuleState& state() const { return state_; }
+
+ private:
+  Options options_;
+  RuleState state_;
+};
+using Adamax = RuleOptimizer<AdamaxOptions>;
+using NAdam = RuleOptimizer<NadamOptions>;
+using RAdam = RuleOptimizer<RadamOptions>;
+using Adagrad = RuleOptimizer<AdagradOptions>;
+using Adadelta = RuleOptimizer<AdadeltaOptions>;
+using Rprop = RuleOptimizer<RpropOptions>;
+using ASGD = RuleOptimizer<AsgdOptions>;
 
 }  // namespace norch::optim

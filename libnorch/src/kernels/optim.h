@@ -16,15 +16,16 @@ struct OptimTensor {
   static constexpr int kArrays = 5;
   int64_t n;
   void* data[kArrays];
-  double step_size;    // Adam: lr / (1 - beta1^step)
-  double bias2_sqrt;   // Adam: sqrt(1 - beta2^step)
-  bool first;          // SGD: the momentum buffer holds nothing yet
-  float* step;         // CUDA, Adam: the step count, from which the kernel takes the two numbers above; or null
+  double number[3];  // what depends on the step: Adam's lr / (1 - beta1^step) and sqrt(1 - beta2^step), ...
+  bool first;        // SGD: the momentum buffer holds nothing yet
+  float* step;       // CUDA, Adam: the step count, from which the kernel takes its numbers; or null
 };
 using OptimTensors = std::vector<OptimTensor>;
 
-NORCH_KERNEL(sgd_step, void(DType dtype, const OptimTensors& list, const optim::SgdOptions& options))
-NORCH_KERNEL(adam_step, void(DType dtype, const OptimTensors& list, const optim::AdamOptions& options))
+/// `skip`, if not null, is a number on the device: where it is not zero, nothing is written and no step counted.
+NORCH_KERNEL(sgd_step, void(DType dtype, const OptimTensors& list, const optim::SgdOptions& options, const float* skip))
+NORCH_KERNEL(adam_step,
+             void(DType dtype, const OptimTensors& list, const optim::AdamOptions& options, const float* skip))
 NORCH_KERNEL(rmsprop_step, void(DType dtype, const OptimTensors& list, const optim::RmspropOptions& options))
 
 /// partial[k] = sum over the elements of chunk k of |x|^p, or their maximum for p = inf, or the count of nonzeros for
@@ -50,11 +51,11 @@ inline namespace NORCH_ISA {
 /// C is the type that is computed in.
 template <class C>
 struct PerTensor {
-  C step_size, bias2_sqrt;
+  C a, b, c;  // OptimTensor::number
   bool first;
   PerTensor() = default;
   explicit PerTensor(const OptimTensor& t)
-      : step_size(static_cast<C>(t.step_size)), bias2_sqrt(static_cast<C>(t.bias2_sqrt)), first(t.first) {}
+      : a(static_cast<C>(t.number[0])), b(static_cast<C>(t.number[1])), c(static_cast<C>(t.number[2])), first(t.first) {}
 };
 
 /// base^n by squaring: the same bits on every device.
@@ -72,9 +73,9 @@ NORCH_HD double whole_power(double base, int64_t n) {
   return result;
 }
 /// Adam's two numbers for step number `step`.
-NORCH_HD void adam_bias(double lr, double beta1, double beta2, int64_t step, double& step_size, double& bias2_sqrt) {
-  step_size = lr / (1 - whole_power(beta1, step));
-  bias2_sqrt = std::sqrt(1 - whole_power(beta2, step));
+NORCH_HD void adam_bias(double lr, double beta1, double beta2, int64_t step, double* number) {
+  number[0] = lr / (1 - whole_power(beta1, step));
+  number[1] = std::sqrt(1 - whole_power(beta2, step));
 }
 
 /// a + w * (b - a), rounded as PyTorch's lerp.
@@ -130,12 +131,12 @@ struct AdamStep {
   }
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
     moments(p, g, m, v);
-    p = p - t.step_size * m / (std::sqrt(v) / t.bias2_sqrt + eps);
+    p = p - t.a * m / (std::sqrt(v) / t.b + eps);
   }
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v, C& greatest) const {
     moments(p, g, m, v);
     greatest = v > greatest || v != v ? v : greatest;
-    p = p - t.step_size * m / (std::sqrt(greatest) / t.bias2_sqrt + eps);
+    p = p - t.a * m / (std::sqrt(greatest) / t.b + eps);
   }
 };
 
@@ -181,8 +182,6 @@ struct RmspropStep {
     p = p - lr * buffer;
   }
 };
-
-#undef NORCH_STEP
 
 /// Calls run(step, tag) with the step's functor for the options and dtype.
 template <class Run>

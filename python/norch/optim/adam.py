@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Iterable
+from typing import Any
 
-from norch._C import Tensor, _optim, float32, full, zeros_like
+from norch._C import Tensor, _optim, lerp, maximum, zeros_like
 from norch._C._cuda import is_current_stream_capturing
 
-from .optimizer import Optimizer, check_nonnegative, check_one_way, number
+from ._fused import FusedOptimizer, decayed, new_number, put
+from ._options import check_betas, check_fused, check_lr, check_nonnegative, number
 
 __all__ = ["Adam", "AdamW"]
 
 
-class Adam(Optimizer):
+class Adam(FusedOptimizer):
     """m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2; p -= lr * (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps).
 
-    With `capturable` the steps are counted on the parameters' device, so that a CUDA graph can hold a step.
+    With `capturable` or `fused` the steps are counted on the parameters' device, so that a CUDA graph can hold a step.
 
     weight_decay adds weight_decay * p to g; with `decoupled_weight_decay` p shrinks by lr * weight_decay
-    instead. amsgrad takes the maximum of all v so far."""
+    instead. amsgrad takes the maximum of all v so far.
+
+    >>> p = norch.nn.Parameter(norch.tensor([1.0, -2.0]))
+    >>> optimizer = norch.optim.Adam([p], lr=0.1)
+    >>> (p * p).sum().backward()
+    >>> optimizer.step()
+    >>> p.data
+    tensor([ 0.9000, -1.9000])"""
+
+    _reads_numbers_on_gpu = True
 
     def __init__(
         self,
         params: Any,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0,
         amsgrad: bool = False,
@@ -36,20 +46,28 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        check_nonnegative("learning rate", lr)
+        if isinstance(lr, Tensor) and foreach and not capturable:
+            raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
+        check_lr(lr)
         check_nonnegative("epsilon value", eps)
-        check_one_way(foreach, fused)
-        if len(betas) != 2:
-            raise ValueError(f"betas must be two numbers, but got {betas}")
-        for i, beta in enumerate(betas):
-            if not 0.0 <= beta < 1.0:
-                raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+        check_betas(betas)
         check_nonnegative("weight_decay value", weight_decay)
+        tensors = [isinstance(beta, Tensor) for beta in betas]
+        if tensors[0] != tensors[1] or not (tensors[0] or all(isinstance(beta, float) for beta in betas)):
+            raise ValueError("betas must be either both floats or both Tensors")
+        for i, beta in enumerate(betas):
+            if not isinstance(beta, Tensor):
+                continue
+            if foreach and not capturable:
+                raise ValueError(f"betas[{i}] as a Tensor is not supported for capturable=False and foreach=True")
+            if beta.numel() != 1:
+                raise ValueError(f"Tensor betas[{i}] must be 1-element")
+        check_fused(foreach, fused, differentiable)
         super().__init__(
             params,
             dict(
                 lr=lr,
-                betas=betas,
+                betas=tuple(beta.squeeze() if isinstance(beta, Tensor) else beta for beta in betas),
                 eps=eps,
                 weight_decay=weight_decay,
                 amsgrad=amsgrad,
@@ -61,64 +79,50 @@ class Adam(Optimizer):
                 decoupled_weight_decay=decoupled_weight_decay,
             ),
         )
+        if fused:
+            self._step_supports_amp_scaling = True
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update of all parameters that have a gradient."""
-        loss = self._evaluate(closure)
-        for group in self.param_groups:
-            amsgrad = group["amsgrad"]
+    def _new_state(self, group: dict[str, Any], p: Tensor) -> dict[str, Tensor]:
+        state = {"step": new_number(group, p, 0.0), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
+        if group["amsgrad"]:
+            state["max_exp_avg_sq"] = zeros_like(p)
+        return state
 
-            def new_state(p: Tensor, amsgrad: bool = amsgrad) -> dict[str, Any]:
-                state = {"step": 0.0, "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
-                if amsgrad:
-                    state["max_exp_avg_sq"] = zeros_like(p)
-                return state
+    def _composes(self, states: list[dict]) -> bool:
+        # A learning rate or weights on the GPU would have to be read back: not in a capture.
+        group_values = [v for g in self.param_groups for v in (g["lr"], *g["betas"]) if isinstance(v, Tensor)]
+        return any(v.is_cuda for v in group_values) and is_current_stream_capturing()
 
-            beta1, beta2 = group["betas"]
-            parts: Iterable[tuple[list[Tensor], list[Tensor], list[dict], Any]]
-            if group["capturable"]:
-                parts = self._states_with_counts(group, new_state)
-            elif is_current_stream_capturing():
-                raise RuntimeError(
-                    "Attempting CUDA graph capture of step() for an instance of Adam but its capturable is False: each "
-                    "replay would take the same step number; make the optimizer with capturable=True"
-                )
-            else:
-                parts = self._states_by_step(group, new_state)
-            step: Any  # a number, or a list of tensors
-            for params, grads, states, step in parts:
-                if not params:
-                    continue
-                _optim.adam_step(
-                    params,
-                    grads,
-                    [s["exp_avg"] for s in states],
-                    [s["exp_avg_sq"] for s in states],
-                    [s["max_exp_avg_sq"] for s in states] if amsgrad else [],
-                    step=step if group["capturable"] else int(step),
-                    lr=number(group["lr"]),
-                    beta1=number(beta1),
-                    beta2=number(beta2),
-                    eps=group["eps"],
-                    weight_decay=group["weight_decay"],
-                    amsgrad=amsgrad,
-                    maximize=group["maximize"],
-                    decoupled=group["decoupled_weight_decay"],
-                )
-        return loss
+    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
+        beta1, beta2 = group["betas"]
+        amsgrad = group["amsgrad"]
+        _optim.adam_step(
+            params,
+            grads,
+            [s["exp_avg"] for s in states],
+            [s["exp_avg_sq"] for s in states],
+            [s["max_exp_avg_sq"] for s in states] if amsgrad else [],
+            steps=[s["step"] for s in states],
+            lr=number(group["lr"]),
+            beta1=number(beta1),
+            beta2=number(beta2),
+            eps=group["eps"],
+            weight_decay=number(group["weight_decay"]),
+            amsgrad=amsgrad,
+            maximize=group["maximize"],
+            decoupled=group["decoupled_weight_decay"],
+            found_inf=getattr(self, "found_inf", None),
+        )
 
-
-    def _states_with_counts(
-        self, group: dict[str, Any], new_state: Callable[[Tensor], dict]
-    ) -> Iterable[tuple[list[Tensor], list[Tensor], list[dict], list[Tensor]]]:
-        """(params, grads, states, steps) of the group, with step counts that are tensors beside their parameters."""
-        params, grads = self._with_grads(group)
-        states = [self.state[p] for p in params]
-        self._make_states(params, states, new_state)
-        for p, s in zip(params, states):
-            if not isinstance(s["step"], Tensor):
-                s["step"] = full((), s["step"], dtype=float32, device=p.device)
-        return ((params, grads, states, [s["step"] for s in states]),)
+    def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:
+        lr, (beta1, beta2) = group["lr"], group["betas"]
+        p, g = decayed(group, p, g)
+        m = put(state, "exp_avg", lerp(state["exp_avg"], g, 1 - beta1))
+        v = put(state, "exp_avg_sq", beta2 * state["exp_avg_sq"] + (1 - beta2) * g * g)
+        if group["amsgrad"]:
+            v = put(state, "max_exp_avg_sq", maximum(state["max_exp_avg_sq"], v))
+        d = v.sqrt() / (1 - beta2**step) ** 0.5 + group["eps"]
+        return p - lr / (1 - beta1**step) * m / d
 
 
 class AdamW(Adam):
@@ -127,8 +131,8 @@ class AdamW(Adam):
     def __init__(
         self,
         params: Any,
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         amsgrad: bool = False,

@@ -10,15 +10,20 @@ import functools
 import warnings
 import weakref
 from collections import OrderedDict, defaultdict
-from typing import Any, Callable, Iterable
+from typing import Any, Callable
 
-from norch._C import Tensor, _optim, tensor
+from norch._C import Tensor, _optim, float32
 from norch._C._cuda import is_current_stream_capturing
 from norch.autograd import enable_grad, no_grad
 from norch.nn.modules._members import ParameterIterator
 from norch.utils.hooks import RemovableHandle
 
-__all__ = ["Optimizer", "required"]
+__all__ = [
+    "Optimizer",
+    "register_optimizer_step_post_hook",
+    "register_optimizer_step_pre_hook",
+    "required",
+]
 
 
 class _Required:
@@ -59,6 +64,52 @@ def wrap_step(optimizer: Optimizer, around: Callable) -> None:
     optimizer.step = step  # type: ignore[method-assign]
 
 
+_HOOKS = (
+    "_optimizer_step_pre_hooks",
+    "_optimizer_step_post_hooks",
+    "_optimizer_state_dict_pre_hooks",
+    "_optimizer_state_dict_post_hooks",
+    "_optimizer_load_state_dict_pre_hooks",
+    "_optimizer_load_state_dict_post_hooks",
+)
+_global_pre_hooks: OrderedDict = OrderedDict()
+_global_post_hooks: OrderedDict = OrderedDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable) -> RemovableHandle:
+    """`hook(optimizer, args, kwargs) -> None | (args, kwargs)` before every step of every optimizer."""
+    return Optimizer._add_hook(_global_pre_hooks, hook, False)
+
+
+def register_optimizer_step_post_hook(hook: Callable) -> RemovableHandle:
+    """`hook(optimizer, args, kwargs)` after every step of every optimizer."""
+    return Optimizer._add_hook(_global_post_hooks, hook, False)
+
+
+def _with_hooks(step: Callable) -> Callable:
+    @functools.wraps(step)
+    def hooked_step(*args: Any, **kwargs: Any) -> Any:
+        self = args[0]
+        pre, post = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
+        if not (pre or post or _global_pre_hooks or _global_post_hooks):
+            return step(*args, **kwargs)
+        for hook in [*_global_pre_hooks.values(), *pre.values()]:
+            result = hook(self, args, kwargs)
+            if result is not None:
+                if not isinstance(result, tuple) or len(result) != 2:
+                    raise RuntimeError(
+                        f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}."
+                    )
+                args, kwargs = result
+        out = step(*args, **kwargs)
+        for hook in [*post.values(), *_global_post_hooks.values()]:
+            hook(self, args, kwargs)
+        return out
+
+    hooked_step.hooked = True  # type: ignore[attr-defined]
+    return hooked_step
+
+
 class Optimizer:
     """Base class of optimizers: `__init__(params, defaults)`, `step` in the subclass.
 
@@ -67,6 +118,15 @@ class Optimizer:
     `parameters` lists `(module, name, parameter)` in order: `setattr(module, name, value)` gives the
     parameter new values. Tensors that did not come from `Module.parameters()` get a holder as module.
     """
+
+    _optimizer_step_pre_hooks: OrderedDict
+    _optimizer_step_post_hooks: OrderedDict
+    _optimizer_state_dict_pre_hooks: OrderedDict
+    _optimizer_state_dict_post_hooks: OrderedDict
+    _optimizer_load_state_dict_pre_hooks: OrderedDict
+    _optimizer_load_state_dict_post_hooks: OrderedDict
+    # The entries of a parameter's state that are numbers (tensors without dims), not tensors like the parameter.
+    _numbers: tuple[str, ...] = ("step",)
 
     def __init__(self, params: Any, defaults: dict[str, Any] | None = None) -> None:
         if isinstance(params, Tensor):
@@ -100,9 +160,14 @@ class Optimizer:
         if not triples and isinstance(params, ParameterIterator) and not self.param_groups:
             raise ValueError("optimizer got an empty parameter list")
         for _, _, param in triples:
-            if not (param.is_leaf or getattr(param, "retains_grad", False)):
+            if not self.defaults.get("differentiable") and not (param.is_leaf or getattr(param, "retains_grad", False)):
                 raise ValueError("can't optimize a non-leaf Tensor")
-        group = dict(param_group)
+        if any(bool(names) != ("param_names" in g) for g in self.param_groups):
+            raise ValueError(
+                "all optimizer param groups should be with/without names. cannot add param group "
+                f"{'with' if names else 'without'} names to the optimizer"
+            )
+        group = param_group
         group["params"] = [p for _, _, p in triples]
         if names:
             group["param_names"] = names
@@ -156,42 +221,6 @@ class Optimizer:
             params = [p for p in params if p.grad is not None]
         return params, grads
 
-    def _states_by_step(
-        self, group: dict[str, Any], new_state: Callable[[Tensor], dict]
-    ) -> Iterable[tuple[list[Tensor], list[Tensor], list[dict], float]]:
-        """(params, grads, states, step) of the group's parameters, together where their step counts are
-        equal, which is nearly always. The counts have been advanced."""
-        params, grads = self._with_grads(group)
-        state = self.state
-        states = [state[p] for p in params]
-        try:
-            steps = {s["step"] for s in states}
-        except KeyError:
-            self._make_states(params, states, new_state)
-            steps = {s["step"] for s in states}
-        if len(steps) == 1:
-            step = steps.pop() + 1.0
-            for s in states:
-                s["step"] = step
-            return ((params, grads, states, step),)
-        parts = []
-        for old in sorted(steps):
-            at = [i for i, s in enumerate(states) if s["step"] == old]
-            parts.append(([params[i] for i in at], [grads[i] for i in at], [states[i] for i in at], old + 1.0))
-        for _, _, part, step in parts:
-            for s in part:
-                s["step"] = step
-        return parts
-
-    @staticmethod
-    def _make_states(params: list[Tensor], states: list[dict], new_state: Callable[[Tensor], dict]) -> None:
-        """Fills the states that are still empty."""
-        for p, s in zip(params, states):
-            if "step" in s:
-                continue
-            Optimizer._check_not_capturing(p)
-            s.update(new_state(p))
-
     @staticmethod
     def _check_not_capturing(p: Tensor) -> None:
         """Called before state for `p` is made. RuntimeError in the capture of a CUDA graph."""
@@ -213,41 +242,23 @@ class Optimizer:
     # -- hooks ------------------------------------------------------------------------------------
 
     def _make_hooks(self) -> None:
-        self._step_pre_hooks: OrderedDict = OrderedDict()
-        self._step_post_hooks: OrderedDict = OrderedDict()
-        self._state_dict_pre_hooks: OrderedDict = OrderedDict()
-        self._state_dict_post_hooks: OrderedDict = OrderedDict()
-        self._load_state_dict_pre_hooks: OrderedDict = OrderedDict()
-        self._load_state_dict_post_hooks: OrderedDict = OrderedDict()
+        for name in _HOOKS:
+            self.__dict__.setdefault(name, OrderedDict())
+        self._patch_step_function()
 
-    def _add_step_hook(self, hooks: OrderedDict, hook: Callable) -> RemovableHandle:
-        if not self._step_pre_hooks and not self._step_post_hooks:
-            wrap_step(self, type(self)._step_with_hooks)
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = hook
-        return handle
-
-    def _step_with_hooks(self, step: Callable, *args: Any, **kwargs: Any) -> Any:
-        for hook in list(self._step_pre_hooks.values()):
-            result = hook(self, args, kwargs)
-            if result is not None:
-                if not isinstance(result, tuple) or len(result) != 2:
-                    raise RuntimeError(
-                        f"optimizer step pre hook must return None or a tuple of (new_args, new_kwargs), but got {result}."
-                    )
-                args, kwargs = result
-        out = step(*args, **kwargs)
-        for hook in list(self._step_post_hooks.values()):
-            hook(self, args, kwargs)
-        return out
+    @classmethod
+    def _patch_step_function(cls) -> None:
+        """Makes the class's `step` run hooks; once for each class that defines one."""
+        if not getattr(cls.step, "hooked", False):
+            cls.step = _with_hooks(cls.step)  # type: ignore[method-assign]
 
     def register_step_pre_hook(self, hook: Callable) -> RemovableHandle:
-        """`hook(optimizer, args, kwargs) -> None | (args, kwargs)` before every step."""
-        return self._add_step_hook(self._step_pre_hooks, hook)
+        """`hook(optimizer, args, kwargs) -> None | (args, kwargs)` before every step; args begins with the optimizer."""
+        return self._add_hook(self._optimizer_step_pre_hooks, hook, False)
 
     def register_step_post_hook(self, hook: Callable) -> RemovableHandle:
         """`hook(optimizer, args, kwargs)` after every step."""
-        return self._add_step_hook(self._step_post_hooks, hook)
+        return self._add_hook(self._optimizer_step_post_hooks, hook, False)
 
     @staticmethod
     def _add_hook(hooks: OrderedDict, hook: Callable, prepend: bool) -> RemovableHandle:
@@ -259,26 +270,26 @@ class Optimizer:
 
     def register_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """`hook(optimizer)` before `state_dict`."""
-        return self._add_hook(self._state_dict_pre_hooks, hook, prepend)
+        return self._add_hook(self._optimizer_state_dict_pre_hooks, hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """`hook(optimizer, state_dict) -> None | state_dict`: may change what `state_dict` returns, or replace it."""
-        return self._add_hook(self._state_dict_post_hooks, hook, prepend)
+        return self._add_hook(self._optimizer_state_dict_post_hooks, hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """`hook(optimizer, state_dict) -> None | state_dict`: may change what `load_state_dict` loads (a shallow copy
         of what it was given), or replace it."""
-        return self._add_hook(self._load_state_dict_pre_hooks, hook, prepend)
+        return self._add_hook(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """`hook(optimizer)` after `load_state_dict`."""
-        return self._add_hook(self._load_state_dict_post_hooks, hook, prepend)
+        return self._add_hook(self._optimizer_load_state_dict_post_hooks, hook, prepend)
 
     # -- saving and loading -----------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
         """{"state": {index: {...}}, "param_groups": [{..., "params": [index, ...]}]}, as in PyTorch."""
-        for hook in list(self._state_dict_pre_hooks.values()):
+        for hook in list(self._optimizer_state_dict_pre_hooks.values()):
             hook(self)
         index: dict[Tensor, int] = {}
         groups = []
@@ -288,12 +299,9 @@ class Optimizer:
             packed = {k: v for k, v in group.items() if k != "params"}
             packed["params"] = [index[p] for p in group["params"]]
             groups.append(packed)
-        state = {
-            (index[k] if isinstance(k, Tensor) else k): (_pack_step(v) if isinstance(v, dict) else v)
-            for k, v in self.state.items()
-        }
+        state = {(index[k] if isinstance(k, Tensor) else k): v for k, v in self.state.items()}
         result: dict[str, Any] = {"state": state, "param_groups": groups}
-        for hook in list(self._state_dict_post_hooks.values()):
+        for hook in list(self._optimizer_state_dict_post_hooks.values()):
             replaced = hook(self, result)
             result = result if replaced is None else replaced
         return result
@@ -302,7 +310,7 @@ class Optimizer:
         """Takes over (copies of) the state and the options of `state_dict`; its groups must match this
         optimizer's in number and sizes. Nothing changes if it raises."""
         state_dict = dict(state_dict)
-        for hook in list(self._load_state_dict_pre_hooks.values()):
+        for hook in list(self._optimizer_load_state_dict_pre_hooks.values()):
             replaced = hook(self, state_dict)
             state_dict = state_dict if replaced is None else replaced
         groups, saved = self.param_groups, state_dict["param_groups"]
@@ -312,14 +320,15 @@ class Optimizer:
             raise ValueError(
                 "loaded state dict contains a parameter group that doesn't match the size of optimizer's group"
             )
-        by_index = {i: p for g, s in zip(groups, saved) for p, i in zip(g["params"], s["params"])}
+        by_index = {i: (p, s) for g, s in zip(groups, saved) for p, i in zip(g["params"], s["params"])}
         state: Any = defaultdict(dict)
         for key, value in state_dict["state"].items():
-            param = by_index.get(key)
-            state[key if param is None else param] = _unpack(value, param)
+            param, options = by_index.get(key, (None, {}))
+            on_device = bool(options.get("capturable") or options.get("fused"))
+            state[key if param is None else param] = self._unpack(value, param, on_device)
         new_groups = []
         for group, options in zip(groups, saved):
-            new = {k: _unpack(v, None) for k, v in options.items() if k != "params"}
+            new = {k: self._unpack(v, None) for k, v in options.items() if k != "params"}
             for name, default in self.defaults.items():
                 new.setdefault(name, default)
             if "param_names" in group and "param_names" not in new:
@@ -327,8 +336,26 @@ class Optimizer:
             new["params"] = group["params"]
             new_groups.append(new)
         self.__setstate__({"state": state, "param_groups": new_groups})
-        for hook in list(self._load_state_dict_post_hooks.values()):
+        for hook in list(self._optimizer_load_state_dict_post_hooks.values()):
             hook(self)
+
+    def _unpack(self, value: Any, param: Tensor | None, on_device: bool = False, key: Any = None) -> Any:
+        """A deep copy of a state dict's value; tensors follow their parameter's device and dtype, numbers only if the
+        optimizer keeps them `on_device`."""
+        if isinstance(value, Tensor):
+            value = value.detach().clone()
+            if param is None:
+                return value
+            if key in self._numbers:
+                return value.to(param.device, float32) if on_device else value
+            if param.is_floating_point() and value.is_floating_point():
+                return value.to(param.device, param.dtype)
+            return value.to(param.device)
+        if isinstance(value, dict):
+            return {k: self._unpack(v, param, on_device, k) for k, v in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._unpack(v, param, on_device) for v in value)
+        return value
 
     def __getstate__(self) -> dict[str, Any]:
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
@@ -337,6 +364,7 @@ class Optimizer:
         self.__dict__.update(state)
         if "parameters" not in self.__dict__:  # unpickled or copied
             self._make_hooks()
+            self.defaults.setdefault("differentiable", False)
             self.parameters = [(_Holder(p), "tensor", p) for g in self.param_groups for p in g["params"]]
 
     def __repr__(self) -> str:
@@ -345,44 +373,3 @@ class Optimizer:
             text += f"\nParameter Group {i}\n"
             text += "".join(f"    {k}: {group[k]}\n" for k in sorted(group) if k != "params")
         return text + ")"
-
-
-def _pack_step(state: dict) -> dict:
-    """Step counts are Python numbers here, and 0-d float32 tensors in a state dict."""
-    step = state.get("step")
-    return {**state, "step": tensor(step)} if isinstance(step, float) else state
-
-
-def _unpack(value: Any, param: Tensor | None, key: Any = None) -> Any:
-    """A deep copy of a state dict's value; tensors follow their parameter's device and dtype."""
-    if isinstance(value, Tensor):
-        if key == "step":
-            return float(value)
-        value = value.detach().clone()
-        if param is not None:
-            value = value.to(param.device)
-            if param.is_floating_point() and value.is_floating_point():
-                value = value.to(param.dtype)
-        return value
-    if isinstance(value, dict):
-        return {k: _unpack(v, param, k) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_unpack(v, param) for v in value)
-    return float(value) if key == "step" and isinstance(value, (int, float)) else value
-
-
-def check_nonnegative(what: str, value: Any) -> None:
-    """ValueError with PyTorch's text unless 0 <= value."""
-    if not 0.0 <= value:
-        raise ValueError(f"Invalid {what}: {value}")
-
-
-def check_one_way(foreach: bool | None, fused: bool | None) -> None:
-    """RuntimeError if both ways of a step were asked for (norch has one, whichever is)."""
-    if foreach and fused:
-        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-
-
-def number(value: Any) -> float:
-    """An option that may be a one-element tensor, as a number."""
-    return value.item() if isinstance(value, Tensor) else value

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
-from norch._C import Tensor, _optim, zeros_like
+from norch._C import Tensor, _optim, lerp, zeros_like
 
-from .optimizer import Optimizer, check_nonnegative, number
+from ._fused import FusedOptimizer, decayed, new_number, put
+from ._options import check_lr, check_nonnegative, number
 
 __all__ = ["RMSprop"]
 
 
-class RMSprop(Optimizer):
+class RMSprop(FusedOptimizer):
     """v = alpha v + (1 - alpha) g^2 (centered: less the square of the mean of g); p -= lr * g / (sqrt(v) + eps),
     through a momentum buffer if momentum > 0."""
 
     def __init__(
         self,
         params: Any,
-        lr: float = 1e-2,
+        lr: float | Tensor = 1e-2,
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0,
@@ -29,7 +30,7 @@ class RMSprop(Optimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_nonnegative("learning rate", lr)
+        check_lr(lr)
         check_nonnegative("epsilon value", eps)
         check_nonnegative("momentum value", momentum)
         check_nonnegative("weight_decay value", weight_decay)
@@ -50,35 +51,40 @@ class RMSprop(Optimizer):
             ),
         )
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """One update of all parameters that have a gradient."""
-        loss = self._evaluate(closure)
-        for group in self.param_groups:
-            momentum, centered = group["momentum"], group["centered"]
+    def _new_state(self, group: dict[str, Any], p: Tensor) -> dict[str, Tensor]:
+        state = {"step": new_number(group, p, 0.0), "square_avg": zeros_like(p)}
+        if group["momentum"] > 0:
+            state["momentum_buffer"] = zeros_like(p)
+        if group["centered"]:
+            state["grad_avg"] = zeros_like(p)
+        return state
 
-            def new_state(p: Tensor, momentum: float = momentum, centered: bool = centered) -> dict[str, Any]:
-                state = {"step": 0.0, "square_avg": zeros_like(p)}
-                if momentum > 0:
-                    state["momentum_buffer"] = zeros_like(p)
-                if centered:
-                    state["grad_avg"] = zeros_like(p)
-                return state
+    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
+        momentum, centered = group["momentum"], group["centered"]
+        _optim.rmsprop_step(
+            params,
+            grads,
+            [s["square_avg"] for s in states],
+            [s["grad_avg"] for s in states] if centered else [],
+            [s["momentum_buffer"] for s in states] if momentum > 0 else [],
+            lr=number(group["lr"]),
+            alpha=group["alpha"],
+            eps=group["eps"],
+            weight_decay=group["weight_decay"],
+            momentum=momentum,
+            centered=centered,
+            maximize=group["maximize"],
+        )
+        _optim.count_step([s["step"] for s in states])
 
-            for params, grads, states, _ in self._states_by_step(group, new_state):
-                if not params:
-                    continue
-                _optim.rmsprop_step(
-                    params,
-                    grads,
-                    [s["square_avg"] for s in states],
-                    [s["grad_avg"] for s in states] if centered else [],
-                    [s["momentum_buffer"] for s in states] if momentum > 0 else [],
-                    lr=number(group["lr"]),
-                    alpha=group["alpha"],
-                    eps=group["eps"],
-                    weight_decay=group["weight_decay"],
-                    momentum=momentum,
-                    centered=centered,
-                    maximize=group["maximize"],
-                )
-        return loss
+    def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:
+        lr, alpha, momentum = group["lr"], group["alpha"], group["momentum"]
+        _, g = decayed(group, p, g)
+        v = put(state, "square_avg", alpha * state["square_avg"] + (1 - alpha) * g * g)
+        if group["centered"]:
+            mean = put(state, "grad_avg", lerp(state["grad_avg"], g, 1 - alpha))
+            v = v - mean * mean
+        update = g / (v.sqrt() + group["eps"])
+        if momentum > 0:
+            update = put(state, "momentum_buffer", momentum * state["momentum_buffer"] + update)
+        return p - lr * update

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from norch._C import _optim, zeros_like
+from norch._C import Tensor, _optim, zeros_like
+from norch.autograd import enable_grad
 
-from .optimizer import Optimizer, check_nonnegative, check_one_way, number
+from ._fused import check_fused_dtype, decayed
+from ._options import check_fused, check_lr, check_nonnegative, number
+from .optimizer import Optimizer
 
 __all__ = ["SGD"]
 
@@ -18,10 +21,10 @@ class SGD(Optimizer):
     def __init__(
         self,
         params: Any,
-        lr: float = 1e-3,
+        lr: float | Tensor = 1e-3,
         momentum: float = 0,
         dampening: float = 0,
-        weight_decay: float = 0,
+        weight_decay: float | Tensor = 0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
@@ -29,10 +32,10 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        check_nonnegative("learning rate", lr)
+        check_lr(lr)
         check_nonnegative("momentum value", momentum)
         check_nonnegative("weight_decay value", weight_decay)
-        check_one_way(foreach, fused)
+        check_fused(foreach, fused, differentiable)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         super().__init__(
@@ -49,11 +52,19 @@ class SGD(Optimizer):
                 fused=fused,
             ),
         )
+        if fused:
+            self._step_supports_amp_scaling = True
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One update of all parameters that have a gradient."""
         loss = self._evaluate(closure)
         for group in self.param_groups:
+            if group.get("fused"):
+                for p in group["params"]:
+                    check_fused_dtype(group, p)
+            if group.get("differentiable"):
+                self._composed_step(group)
+                continue
             if group["momentum"] == 0:
                 self._update(group, group["params"], None, [])
                 continue
@@ -76,9 +87,8 @@ class SGD(Optimizer):
                 self._update(group, params, grads, buffers)
         return loss
 
-    @staticmethod
     def _update(
-        group: dict[str, Any], params: list, grads: list | None, buffers: list, first_step: bool = False
+        self, group: dict[str, Any], params: list, grads: list | None, buffers: list, first_step: bool = False
     ) -> None:
         _optim.sgd_step(
             params,
@@ -87,11 +97,29 @@ class SGD(Optimizer):
             lr=number(group["lr"]),
             momentum=group["momentum"],
             dampening=group["dampening"],
-            weight_decay=group["weight_decay"],
+            weight_decay=number(group["weight_decay"]),
             nesterov=group["nesterov"],
             maximize=group["maximize"],
             first_step=first_step,
+            found_inf=getattr(self, "found_inf", None),
         )
+
+    def _composed_step(self, group: dict[str, Any]) -> None:
+        """The step as operations that autograd records."""
+        momentum = group["momentum"]
+        params, grads = self._with_grads(group)
+        with enable_grad():
+            for p, g in zip(params, grads):
+                _, g = decayed(group, p, -g if group["maximize"] else g)
+                if momentum != 0:
+                    state = self.state[p]
+                    buffer = state.get("momentum_buffer")
+                    if buffer is None:
+                        state["momentum_buffer"] = buffer = g.detach().clone()
+                    else:
+                        buffer.copy_(buffer * momentum + (1 - group["dampening"]) * g)
+                    g = g + momentum * buffer if group["nesterov"] else buffer.clone()
+                p.copy_(p - group["lr"] * g)
 
 
 def _take(at: list[int], *lists: list) -> list[list]:

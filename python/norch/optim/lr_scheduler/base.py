@@ -9,7 +9,13 @@ from norch._C import Tensor
 
 from ..optimizer import Optimizer, wrap_step
 
-__all__ = ["LRScheduler", "set_lr"]
+__all__ = ["EPOCH_DEPRECATION_WARNING", "LRScheduler", "per_group", "set_lr", "warn_outside_step"]
+
+EPOCH_DEPRECATION_WARNING = (
+    "The epoch parameter in `scheduler.step()` was not necessary and is being deprecated where possible. Please use "
+    "`scheduler.step()` to step the scheduler. During the deprecation, if epoch is different from None, the closed form "
+    "is used instead of the new chainable form, where available."
+)
 
 
 def set_lr(group: dict[str, Any], lr: Any) -> None:
@@ -24,6 +30,29 @@ def _lr_value(lr: Any) -> Any:
     return lr.clone() if isinstance(lr, Tensor) else lr
 
 
+def per_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+    """One value for each group, from one for all or a sequence of them."""
+    if not isinstance(value, (list, tuple)):
+        value = [value] * len(optimizer.param_groups)
+    n = len(optimizer.param_groups)
+    if len(value) != n:
+        raise ValueError(
+            f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
+            f"param_groups has {n}."
+        )
+    return [_lr_value(v) for v in value]
+
+
+def warn_outside_step(scheduler: LRScheduler) -> None:
+    """Called in `get_lr`, whose result is the next rates only within a step."""
+    if not scheduler._get_lr_called_within_step:
+        warnings.warn(
+            "To get the last learning rate computed by the scheduler, please use `get_last_lr()`.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _note_step(optimizer: Any, step: Callable, *args: Any, **kwargs: Any) -> Any:
     optimizer._opt_called = True
     return step(*args, **kwargs)
@@ -32,6 +61,9 @@ def _note_step(optimizer: Any, step: Callable, *args: Any, **kwargs: Any) -> Any
 class LRScheduler:
     """Base class: a subclass computes the groups' learning rates in `get_lr`, from `last_epoch` and the
     groups' present values. last_epoch: -1 to start, or where to resume."""
+
+    _get_lr_called_within_step = False
+    _is_initial = False
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
@@ -47,20 +79,22 @@ class LRScheduler:
                 )
         self.base_lrs = [_lr_value(g["initial_lr"]) for g in optimizer.param_groups]
         self.last_epoch = last_epoch
-        if not hasattr(optimizer, "_opt_called"):
-            optimizer._opt_called = False  # type: ignore[attr-defined]
+        if not hasattr(optimizer.step, "_wrapped_by_lr_sched"):
             wrap_step(optimizer, _note_step)
+            optimizer.step._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
         self._initial_step()
 
     def _initial_step(self) -> None:
         self._step_count = 0
         self._is_initial = True
-        self.step()
-        self._is_initial = False
+        try:
+            self.step()
+        finally:
+            self._is_initial = False
 
     def state_dict(self) -> dict[str, Any]:
         """All attributes except the optimizer."""
-        return {k: v for k, v in self.__dict__.items() if k not in ("optimizer", "_is_initial")}
+        return {k: v for k, v in self.__dict__.items() if k != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Takes over what `state_dict` returned."""
@@ -76,20 +110,43 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Advances by one epoch (or to `epoch`) and sets the learning rates."""
-        if self._step_count == 1 and not getattr(self.optimizer, "_opt_called", True):
-            warnings.warn(
-                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite "
-                "order: `optimizer.step()` before `lr_scheduler.step()`. Otherwise the first value of the "
-                "learning rate schedule is skipped.",
-                stacklevel=2,
-            )
+        if self._step_count == 1:
+            if not hasattr(self.optimizer.step, "_wrapped_by_lr_sched"):
+                warnings.warn(
+                    "Seems like `optimizer.step()` has been overridden after learning rate scheduler initialization. "
+                    "Please, make sure to call `optimizer.step()` before `lr_scheduler.step()`.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            elif not getattr(self.optimizer, "_opt_called", False):
+                warnings.warn(
+                    "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the opposite "
+                    "order: `optimizer.step()` before `lr_scheduler.step()`. Otherwise the first value of the "
+                    "learning rate schedule is skipped.",
+                    UserWarning,
+                    stacklevel=2,
+                )
         self._step_count += 1
+        if epoch is not None:
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         closed_form = getattr(self, "_get_closed_form_lr", None)
-        values = self.get_lr() if epoch is None or closed_form is None else closed_form()
+        if epoch is None or closed_form is None:
+            self._set_lrs(self._within_step(self.get_lr))
+        else:
+            self._set_lrs(closed_form())
+
+    def _within_step(self, get_lr: Callable[[], list[Any]]) -> list[Any]:
+        self._get_lr_called_within_step = True
+        try:
+            return get_lr()
+        finally:
+            self._get_lr_called_within_step = False
+
+    def _set_lrs(self, values: list[Any]) -> None:
         groups = self.optimizer.param_groups
         if len(values) != len(groups):
             raise ValueError(f"the scheduler has {len(values)} learning rates, the optimizer {len(groups)} groups")

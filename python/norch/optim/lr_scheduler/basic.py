@@ -9,7 +9,7 @@ from collections import Counter
 from typing import Any, Callable, Iterable
 
 from ..optimizer import Optimizer
-from .base import LRScheduler
+from .base import LRScheduler, warn_outside_step
 
 __all__ = [
     "ConstantLR",
@@ -32,6 +32,7 @@ class _Factor(LRScheduler):
         raise NotImplementedError
 
     def get_lr(self) -> list[Any]:
+        warn_outside_step(self)
         factor = self._factor()
         return [group["lr"] * factor for group in self.optimizer.param_groups]
 
@@ -68,13 +69,21 @@ class LambdaLR(_ByFunctions):
     """initial lr * lr_lambda(epoch)."""
 
     def get_lr(self) -> list[Any]:
+        warn_outside_step(self)
         return [base * f(self.last_epoch) for f, base in zip(self.lr_lambdas, self.base_lrs)]
 
 
 class MultiplicativeLR(_ByFunctions):
     """lr *= lr_lambda(epoch)."""
 
+    def __init__(self, optimizer: Optimizer, lr_lambda: Any, last_epoch: int = -1) -> None:
+        for f in lr_lambda if isinstance(lr_lambda, (list, tuple)) else [lr_lambda]:
+            if not callable(f):
+                raise TypeError(f"lr_lambda should be a function, but got {type(f).__name__}")
+        super().__init__(optimizer, lr_lambda, last_epoch)
+
     def get_lr(self) -> list[Any]:
+        warn_outside_step(self)
         groups = self.optimizer.param_groups
         if self._is_initial:
             return [g["lr"] for g in groups]
@@ -213,6 +222,7 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:
+        warn_outside_step(self)
         groups, t = self.optimizer.param_groups, self.last_epoch
         if self._is_initial:
             return [g["lr"] for g in groups]
@@ -251,21 +261,29 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def get_lr(self) -> list[Any]:
+        warn_outside_step(self)
         factor = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
         return [self.eta_min + (base - self.eta_min) * factor for base in self.base_lrs]
 
     def step(self, epoch: float | None = None) -> None:  # type: ignore[override]
-        self._step_count += 1
-        epoch = self.last_epoch + 1 if epoch is None else epoch
-        if epoch < 0:
+        """Advances by one epoch, or to `epoch`."""
+        if epoch is None and self.last_epoch < 0:
+            epoch = 0
+        if epoch is None:
+            epoch = self.last_epoch + 1
+            self.T_cur += 1
+            if self.T_cur >= self.T_i:
+                self.T_cur %= self.T_i
+                self.T_i *= self.T_mult
+        elif epoch < 0:
             raise ValueError(f"Expected non-negative epoch, but got {epoch}")
-        start, length = 0.0, self.T_0
-        if self.T_mult == 1:
-            start = epoch // self.T_0 * self.T_0
+        elif epoch < self.T_0:
+            self.T_cur, self.T_i = epoch, self.T_0
+        elif self.T_mult == 1:
+            self.T_cur = epoch % self.T_0
         else:
-            while epoch >= start + length:
-                start += length
-                length *= self.T_mult
-        self.T_cur, self.T_i = epoch - start, length
-        self.last_epoch = math.floor(epoch) - 1
-        self._update_lr()
+            restarts = int(math.log(epoch / self.T_0 * (self.T_mult - 1) + 1, self.T_mult))
+            self.T_cur = epoch - self.T_0 * (self.T_mult**restarts - 1) / (self.T_mult - 1)
+            self.T_i = self.T_0 * self.T_mult**restarts
+        self.last_epoch = math.floor(epoch)
+        self._set_lrs(self._within_step(self.get_lr))

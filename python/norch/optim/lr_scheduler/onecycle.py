@@ -6,21 +6,9 @@ import math
 from typing import Any
 
 from ..optimizer import Optimizer
-from .base import LRScheduler
+from .base import LRScheduler, per_group, warn_outside_step
 
 __all__ = ["OneCycleLR"]
-
-
-def _per_group(name: str, optimizer: Optimizer, value: Any) -> list:
-    if isinstance(value, (list, tuple)):
-        n = len(optimizer.param_groups)
-        if len(value) != n:
-            raise ValueError(
-                f"{name} must have the same length as optimizer.param_groups. {name} has {len(value)} values, "
-                f"param_groups has {n}."
-            )
-        return list(value)
-    return [value] * len(optimizer.param_groups)
 
 
 class OneCycleLR(LRScheduler):
@@ -76,7 +64,7 @@ class OneCycleLR(LRScheduler):
         keys = ("end_step", "start_lr", "end_lr", "start_momentum", "end_momentum")
         self._schedule_phases: list[dict[str, Any]] = [dict(zip(keys, phase)) for phase in phases]
 
-        max_lrs = _per_group("max_lr", optimizer, max_lr)
+        max_lrs = per_group("max_lr", optimizer, max_lr)
         if last_epoch == -1:
             for group, high in zip(optimizer.param_groups, max_lrs):
                 group["initial_lr"] = high / div_factor
@@ -87,8 +75,8 @@ class OneCycleLR(LRScheduler):
             if "momentum" not in optimizer.defaults and "betas" not in optimizer.defaults:
                 raise ValueError("optimizer must support momentum or beta1 with `cycle_momentum` option enabled")
             self.use_beta1 = "betas" in optimizer.defaults
-            highs = _per_group("max_momentum", optimizer, max_momentum)
-            lows = _per_group("base_momentum", optimizer, base_momentum)
+            highs = per_group("max_momentum", optimizer, max_momentum)
+            lows = per_group("base_momentum", optimizer, base_momentum)
             if last_epoch == -1:
                 for group, high, low in zip(optimizer.param_groups, highs, lows):
                     self._set_momentum(group, high)
@@ -108,6 +96,7 @@ class OneCycleLR(LRScheduler):
         return end + (start - end) / 2.0 * (math.cos(math.pi * pct) + 1)
 
     def get_lr(self) -> list[Any]:
+        warn_outside_step(self)
         step = self.last_epoch
         if step > self.total_steps:
             raise ValueError(f"Tried to step {step} times. The specified number of total steps is {self.total_steps}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from ..optimizer import Optimizer
-from .base import LRScheduler, set_lr
+from .base import EPOCH_DEPRECATION_WARNING, LRScheduler, set_lr
 
 __all__ = ["ReduceLROnPlateau"]
 
@@ -45,6 +46,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.cooldown = cooldown
         self.eps = eps
         self.mode = mode
+        self.mode_worse = math.inf if mode == "min" else -math.inf
         self.threshold = threshold
         self.threshold_mode = threshold_mode
         self.last_epoch = 0
@@ -52,7 +54,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._reset()
 
     def _reset(self) -> None:
-        self.best = math.inf if self.mode == "min" else -math.inf
+        self.best = self.mode_worse
         self.cooldown_counter = 0
         self.num_bad_epochs = 0
 
@@ -64,8 +66,10 @@ class ReduceLROnPlateau(LRScheduler):
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Takes the epoch's metric, a number or a one-element tensor."""
         current = float(metrics)
+        if epoch is not None:
+            warnings.warn(EPOCH_DEPRECATION_WARNING, UserWarning, stacklevel=2)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
-        if self._is_better(current):
+        if self._is_better(current, self.best):
             self.best = current
             self.num_bad_epochs = 0
         else:
@@ -79,12 +83,10 @@ class ReduceLROnPlateau(LRScheduler):
             self.num_bad_epochs = 0
         self._last_lr = self._current()
 
-    def _is_better(self, value: float) -> bool:
-        if self.mode == "min":
-            bound = self.best * (1.0 - self.threshold) if self.threshold_mode == "rel" else self.best - self.threshold
-            return value < bound
-        bound = self.best * (1.0 + self.threshold) if self.threshold_mode == "rel" else self.best + self.threshold
-        return value > bound
+    def _is_better(self, a: float, best: float) -> bool:
+        sign = -1.0 if self.mode == "min" else 1.0
+        bound = best * (1.0 + sign * self.threshold) if self.threshold_mode == "rel" else best + sign * self.threshold
+        return a < bound if self.mode == "min" else a > bound
 
     def _reduce(self) -> None:
         groups = self.optimizer.param_groups

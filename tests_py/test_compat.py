@@ -71,7 +71,7 @@ def text(f):
         return f"{type(e).__name__}: {e}"
 def from_module(): from torch.nn.functional import zorro
 def from_package(): from torch.nn import Zorro
-def module(): import torch.fx
+def module(): import torch.export
 for f in (lambda: torch.zorro, lambda: torch.nn.Zorro, from_module, from_package, module):
     print(text(f).split(". If")[0])
 print("issue" in text(lambda: torch.zorro), hasattr(torch, "zorro"))
@@ -84,7 +84,7 @@ def test_missing_names_are_named(tmp_path):
         "AttributeError: module 'torch.nn' has no attribute 'Zorro': norch lacks torch.nn.Zorro",
         "ImportError: cannot import name 'zorro' from 'torch.nn.functional': norch lacks torch.nn.functional.zorro",
         "ImportError: cannot import name 'Zorro' from 'torch.nn': norch lacks torch.nn.Zorro",
-        "ModuleNotFoundError: No module named 'torch.fx': norch lacks torch.fx",
+        "ModuleNotFoundError: No module named 'torch.export': norch lacks torch.export",
         "True False",
     ]
 
@@ -212,3 +212,47 @@ def test_detach_in_place():
     assert y.detach_() is y and not y.requires_grad and y.is_leaf and y.grad_fn is None
     with pytest.raises(RuntimeError, match="Can't detach views in-place"):
         (x * 2)[0].detach_()
+
+
+CHECKED = """
+import torch, torch.nn as nn
+import torch.nn.functional as F
+from torch import optim
+from torch.export import export
+from helper import x
+try:
+    from torch.nowhere import q
+except ImportError:
+    q = None
+y = torch.ones(2) + 1
+y.relu().zorro_()
+F.frobnicate(y)
+optim.Adam([y]).anything()
+if hasattr(torch, "maybe"):
+    torch.maybe()
+def f(y):
+    y.not_known_to_be_a_tensor()
+class M(nn.Module):
+    def forward(self, x):
+        h = torch.relu(x)
+        h = h.view(2)
+        return h.blah()
+"""
+
+
+def test_check_lists_what_is_missing(tmp_path):
+    (tmp_path / "helper.py").write_text("import torch\nx = torch.linalg.nothing")
+    status, out, err = run(tmp_path, CHECKED, options=["--check"])
+    assert status == 1, err
+    names = [line.split()[0] for line in out.splitlines()]
+    assert names[:-1] == [
+        "torch.Tensor.blah",
+        "torch.Tensor.zorro_",
+        "torch.export",
+        "torch.linalg.nothing",
+        "torch.nn.functional.frobnicate",
+    ]
+    assert "helper.py:2" in out and "no graph of a program" in out and "5 name(s)" in out
+    assert run(tmp_path, "import torch\ntorch.ones(2)", options=["--check"])[0] == 0
+    status, _, err = run(tmp_path, "import (", options=["--check"])
+    assert status == 2 and "program.py" in err

@@ -29,6 +29,14 @@ from norch._legacy import typename as typename
 from norch._tensor import as_tensor as as_tensor
 from norch._tensor import is_tensor as is_tensor
 from norch._tensor import set_printoptions as set_printoptions
+from norch._tensor_methods import asarray as asarray
+from norch._tensor_methods import frombuffer as frombuffer
+from norch._tensor_methods import get_device as get_device
+from norch._tensor_methods import is_nonzero as is_nonzero
+from norch._tensor_methods import is_same_size as is_same_size
+from norch._tensor_methods import is_signed as is_signed
+from norch._tensor_methods import range as range
+from norch._tensor_methods import result_type as result_type
 from norch import autograd as autograd
 from norch.autograd.grad_mode import enable_grad as enable_grad
 from norch.autograd.grad_mode import inference_mode as inference_mode
@@ -41,21 +49,47 @@ __version__ = _C.__version__
 newaxis = None
 
 if _TYPE_CHECKING:
+    from norch import accelerator as accelerator
     from norch import array_api as array_api
+    from norch import backends as backends
     from norch import compat as compat
+    from norch import compiler as compiler
+    from norch import cpu as cpu
     from norch import cuda as cuda
+    from norch import distributed as distributed
     from norch import fft as fft
     from norch import func as func
+    from norch import fx as fx
+    from norch import hub as hub
+    from norch import jit as jit
     from norch import linalg as linalg
     from norch import masked as masked
+    from norch import multiprocessing as multiprocessing
     from norch import nn as nn
+    from norch import onnx as onnx
     from norch import optim as optim
     from norch import serialization as serialization
     from norch import signal as signal
     from norch import special as special
+    from norch import testing as testing
+    from norch import types as types
     from norch import utils as utils
     from norch import version as version
     from norch import vision as vision
+    from norch._settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
+    from norch._settings import compile as compile
+    from norch._settings import get_deterministic_debug_mode as get_deterministic_debug_mode
+    from norch._settings import get_device_module as get_device_module
+    from norch._settings import get_float32_matmul_precision as get_float32_matmul_precision
+    from norch._settings import get_num_interop_threads as get_num_interop_threads
+    from norch._settings import is_deterministic_algorithms_warn_only_enabled as is_deterministic_algorithms_warn_only_enabled
+    from norch._settings import is_warn_always_enabled as is_warn_always_enabled
+    from norch._settings import set_deterministic_debug_mode as set_deterministic_debug_mode
+    from norch._settings import set_float32_matmul_precision as set_float32_matmul_precision
+    from norch._settings import set_flush_denormal as set_flush_denormal
+    from norch._settings import set_num_interop_threads as set_num_interop_threads
+    from norch._settings import set_warn_always as set_warn_always
+    from norch._settings import use_deterministic_algorithms as use_deterministic_algorithms
     from norch.serialization import load as load
     from norch.serialization import save as save
     from norch.signal.windows import bartlett_window as bartlett_window
@@ -66,24 +100,50 @@ if _TYPE_CHECKING:
 
 # Submodules are imported when first used, so that `import norch` takes no time.
 _LAZY = (
+    "accelerator",
     "array_api",
+    "backends",
     "compat",
+    "compiler",
+    "cpu",
     "cuda",
+    "distributed",
     "fft",
     "func",
+    "fx",
+    "hub",
+    "jit",
     "linalg",
     "masked",
+    "multiprocessing",
     "nn",
+    "onnx",
     "optim",
     "random",
     "serialization",
     "signal",
     "special",
+    "testing",
+    "types",
     "utils",
     "version",
     "vision",
 )
 _LAZY_FUNCTIONS = {
+    "are_deterministic_algorithms_enabled": "_settings",
+    "compile": "_settings",
+    "get_deterministic_debug_mode": "_settings",
+    "get_device_module": "_settings",
+    "get_float32_matmul_precision": "_settings",
+    "get_num_interop_threads": "_settings",
+    "is_deterministic_algorithms_warn_only_enabled": "_settings",
+    "is_warn_always_enabled": "_settings",
+    "set_deterministic_debug_mode": "_settings",
+    "set_float32_matmul_precision": "_settings",
+    "set_flush_denormal": "_settings",
+    "set_num_interop_threads": "_settings",
+    "set_warn_always": "_settings",
+    "use_deterministic_algorithms": "_settings",
     "load": "serialization",
     "save": "serialization",
     "bartlett_window": "signal.windows",

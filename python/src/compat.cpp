@@ -53,6 +53,9 @@ void bind_compat(Binder& b) {
        "detach_(input) -> Tensor\n\nMakes this tensor a leaf that requires no gradient: what comes after it no longer "
        "reaches what made it. Raises RuntimeError for views.",
        "input"_a);
+  b.op(
+      "is_inference", [](const Tensor& t) { return t.impl()->inference; },
+      "is_inference(input) -> bool\n\nWhether the tensor was made in inference mode.", "input"_a);
   b.in(
       b.root, "_set_strict_scalar_index", [](bool strict) { strict_scalar_index = strict; },
       "Whether an integer index of a 0-d tensor raises IndexError.", "strict"_a);

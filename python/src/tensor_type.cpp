@@ -237,6 +237,8 @@ PyGetSetDef attributes[] = {
      by([](const Tensor& t) -> PyObject* { return new_bool(t.is_cuda()); })},
     {"is_cpu", get, nullptr, "Whether on the CPU.",
      by([](const Tensor& t) -> PyObject* { return new_bool(t.is_cpu()); })},
+    {"output_nr", get, nullptr, "Which of its operation's results this tensor is.",
+     by([](const Tensor& t) -> PyObject* { return PyLong_FromUnsignedLong(t.impl()->output_nr); })},
     {"is_leaf", get, nullptr, "Whether no op made this tensor.",
      by([](const Tensor& t) -> PyObject* { return new_bool(t.is_leaf()); })},
     {"requires_grad", get, set_requires_grad, "Whether gradients flow to this tensor.",

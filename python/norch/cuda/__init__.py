@@ -38,7 +38,28 @@ from norch._C._cuda import (
     why_unavailable,
 )
 
+from . import memory as memory
+from . import random as random
 from .graphs import graph
+from .memory import (
+    max_memory_cached,
+    memory_cached,
+    memory_stats,
+    memory_summary,
+    reset_max_memory_allocated,
+    reset_max_memory_cached,
+)
+from .random import (
+    get_rng_state,
+    get_rng_state_all,
+    initial_seed,
+    manual_seed,
+    manual_seed_all,
+    seed,
+    seed_all,
+    set_rng_state,
+    set_rng_state_all,
+)
 
 __all__ = [
     "CUDAGraph",
@@ -53,27 +74,43 @@ __all__ = [
     "default_stream",
     "device",
     "device_count",
+    "device_of",
     "empty_cache",
     "get_device_capability",
     "get_device_name",
     "get_device_properties",
+    "get_rng_state",
+    "get_rng_state_all",
     "graph",
     "graph_pool_handle",
     "init",
+    "initial_seed",
+    "ipc_collect",
     "is_available",
     "is_bf16_supported",
     "is_current_stream_capturing",
     "is_initialized",
+    "is_tf32_supported",
     "manual_seed",
     "manual_seed_all",
     "max_memory_allocated",
+    "max_memory_cached",
     "max_memory_reserved",
     "mem_get_info",
     "memory_allocated",
+    "memory_cached",
     "memory_reserved",
+    "memory_stats",
+    "memory_summary",
+    "reset_max_memory_allocated",
+    "reset_max_memory_cached",
     "reset_peak_memory_stats",
+    "seed",
+    "seed_all",
     "set_device",
     "set_per_process_memory_fraction",
+    "set_rng_state",
+    "set_rng_state_all",
     "set_stream",
     "stream",
     "synchronize",
@@ -112,12 +149,13 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
     return is_available() and (including_emulation or get_device_capability()[0] >= 8)
 
 
-def manual_seed(seed: int) -> None:
-    """As norch.manual_seed: there is one generator, whose numbers are the same on every device."""
-    _C.manual_seed(seed)
+def is_tf32_supported() -> bool:
+    """Whether the current GPU could compute in TF32; norch computes float32 as float32."""
+    return is_available() and get_device_capability()[0] >= 8
 
 
-manual_seed_all = manual_seed
+def ipc_collect() -> None:
+    """Does nothing: norch shares no GPU memory between processes."""
 
 
 class device:
@@ -138,6 +176,13 @@ class device:
     ) -> None:
         if self.idx >= 0:
             set_device(self.prev_idx)
+
+
+class device_of(device):
+    """`with norch.cuda.device_of(t):` makes the GPU of a tensor current; a tensor on the CPU changes nothing."""
+
+    def __init__(self, obj: Any) -> None:
+        super().__init__(obj.device.index if obj.is_cuda else -1)
 
 
 class StreamContext:

@@ -1,4 +1,15 @@
-"""Data loading, safetensors, hook handles."""
+"""Data loading, checkpointing, safetensors, TensorBoard, hook handles."""
+
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
 from . import data as data
 from . import hooks as hooks
+
+_LAZY = ("_pytree", "checkpoint", "dlpack", "model_zoo", "safetensors", "tensorboard")
+
+
+def __getattr__(name: str) -> _Any:
+    if name in _LAZY:
+        return _import_module("norch.utils." + name)
+    raise AttributeError(f"module 'norch.utils' has no attribute '{name}'")

@@ -1,0 +1,212 @@
+"""Methods of Tensor that ask simple questions, or that PyTorch has for memory and devices norch does without."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Callable
+
+import norch
+from norch import _C
+from norch._C import Tensor
+
+__all__ = ["asarray", "frombuffer", "get_device", "is_nonzero", "is_same_size", "is_signed", "range", "result_type"]
+
+
+def get_device(input: Tensor) -> int:
+    """get_device(input) -> int
+
+    The index of the tensor's GPU; -1 on the CPU."""
+    return int(input.device.index or 0) if input.is_cuda else -1
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """is_same_size(input, other) -> bool"""
+    return input.shape == other.shape
+
+
+def is_signed(input: Tensor) -> bool:
+    """is_signed(input) -> bool
+
+    Whether the dtype holds negative numbers."""
+    return bool(input.dtype.is_signed)
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """is_nonzero(input) -> bool
+
+    Whether the one element of `input` is not zero. Raises RuntimeError for other numbers of elements."""
+    if input.numel() == 1:
+        return bool(input.item() != 0)
+    what = "no values" if input.numel() == 0 else "more than one value"
+    raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+
+
+def result_type(tensor1: Any, tensor2: Any) -> norch.dtype:
+    """result_type(tensor1, tensor2) -> dtype
+
+    The dtype of tensor1 + tensor2 (tensors or numbers).
+
+        >>> norch.result_type(norch.ones(1, dtype=norch.int32), 1.5)
+        norch.float32"""
+
+    def small(x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        return norch.ones((1,) * min(x.dim(), 1), dtype=x.dtype)
+
+    a, b = small(tensor1), small(tensor2)
+    if not isinstance(a, Tensor) and not isinstance(b, Tensor):
+        a, b = norch.tensor(a), norch.tensor(b)
+    return norch.where(norch.tensor(True), a, b).dtype
+
+
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> Tensor
+
+    A tensor of anything: without a copy where that can be (tensors, NumPy arrays, buffers, DLPack), unless `copy`.
+    copy=False raises ValueError where a copy is needed."""
+    if not isinstance(obj, Tensor) and hasattr(obj, "__dlpack__") and not hasattr(obj, "__array_interface__"):
+        obj = norch.from_dlpack(obj)
+    shared = obj if isinstance(obj, Tensor) else None
+    if shared is None and hasattr(obj, "__array_interface__") and getattr(obj, "ndim", 0) > 0:
+        shared = norch.from_numpy(obj)
+    if shared is None and isinstance(obj, (bytes, bytearray, memoryview)):
+        shared = frombuffer(obj, dtype=dtype or norch.get_default_dtype())
+    if shared is None:
+        if copy is False:
+            raise ValueError(f"asarray: can't alias a {type(obj).__name__}; a copy is needed")
+        made = norch.tensor(obj, dtype=dtype, device=device)
+        return made.requires_grad_() if requires_grad else made
+    out = shared.to(device=device, dtype=dtype, copy=bool(copy))
+    if copy is False and out.data_ptr() != shared.data_ptr():
+        raise ValueError("asarray: another dtype or device needs a copy")
+    if requires_grad and not out.requires_grad:
+        return out.detach().requires_grad_()
+    return out if requires_grad else out.detach() if out.requires_grad else out
+
+
+def frombuffer(buffer: Any, *, dtype: norch.dtype, count: int = -1, offset: int = 0, requires_grad: bool = False) -> Tensor:
+    """frombuffer(buffer, *, dtype, count=-1, offset=0, requires_grad=False) -> Tensor
+
+    A 1-d tensor on the memory of an object with the buffer protocol: `count` elements from byte `offset` on, by default
+    all. Read-only buffers such as bytes are copied.
+
+        >>> norch.frombuffer(bytearray([1, 0, 2, 0]), dtype=norch.int16)
+        tensor([1, 2], dtype=norch.int16)"""
+    import numpy
+
+    view = memoryview(buffer).cast("B")
+    length, size = len(view), dtype.itemsize
+    if length == 0 or count == 0:
+        raise ValueError(f"both buffer length ({length}) and count ({count}) must not be 0")
+    if not 0 <= offset < length:
+        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({length} bytes) - 1")
+    if count < 0:
+        if (length - offset) % size:
+            raise ValueError(
+                f"buffer length ({length - offset} bytes) after offset ({offset} bytes) must be a multiple of element size ({size})"
+            )
+        count = (length - offset) // size
+    if offset + count * size > length:
+        raise ValueError(
+            f"requested buffer length ({count} * {size} bytes) after offset ({offset} bytes) must not be greater than actual "
+            f"buffer length ({length} bytes)"
+        )
+    part = numpy.frombuffer(view, numpy.uint8, count * size, offset)
+    part = part if part.flags.writeable else part.copy()
+    out = norch.from_numpy(part)
+    if part.ctypes.data % size:
+        out = out.clone()
+    out = out if dtype == norch.uint8 else out.view(dtype)
+    return out.requires_grad_() if requires_grad else out
+
+
+def range(start: float = 0, end: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """range(start=0, end, step=1) -> Tensor
+
+    start, start + step, ... up to and with `end`: what arange replaced. The default float dtype unless given."""
+    if end is None:
+        start, end = 0, start
+    if step == 0 or (end - start) / step < 0:
+        raise RuntimeError("range: step must be nonzero, and lead from start to end")
+    dtype = dtype or norch.get_default_dtype()
+    steps = norch.arange(math.floor((end - start) / step) + 1, dtype=norch.float64, device=device)
+    out = (steps * step + start).to(dtype)
+    return out.requires_grad_() if requires_grad else out
+
+
+def _pin_memory(self: Tensor, device: Any = None) -> Tensor:
+    """pin_memory() -> Tensor
+
+    This tensor: norch copies to the GPU from ordinary memory. Raises RuntimeError for a tensor on the GPU."""
+    if self.is_cuda:
+        raise RuntimeError(f"cannot pin '{self.type()}' only dense CPU tensors can be pinned")
+    return self
+
+
+def _apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """apply_(callable) -> Tensor
+
+    Replaces each element by callable(element): slow, and for tensors on the CPU only."""
+    if self.is_cuda:
+        raise TypeError("apply_ is only implemented on CPU tensors")
+    if self.requires_grad:
+        raise RuntimeError("Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead.")
+    return self.copy_(norch.tensor([callable(v) for v in self.flatten().tolist()], dtype=self.dtype).reshape(self.shape))
+
+
+def _map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """map_(tensor, callable) -> Tensor
+
+    Replaces each element by callable(element, element of `tensor`, broadcast): slow, and for tensors on the CPU only."""
+    if self.is_cuda:
+        raise TypeError("map_ is only implemented on CPU tensors")
+    other = tensor.expand(self.shape).flatten().tolist()
+    values = [callable(a, b) for a, b in zip(self.flatten().tolist(), other)]
+    return self.copy_(norch.tensor(values, dtype=self.dtype).reshape(self.shape))
+
+
+def _set_(self: Tensor, source: Tensor | None = None) -> Tensor:
+    """set_(source) -> Tensor
+
+    Takes over the memory and shape of `source`, which must have the same dtype."""
+    if source is None:
+        source = norch.empty(0, dtype=self.dtype, device=self.device)
+    if not isinstance(source, Tensor) or source.dtype != self.dtype:
+        raise RuntimeError("set_: expected a tensor of the same dtype")
+    self.data = source
+    return self
+
+
+def _module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
+    """module_load(other, assign=False) -> Tensor
+
+    What load_state_dict puts into this tensor's place."""
+    return other if assign else self.copy_(other).detach()
+
+
+def _false(doc: str) -> property:
+    return property(lambda self: False, doc=doc)
+
+
+for _name, _function in {
+    "get_device": get_device,
+    "is_same_size": is_same_size,
+    "is_signed": is_signed,
+    "is_nonzero": is_nonzero,
+    "pin_memory": _pin_memory,
+    "is_pinned": lambda self, device=None: False,
+    "is_shared": lambda self: False,
+    "apply_": _apply_,
+    "map_": _map_,
+    "set_": _set_,
+    "module_load": _module_load,
+}.items():
+    if not hasattr(Tensor, _name):
+        setattr(Tensor, _name, _function)
+for _name in "is_quantized is_meta is_mkldnn is_mps is_xpu is_xla is_nested is_ipu is_vulkan is_mtia".split():
+    setattr(Tensor, _name, _false("False: norch has no such tensors."))
+Tensor.volatile = _false("False: what PyTorch replaced by no_grad().")  # type: ignore[attr-defined]
+Tensor.name = property(lambda self: None, doc="None: tensors have no names.")  # type: ignore[attr-defined]

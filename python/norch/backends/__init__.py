@@ -1,0 +1,15 @@
+"""Which libraries do the work, and PyTorch's flags for them.
+
+norch computes float32 as float32 and gives the same bits every time, so the flags that would trade that away are accepted
+and change nothing; docs/differences.md lists them."""
+
+from __future__ import annotations
+
+from norch.backends import cuda as cuda
+from norch.backends import cudnn as cudnn
+from norch.backends import mkl as mkl
+from norch.backends import mkldnn as mkldnn
+from norch.backends import mps as mps
+from norch.backends import openmp as openmp
+
+__all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"]

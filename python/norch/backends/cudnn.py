@@ -1,0 +1,35 @@
+"""Flags of cuDNN. norch chooses deterministic algorithms without TF32, whatever they say."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Iterator
+
+from norch import cuda as _cuda
+
+__all__ = ["allow_tf32", "benchmark", "benchmark_limit", "deterministic", "enabled", "flags", "is_available"]
+
+enabled: bool = True
+benchmark: bool = False
+benchmark_limit: int = 10
+deterministic: bool = True
+allow_tf32: bool = False
+fp32_precision: str = "ieee"
+
+
+def is_available() -> bool:
+    """Whether convolutions on the GPU may use cuDNN: it is opened when first needed, where it is installed."""
+    return _cuda.is_available()
+
+
+@contextlib.contextmanager
+def flags(
+    enabled: bool = False,
+    benchmark: bool = False,
+    benchmark_limit: int = 10,
+    deterministic: bool = False,
+    allow_tf32: bool = True,
+    fp32_precision: str = "none",
+) -> Iterator[None]:
+    """Accepted as in PyTorch; nothing changes inside."""
+    yield

@@ -1,0 +1,188 @@
+"""torch.distributed for one process: programs that are written for many run as a group of one.
+
+`is_available()` is False, since norch does not yet spread work over processes. What programs call nevertheless works for a
+group of one process, where every collective leaves the tensors as they are; a larger group raises RuntimeError."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import norch
+
+__all__ = [
+    "ReduceOp",
+    "all_gather",
+    "all_gather_into_tensor",
+    "all_gather_object",
+    "all_reduce",
+    "barrier",
+    "broadcast",
+    "broadcast_object_list",
+    "destroy_process_group",
+    "get_backend",
+    "get_default_backend_for_device",
+    "get_rank",
+    "get_world_size",
+    "init_process_group",
+    "is_available",
+    "is_gloo_available",
+    "is_initialized",
+    "is_mpi_available",
+    "is_nccl_available",
+    "is_torchelastic_launched",
+    "reduce",
+]
+
+_backend: str | None = None
+
+
+class ReduceOp:
+    """How a reduction combines; with one process all of them give the tensor itself."""
+
+    SUM, AVG, PRODUCT, MIN, MAX, BAND, BOR, BXOR = "SUM", "AVG", "PRODUCT", "MIN", "MAX", "BAND", "BOR", "BXOR"
+
+
+class _Work:
+    """What a collective with async_op=True returns: it is done already."""
+
+    def wait(self, timeout: Any = None) -> bool:
+        """Returns True."""
+        return True
+
+    def is_completed(self) -> bool:
+        """True."""
+        return True
+
+
+def is_available() -> bool:
+    """False: norch does not spread work over processes."""
+    return False
+
+
+is_gloo_available = is_nccl_available = is_mpi_available = is_available
+
+
+def is_initialized() -> bool:
+    """Whether init_process_group has made the group of one process."""
+    return _backend is not None
+
+
+def is_torchelastic_launched() -> bool:
+    """Whether a launcher such as torchrun started this process."""
+    return os.environ.get("TORCHELASTIC_RUN_ID") is not None
+
+
+def get_default_backend_for_device(device: Any) -> str:
+    """"nccl" for a GPU and "gloo" for the CPU, PyTorch's names."""
+    return "nccl" if norch.device(device).type == "cuda" else "gloo"
+
+
+def init_process_group(
+    backend: str | None = None,
+    init_method: str | None = None,
+    timeout: Any = None,
+    world_size: int = -1,
+    rank: int = -1,
+    store: Any = None,
+    group_name: str = "",
+    pg_options: Any = None,
+    device_id: Any = None,
+) -> None:
+    """Makes a group of this one process; WORLD_SIZE is asked where `world_size` is left out. Raises RuntimeError for
+    groups of more processes, and where there is a group already (ValueError)."""
+    global _backend
+    if is_initialized():
+        raise ValueError("trying to initialize the default process group twice!")
+    size = int(os.environ.get("WORLD_SIZE", 1)) if world_size < 0 else world_size
+    if size != 1:
+        raise RuntimeError(
+            f"distributed.init_process_group: norch does not spread work over processes yet, and the group is to have {size}; "
+            "start the program as one process (WORLD_SIZE=1)"
+        )
+    if rank > 0:
+        raise ValueError(f"init_process_group: rank {rank} of a group of one process")
+    _backend = backend or get_default_backend_for_device("cuda" if norch.cuda.is_available() else "cpu")
+
+
+def _group(what: str) -> None:
+    if not is_initialized():
+        raise ValueError(
+            f"Default process group has not been initialized, please make sure to call init_process_group before {what}."
+        )
+
+
+def destroy_process_group(group: Any = None) -> None:
+    """Ends the group."""
+    global _backend
+    _group("destroy_process_group")
+    _backend = None
+
+
+def get_backend(group: Any = None) -> str:
+    """The backend that init_process_group was given."""
+    _group("get_backend")
+    return str(_backend)
+
+
+def get_rank(group: Any = None) -> int:
+    """0: the rank in a group of one."""
+    _group("get_rank")
+    return 0
+
+
+def get_world_size(group: Any = None) -> int:
+    """1."""
+    _group("get_world_size")
+    return 1
+
+
+def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -> Any:
+    """Waits for the other processes, of which there are none."""
+    _group("barrier")
+    return _Work() if async_op else None
+
+
+def all_reduce(tensor: Any, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Any:
+    """Leaves `tensor` as it is: the reduction over one process."""
+    _group("all_reduce")
+    return _Work() if async_op else None
+
+
+def reduce(tensor: Any, dst: int | None = None, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Any:
+    """As all_reduce."""
+    return all_reduce(tensor, op, group, async_op)
+
+
+def broadcast(tensor: Any, src: int | None = None, group: Any = None, async_op: bool = False, **_: Any) -> Any:
+    """Leaves `tensor` as it is."""
+    return all_reduce(tensor, ReduceOp.SUM, group, async_op)
+
+
+def broadcast_object_list(object_list: list, src: int | None = None, group: Any = None, device: Any = None) -> None:
+    """Leaves the list as it is."""
+    _group("broadcast_object_list")
+
+
+def all_gather(tensor_list: list, tensor: Any, group: Any = None, async_op: bool = False) -> Any:
+    """Copies `tensor` to tensor_list[0]."""
+    _group("all_gather")
+    if len(tensor_list) != 1:
+        raise RuntimeError(f"all_gather: a group of one process needs a list of one tensor, got {len(tensor_list)}")
+    with norch.no_grad():
+        tensor_list[0].copy_(tensor)
+    return _Work() if async_op else None
+
+
+def all_gather_into_tensor(output_tensor: Any, input_tensor: Any, group: Any = None, async_op: bool = False) -> Any:
+    """Copies `input_tensor` to `output_tensor`."""
+    _group("all_gather_into_tensor")
+    with norch.no_grad():
+        output_tensor.copy_(input_tensor.reshape(output_tensor.shape))
+    return _Work() if async_op else None
+
+
+def all_gather_object(object_list: list, obj: Any, group: Any = None) -> None:
+    """Puts `obj` into object_list[0]."""
+    _group("all_gather_object")
+    object_list[0] = obj

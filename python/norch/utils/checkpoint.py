@@ -1,0 +1,119 @@
+"""Trading time for memory: what is computed inside is computed again in backward instead of being kept."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Callable
+
+import norch
+from norch.autograd import Function
+from norch.autograd import backward as _backward
+
+__all__ = ["checkpoint", "checkpoint_sequential"]
+
+
+class _Checkpoint(Function):
+    """Runs a function without a graph; backward runs it again with one. The first input only makes the output part of the
+    graph where the function's own inputs would not, but its parameters do."""
+
+    @staticmethod
+    def forward(ctx: Any, anchor: Any, run: Callable[..., Any], preserve_rng: bool, contexts: Any, args: tuple, *tensors: Any) -> Any:
+        ctx.run, ctx.contexts, ctx.args = run, contexts, args
+        ctx.rng = norch.get_rng_state() if preserve_rng else None
+        ctx.save_for_backward(*tensors)
+        with norch.no_grad(), contexts[0]:
+            out = run(*_fill(args, tensors))
+        ctx.is_tuple = isinstance(out, (tuple, list))
+        return tuple(out) if ctx.is_tuple else out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple:
+        tensors = [t.detach().requires_grad_(t.requires_grad) for t in ctx.saved_tensors]
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(norch.random.fork_rng(enabled=ctx.rng is not None))
+            if ctx.rng is not None:
+                norch.set_rng_state(ctx.rng)
+            stack.enter_context(norch.enable_grad())
+            stack.enter_context(ctx.contexts[1])
+            outs = ctx.run(*_fill(ctx.args, tensors))
+        outs = outs if ctx.is_tuple else (outs,)
+        pairs = [(o, g) for o, g in zip(outs, grads) if isinstance(o, norch.Tensor) and o.requires_grad and g is not None]
+        if pairs:
+            _backward([o for o, _ in pairs], [g for _, g in pairs])
+        return (None, None, None, None, None, *(t.grad for t in tensors))
+
+
+class _Slot(int):
+    """Where in the arguments a tensor goes."""
+
+
+def _split(args: tuple) -> tuple[tuple, list]:
+    tensors: list = []
+    slots: list = []
+    for a in args:
+        if isinstance(a, norch.Tensor):
+            slots.append(_Slot(len(tensors)))
+            tensors.append(a)
+        else:
+            slots.append(a)
+    return tuple(slots), tensors
+
+
+def _fill(args: tuple, tensors: Any) -> list:
+    return [tensors[a] if type(a) is _Slot else a for a in args]
+
+
+def checkpoint(
+    function: Callable[..., Any],
+    *args: Any,
+    use_reentrant: bool | None = None,
+    context_fn: Callable[[], tuple] | None = None,
+    determinism_check: str = "default",
+    debug: bool = False,
+    early_stop: bool = True,
+    preserve_rng_state: bool = True,
+    **kwargs: Any,
+) -> Any:
+    """function(*args, **kwargs), of which only the inputs are kept for backward: it runs again there, with the same random
+    numbers where preserve_rng_state. Gradients reach the tensors among `args` and every parameter that the function uses.
+
+    Both of PyTorch's kinds (use_reentrant) are this one; the gradients of parameters are accumulated by backward(), and
+    autograd.grad() sees those of `args` only. context_fn returns two context managers, for the two runs.
+
+        >>> x = norch.ones(2, requires_grad=True)
+        >>> norch.utils.checkpoint.checkpoint(lambda t: t.exp().sum(), x).backward()
+        >>> x.grad
+        tensor([2.7183, 2.7183])"""
+    if not norch.is_grad_enabled():
+        return function(*args, **kwargs)
+    contexts = context_fn() if context_fn is not None else (contextlib.nullcontext(), contextlib.nullcontext())
+    anchor = norch.empty(0, requires_grad=True)
+    slots, tensors = _split(args)
+
+    def run(*positional: Any) -> Any:
+        return function(*positional, **kwargs)
+
+    return _Checkpoint.apply(anchor, run, preserve_rng_state, contexts, slots, *tensors)
+
+
+def checkpoint_sequential(
+    functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, preserve_rng_state: bool = True, **_: Any
+) -> Any:
+    """A Sequential, or a list of modules, applied to `input` in `segments` parts, all but the last of which are
+    checkpointed."""
+    modules = list(functions.children()) if isinstance(functions, norch.nn.Sequential) else list(functions)
+
+    def part(start: int, end: int) -> Callable[[Any], Any]:
+        def forward(x: Any) -> Any:
+            for module in modules[start:end]:
+                x = module(x)
+            return x
+
+        return forward
+
+    size = len(modules) // segments
+    end = 0
+    for i in range(segments - 1):
+        start, end = i * size, (i + 1) * size
+        input = checkpoint(part(start, end), input, preserve_rng_state=preserve_rng_state)
+    return part(end, len(modules))(input)

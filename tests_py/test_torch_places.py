@@ -1,0 +1,322 @@
+"""PyTorch's smaller namespaces: backends, accelerator, jit, hub, checkpoint, testing, ..."""
+
+import math
+import os
+import sys
+import types
+
+import numpy as np
+import pytest
+
+import norch
+from norch import nn
+from norch.testing import assert_close
+from norch.utils.checkpoint import checkpoint, checkpoint_sequential
+
+
+def test_settings_are_accepted():
+    norch.set_float32_matmul_precision("high")
+    assert norch.get_float32_matmul_precision() == "high"
+    norch.set_float32_matmul_precision("highest")
+    with pytest.raises(ValueError, match="expected 'highest'"):
+        norch.set_float32_matmul_precision("low")
+    norch.use_deterministic_algorithms(False)
+    assert norch.are_deterministic_algorithms_enabled()
+    norch.backends.cudnn.benchmark = True
+    norch.backends.cuda.matmul.allow_tf32 = True
+    with pytest.raises(AttributeError, match="Unknown attribute"):
+        norch.backends.cuda.matmul.allow_tf23 = True
+    with norch.backends.cudnn.flags(enabled=False), norch.backends.cuda.sdp_kernel(enable_math=False):
+        assert not norch.backends.cuda.math_sdp_enabled()
+    assert norch.backends.cuda.math_sdp_enabled()
+    assert not norch.backends.mps.is_available() and not norch.backends.mkl.is_available()
+    norch.backends.cudnn.benchmark = norch.backends.cuda.matmul.allow_tf32 = False
+
+
+def test_accelerator():
+    assert norch.accelerator.is_available() == norch.cuda.is_available()
+    assert norch.accelerator.device_count() == norch.cuda.device_count()
+    found = norch.accelerator.current_accelerator(check_available=True)
+    assert found == (norch.device("cuda") if norch.cuda.is_available() else None)
+    assert norch.get_device_module("cpu") is norch.cpu and norch.cpu.device_count() == 1
+
+
+def test_compile_and_jit_return_what_they_get():
+    model = nn.Linear(2, 2)
+
+    @norch.compile
+    def f(x):
+        return x + 1
+
+    @norch.compile(mode="max-autotune", fullgraph=True)
+    def g(x):
+        return x + 2
+
+    assert f(1) == 2 and g(1) == 3
+    assert norch.compile(model) is model and norch.jit.script(model) is model and norch.jit.trace(f, (1,)) is f
+    assert not norch.jit.is_scripting() and not norch.compiler.is_compiling()
+    assert norch.jit.isinstance([1, 2], list[int]) and not norch.jit.isinstance([1, "a"], list[int])
+
+    @norch.jit.ignore(drop=True)
+    def h():
+        return 1
+
+    assert h() == 1 and norch.fx.wrap(h) is h
+    for refused in (norch.jit.save, norch.jit.load, norch.onnx.export):
+        with pytest.raises(NotImplementedError, match="norch"):
+            refused(model, "x")
+    with pytest.raises(TypeError, match="expected a function"):
+        norch.compile(3)
+
+
+def test_hub(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert norch.hub.get_dir() == str(tmp_path / "hub")
+    weights = nn.Linear(2, 3).state_dict()
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    norch.save(weights, folder / "cached.pth")
+    cached = norch.hub.load_state_dict_from_url("https://example.invalid/a/cached.pth")
+    from_file = norch.hub.load_state_dict_from_url((folder / "cached.pth").as_uri())
+    assert all(norch.equal(weights[k], cached[k]) and norch.equal(weights[k], from_file[k]) for k in weights)
+    with pytest.raises(RuntimeError, match="fetches no code from the network"):
+        norch.hub.load("owner/name", "model")
+    (tmp_path / "hubconf.py").write_text("def two(scale=1):\n    'Twice.'\n    return 2 * scale\n")
+    assert norch.hub.load(str(tmp_path), "two", scale=3, source="local") == 6
+    assert norch.hub.list(str(tmp_path), source="local") == ["two"] and norch.hub.help(str(tmp_path), "two", source="local") == "Twice."
+    with pytest.raises(RuntimeError, match="Cannot find callable one"):
+        norch.hub.load(str(tmp_path), "one", source="local")
+
+
+def test_hub_checks_what_it_gets(tmp_path):
+    source = tmp_path / "file"
+    source.write_bytes(b"abc")
+    norch.hub.download_url_to_file(source.as_uri(), str(tmp_path / "copy"), "ba7816bf", progress=False)
+    assert (tmp_path / "copy").read_bytes() == b"abc"
+    with pytest.raises(RuntimeError, match="invalid hash value"):
+        norch.hub.download_url_to_file(source.as_uri(), str(tmp_path / "other"), "00", progress=False)
+    with pytest.raises(RuntimeError, match="could not fetch"):
+        norch.hub.download_url_to_file((tmp_path / "none").as_uri(), str(tmp_path / "other"), progress=False)
+    assert sorted(os.listdir(tmp_path)) == ["copy", "file"]
+
+
+def test_checkpoint_recomputes():
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1))
+    x = norch.randn(3, 4)
+    norch.manual_seed(1)
+    model(x).sum().backward()
+    expected = [p.grad.clone() for p in model.parameters()]
+    for run in (
+        lambda: checkpoint(model, x, use_reentrant=False),
+        lambda: checkpoint(model, x, use_reentrant=True),
+        lambda: checkpoint_sequential(model, 2, x),
+    ):
+        model.zero_grad()
+        norch.manual_seed(1)
+        run().sum().backward()
+        after = norch.rand(1).item()
+        assert_close([p.grad for p in model.parameters()], expected)
+    norch.manual_seed(1)
+    model(x)
+    assert norch.rand(1).item() == after  # backward drew no numbers of its own
+
+    calls = []
+
+    def f(a, b, c=2):
+        calls.append(1)
+        return (a * b * c).sin(), a + 1
+
+    x = norch.randn(3, requires_grad=True)
+    y, z = checkpoint(f, x, 3.0, c=4)
+    (y.sum() + z.sum()).backward()
+    assert len(calls) == 2
+    assert_close(x.grad, 12 * (12 * x.detach()).cos() + 1)
+    with norch.no_grad():
+        assert not checkpoint(f, x, 1.0)[0].requires_grad
+
+
+def test_assert_close():
+    assert_close({"a": [1.0, norch.ones(2)]}, {"a": [1.0, norch.ones(2) + 1e-7]})
+    assert_close(norch.tensor([math.nan]), norch.tensor([math.nan]), equal_nan=True)
+    with pytest.raises(AssertionError) as e:
+        assert_close(norch.tensor([1.0, 2.0, 3.0]), norch.tensor([1.0, 2.5, 3.0]))
+    assert str(e.value) == (
+        "Tensor-likes are not close!\n\nMismatched elements: 1 / 3 (33.3%)\n"
+        "Greatest absolute difference: 0.5 at index (1,) (up to 1e-05 allowed)\n"
+        "Greatest relative difference: 0.20000000298023224 at index (1,) (up to 1.3e-06 allowed)"
+    ) or "Greatest absolute difference: 0.5 at index (1,)" in str(e.value)
+    for a, b, text in [
+        (norch.ones(2), norch.ones(3), "'shape' do not match"),
+        (norch.ones(2), norch.ones(2, dtype=norch.float64), "'dtype' do not match"),
+        (norch.tensor([1, 2]), norch.tensor([1, 3]), "Tensor-likes are not equal"),
+        ([1.0], [1.0, 2.0], "length of the sequences"),
+        ({"a": [1.0]}, {"a": [2.0]}, r"item \['a'\]\[0\]"),
+        (1.0, 1.1, "Scalars are not close"),
+    ]:
+        with pytest.raises(AssertionError, match=text):
+            assert_close(a, b)
+    with pytest.raises(TypeError, match="No comparison pair"):
+        assert_close("a", "a")
+    with pytest.raises(ValueError, match="both 'rtol' and 'atol'"):
+        assert_close(norch.ones(1), norch.ones(1), rtol=1.0)
+    with pytest.raises(AssertionError, match="^mine"):
+        assert_close(1.0, 2.0, msg=lambda text: "mine: " + text)
+
+
+def test_pytree():
+    from collections import OrderedDict, namedtuple
+
+    from norch.utils import _pytree as pytree
+
+    Point = namedtuple("Point", "x y")
+    tree = {"b": [1, (2, None)], "a": OrderedDict(z=Point(3, 4))}
+    leaves, spec = pytree.tree_flatten(tree)
+    assert leaves == [1, 2, None, 3, 4] and pytree.tree_unflatten(leaves, spec) == tree and spec.num_leaves == 5
+    assert pytree.tree_map(lambda a, b: a + b, [1, (2,)], [10, (20,)]) == [11, (22,)]
+    assert pytree.tree_map_only(int, lambda x: -x, [1, "a"]) == [-1, "a"]
+    with pytest.raises(ValueError, match="trees differ"):
+        pytree.tree_map(max, [1, 2], [1])
+    with pytest.raises(ValueError, match="holds 1 items"):
+        pytree.tree_unflatten([1, 2], pytree.tree_structure([0]))
+
+
+def test_a_group_of_one_process(monkeypatch):
+    import norch.distributed as dist
+
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    model = nn.Linear(2, 2)
+    assert not dist.is_available() and not dist.is_initialized()
+    with pytest.raises(ValueError, match="has not been initialized"):
+        nn.parallel.DistributedDataParallel(model)
+    with pytest.raises(RuntimeError, match="as one process"):
+        dist.init_process_group("gloo", world_size=2, rank=0)
+    dist.init_process_group("gloo")
+    try:
+        assert dist.get_rank() == 0 and dist.get_world_size() == 1 and dist.get_backend() == "gloo"
+        wrapped = nn.parallel.DistributedDataParallel(model)
+        x, out = norch.ones(1, 2), [norch.zeros(1, 2)]
+        assert norch.equal(wrapped(x), model(x)) and list(wrapped.state_dict()) == ["module.weight", "module.bias"]
+        with wrapped.no_sync():
+            wrapped(x).sum().backward()
+        dist.all_reduce(x)
+        dist.all_gather(out, x)
+        assert norch.equal(out[0], norch.ones(1, 2)) and dist.barrier() is None
+        with pytest.raises(ValueError, match="twice"):
+            dist.init_process_group("gloo")
+    finally:
+        dist.destroy_process_group()
+    assert norch.equal(nn.parallel.data_parallel(model, x), model(x))
+
+
+def _child(index, fail):
+    if index == 1 and fail:
+        raise ValueError("a bad child")
+
+
+def test_multiprocessing_spawn():
+    import norch.multiprocessing as mp
+
+    assert mp.spawn(_child, (False,), nprocs=2) is None
+    with pytest.raises(mp.ProcessRaisedException, match="a bad child"):
+        mp.spawn(_child, (True,), nprocs=2)
+    assert mp.get_sharing_strategy() in mp.get_all_sharing_strategies() and mp.Process is not None
+
+
+def test_summary_writer(tmp_path, monkeypatch):
+    from norch.utils.tensorboard import SummaryWriter
+
+    written = []
+
+    class Writer:
+        def __init__(self, *args, **kwargs):
+            self.flushed = False
+
+        def add_scalar(self, tag, value, step):
+            written.append((tag, value, step))
+
+        def flush(self):
+            pass
+
+        close = flush
+
+    module = types.ModuleType("tensorboardX")
+    module.SummaryWriter = Writer
+    monkeypatch.setitem(sys.modules, "tensorboardX", module)
+    with SummaryWriter(tmp_path) as writer:
+        writer.add_scalar("loss", norch.tensor(1.5, requires_grad=True), 3)
+        with pytest.raises(NotImplementedError, match="no graph"):
+            writer.add_graph(None)
+        with pytest.raises(AttributeError, match="add_nothing"):
+            writer.add_nothing()
+    ((tag, value, step),) = written
+    assert tag == "loss" and isinstance(value, np.ndarray) and value == 1.5 and step == 3
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install tensorboardX"):
+        SummaryWriter(tmp_path)
+
+
+def test_event_files(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from norch.utils.tensorboard._events import EventWriter
+
+    writer = EventWriter(str(tmp_path), None, 10, 120, "")
+    writer.add_scalar("loss", np.float32(1.5), 3)
+    writer.add_histogram("h", np.arange(10.0))
+    writer.add_image("i", np.zeros((3, 4, 5), np.float32))
+    writer.add_text("t", "hello")
+    writer.close()
+    events = accumulator.EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [(e.step, e.value) for e in events.Scalars("loss")] == [(3, 1.5)]
+    assert events.Tags()["images"] == ["i"] and events.Tags()["histograms"] == ["h"]
+
+
+def test_simple_questions():
+    t = norch.arange(3)
+    assert t.get_device() == -1 and t.is_signed() and not t.is_nested and not t.is_pinned() and t.pin_memory() is t
+    assert norch.is_nonzero(norch.tensor([2])) and not norch.tensor(0.0).is_nonzero() and t.output_nr == 0
+    with pytest.raises(RuntimeError, match="more than one value is ambiguous"):
+        t.is_nonzero()
+    assert t.is_same_size(norch.zeros(3)) and not t.is_inference()
+    assert norch.ones(2).apply_(lambda v: v + 1).tolist() == [2, 2]
+    assert norch.ones(2).map_(norch.tensor([3.0]), lambda a, b: a + b).tolist() == [4, 4]
+    assert norch.zeros(2).set_(norch.ones(3)).tolist() == [1, 1, 1]
+    with norch.inference_mode():
+        assert norch.ones(1).is_inference()
+
+
+def test_result_type():
+    f, i = norch.ones(2), norch.ones(2, dtype=norch.int32)
+    assert norch.result_type(i, 1.5) == norch.float32 and norch.result_type(i, 2) == norch.int32
+    assert norch.result_type(f, norch.tensor(1.0, dtype=norch.float64)) == norch.float32
+    assert norch.result_type(f, norch.ones(1, dtype=norch.float64)) == norch.float64
+    assert norch.result_type(1, 2.0) == norch.float32
+
+
+def test_asarray_and_frombuffer():
+    a = np.arange(3)
+    assert norch.asarray(a).data_ptr() == a.ctypes.data and norch.asarray(a, copy=True).data_ptr() != a.ctypes.data
+    assert norch.asarray([1, 2], dtype=norch.float32, requires_grad=True).requires_grad
+    with pytest.raises(ValueError, match="copy is needed"):
+        norch.asarray([1, 2], copy=False)
+    with pytest.raises(ValueError, match="needs a copy"):
+        norch.asarray(a, dtype=norch.float32, copy=False)
+    memory = bytearray([1, 0, 2, 0, 3, 0])
+    t = norch.frombuffer(memory, dtype=norch.int16, count=2, offset=2)
+    t[0] = 7
+    assert t.tolist() == [7, 3] and memory[2] == 7
+    with pytest.raises(ValueError, match="multiple of element size"):
+        norch.frombuffer(memory, dtype=norch.int32)
+    with pytest.raises(ValueError, match="must not be greater than actual"):
+        norch.frombuffer(memory, dtype=norch.int16, count=4)
+    assert norch.range(0, 3).tolist() == [0, 1, 2, 3] and norch.range(1, 2, 0.5).tolist() == [1, 1.5, 2]
+
+
+def test_memory_figures_of_cuda():
+    if not norch.cuda.is_available():
+        pytest.skip("no GPU")
+    assert norch.cuda.memory_stats()["allocated_bytes.all.current"] == norch.cuda.memory_allocated()
+    assert "MiB" in norch.cuda.memory_summary()
+    assert norch.cuda.memory_cached() == norch.cuda.memory_reserved()
+    norch.cuda.set_rng_state_all(norch.cuda.get_rng_state_all())

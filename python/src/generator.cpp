@@ -25,20 +25,21 @@ uint64_t seed_of(nb::handle seed) {
 }
 
 Tensor state_tensor(Generator& g) {
-  const PhiloxState state = g.state();
-  const uint64_t words[2] = {state.seed, state.draw};
-  Tensor t = empty({16}, kUInt8);
-  std::memcpy(t.data_ptr(), words, 16);
+  const std::vector<uint8_t> bytes = g.save_state();
+  Tensor t = empty({static_cast<int64_t>(bytes.size())}, kUInt8);
+  std::memcpy(t.data_ptr(), bytes.data(), bytes.size());
   return t;
 }
 
 void set_state(Generator& g, const Tensor& state) {
   NORCH_CHECK_TYPE(state.dtype() == kUInt8, "expected a uint8 tensor of state, got ", state);
-  NORCH_CHECK(state.numel() == 16, "RNG state is wrong size: expected 16 bytes, got ", state.numel());
   const Tensor t = state.detach().to(kCPU).contiguous();
-  uint64_t words[2];
-  std::memcpy(words, t.data_ptr(), 16);
-  g.set_state({words[0], words[1]});
+  g.load_state(static_cast<const uint8_t*>(t.data_ptr()), static_cast<size_t>(t.numel()));
+}
+
+nb::bytes state_bytes(Generator& g) {
+  const std::vector<uint8_t> bytes = g.save_state();
+  return nb::bytes(bytes.data(), bytes.size());
 }
 
 uint64_t mixed(uint64_t h, uint64_t v) {
@@ -89,25 +90,30 @@ void bind_generator(Binder& b) {
       .def("initial_seed", [](const GeneratorObject& g) { return g.generator->initial_seed(); })
       .def(
           "get_state", [](const GeneratorObject& g) { return state_tensor(*g.generator); },
-          "Where the stream is: seed and draw number, as 16 bytes.")
+          "Where the stream is: seed and draw number, as 16 bytes; of PyTorch's stream, the 5056 bytes that PyTorch "
+          "has.")
       .def(
           "set_state", [](const GeneratorObject& g, const Tensor& state) { set_state(*g.generator, state); }, "new_state"_a)
       .def("clone_state",
            [](const GeneratorObject& g) {
-             Ref<Generator> copy(new Generator);
-             copy->set_state(g.generator->state());
+             Ref<Generator> copy(new Generator(0, g.generator->engine()));
+             const std::vector<uint8_t> bytes = g.generator->save_state();
+             copy->load_state(bytes.data(), bytes.size());
              return GeneratorObject{std::move(copy), g.device};
            })
       .def("__getstate__",
            [](const GeneratorObject& g) {
-             const PhiloxState s = g.generator->state();
-             return nb::make_tuple(s.seed, s.draw, g.device.str());
+             const bool twister = g.generator->engine() == RandomEngine::Twister;
+             return nb::make_tuple(twister ? "twister" : "philox", state_bytes(*g.generator), g.device.str());
            })
       .def("__setstate__",
-           [](GeneratorObject& g, const std::tuple<uint64_t, uint64_t, std::string>& state) {
-             Ref<Generator> copy(new Generator);
-             copy->set_state({std::get<0>(state), std::get<1>(state)});
-             new (&g) GeneratorObject{std::move(copy), Device(std::get<2>(state))};
+           [](GeneratorObject& g, const std::tuple<std::string, nb::bytes, std::string>& state) {
+             const auto& [engine, bytes, device] = state;
+             NORCH_CHECK_VALUE(engine == "twister" || engine == "philox", "Generator: unknown engine '", engine, "'");
+             Ref<Generator> copy(
+                 new Generator(0, engine == "twister" ? RandomEngine::Twister : RandomEngine::Philox));
+             copy->load_state(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+             new (&g) GeneratorObject{std::move(copy), Device(device)};
            })
       .def("__repr__", [](const GeneratorObject& g) { return str("<norch.Generator device=", g.device, ">"); });
 
@@ -120,6 +126,12 @@ void bind_generator(Binder& b) {
       },
       "manual_seed(seed) -> Generator\n\nSeeds the default generator, whose numbers are the same on every device.",
       "seed"_a);
+  nb::module_ m = b.root.def_submodule("_random", "What norch.random is made of.");
+  b.in(m, "use_pytorch_stream",
+       [](bool enabled) { set_random_engine(enabled ? RandomEngine::Twister : RandomEngine::Philox); },
+       "use_pytorch_stream(enabled=True)", "enabled"_a = true);
+  b.in(m, "uses_pytorch_stream", [] { return random_engine() == RandomEngine::Twister; },
+       "uses_pytorch_stream() -> bool");
   b.function(
       "seed", [] { return default_generator().reseed(); },
       "seed() -> int\n\nSeeds the default generator from the operating system; returns the seed.");

@@ -22,16 +22,6 @@ TensorOptions options_like(const Tensor& t, const MaybeDType& dtype, const Maybe
   return TensorOptions(dtype.value_or(t.dtype())).device(device.value_or(t.device())).requires_grad(requires_grad);
 }
 
-/// A new tensor with the numbers of `made` (not in a graph yet) in the format asked for, by default that of `like`.
-Tensor in_format(const Tensor& made, const Tensor& like, std::optional<MemoryFormat> format, bool requires_grad) {
-  Tensor out = made;
-  if (format.value_or(MemoryFormat::preserve) != MemoryFormat::preserve)
-    out = made.contiguous(*format);
-  else if (!like.is_contiguous())
-    copy_into(out = empty_like(like, made.options()), made);
-  return requires_grad ? out.requires_grad_() : out;
-}
-
 /// A size given as several ints or as one sequence, by position or as `size`.
 Shape size_of(const char* op, const nb::args& args, const std::optional<Shape>& size) {
   if (size) {
@@ -99,7 +89,7 @@ void bind_random_factories(Binder& b) {
       "rand_like",
       [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad,
          std::optional<MemoryFormat> format) {
-        return in_format(rand(t.sizes(), options_like(t, dtype, device, false), get(g)), t, format, requires_grad);
+        return rand_like(t, options_like(t, dtype, device, requires_grad), format.value_or(MemoryFormat::preserve), get(g));
       },
       "rand_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=norch.preserve_format) -> Tensor",
       "input"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
@@ -108,15 +98,15 @@ void bind_random_factories(Binder& b) {
       "randn_like",
       [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad,
          std::optional<MemoryFormat> format) {
-        return in_format(randn(t.sizes(), options_like(t, dtype, device, false), get(g)), t, format, requires_grad);
+        return randn_like(t, options_like(t, dtype, device, requires_grad), format.value_or(MemoryFormat::preserve), get(g));
       },
       "randn_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=norch.preserve_format) -> Tensor",
       "input"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
       "requires_grad"_a = false, "memory_format"_a = nb::none());
   auto randint_like_row = [](const Tensor& t, int64_t low, int64_t high, const GeneratorObject* g, MaybeDType dtype,
                              MaybeDevice device, bool requires_grad, std::optional<MemoryFormat> format) {
-    return in_format(randint(low, high, t.sizes(), options_like(t, dtype, device, false), get(g)), t, format,
-                     requires_grad);
+    return randint_like(t, low, high, options_like(t, dtype, device, requires_grad),
+                        format.value_or(MemoryFormat::preserve), get(g));
   };
   b.function("randint_like", randint_like_row,
              "randint_like(input, low, high, *, dtype=None, device=None, requires_grad=False) -> Tensor", "input"_a,
@@ -192,7 +182,7 @@ void bind_draws(Binder& b) {
   b.op(
       "bernoulli",
       [](const Tensor& t, std::optional<double> p, const GeneratorObject* g) {
-        return p ? bernoulli_(empty_like(t), *p, get(g)) : bernoulli(t, get(g));
+        return p ? bernoulli_(empty(t.sizes(), t.options()), *p, get(g)) : bernoulli(t, get(g));
       },
       "bernoulli(input, p=None, *, generator=None) -> Tensor\n\n1 with the probability that the element (or p) holds, "
       "otherwise 0.",

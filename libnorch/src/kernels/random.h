@@ -295,50 +295,31 @@ NORCH_HD int64_t find_category(const double* cdf, int64_t classes, double u) {
 class Attempts {
  public:
   NORCH_HD Attempts(PhiloxState state, int64_t i) : state_(state), block_(static_cast<uint64_t>(i)) {}
-  /// Two numbers in (0, 1).
-  NORCH_HD void next(double& u, double& v) {
+  /// In (0, 1).
+  NORCH_HD double uniform() {
+    if (kept_) {
+      kept_ = false;
+      return second_;
+    }
     const Words x = philox(state_.seed, state_.draw, block_);
     block_ += uint64_t{1} << 48;
-    u = open_unit(join(x.w[0], x.w[1]));
-    v = open_unit(join(x.w[2], x.w[3]));
+    second_ = open_unit(join(x.w[2], x.w[3]));
+    kept_ = true;
+    return open_unit(join(x.w[0], x.w[1]));
+  }
+  NORCH_HD double normal() {
+    const double radius = std::sqrt(-2 * std::log(uniform()));
+    double sin, cos;
+    sin_cos_turn(uniform(), sin, cos);
+    return radius * cos;
   }
 
  private:
   PhiloxState state_;
   uint64_t block_;
+  double second_ = 0;
+  bool kept_ = false;
 };
-
-/// Small rates count exponential gaps; large ones are drawn by transformed rejection (Hoermann, "The transformed
-/// rejection method for generating Poisson random variables", 1993, algorithm PTRS).
-NORCH_HD double poisson_number(double rate, PhiloxState state, int64_t i) {
-  Attempts attempts(state, i);
-  double u, v;
-  if (rate < 10) {
-    const double limit = std::exp(-rate);
-    double product = 1;
-    for (double k = 0;; k += 2) {
-      attempts.next(u, v);
-      product *= u;
-      if (product <= limit) return k;
-      product *= v;
-      if (product <= limit) return k + 1;
-    }
-  }
-  const double root = std::sqrt(rate), log_rate = std::log(rate);
-  const double b = 0.931 + 2.53 * root, a = -0.059 + 0.02483 * b;
-  const double log_inverse_alpha = std::log(1.1239 + 1.1328 / (b - 3.4)), accept = 0.9277 - 3.6224 / (b - 2);
-  for (;;) {
-    attempts.next(u, v);
-    u -= 0.5;
-    const double margin = 0.5 - (u < 0 ? -u : u);
-    const double k = std::floor((2 * a / margin + b) * u + rate + 0.43);
-    if (margin >= 0.07 && v <= accept) return k;
-    if (k < 0 || (margin < 0.013 && v > margin)) continue;
-    if (std::log(v) + log_inverse_alpha - std::log(a / (margin * margin) + b) <=
-        k * log_rate - rate - log_gamma(k + 1))
-      return k;
-  }
-}
 
 }  // namespace NORCH_ISA
 }  // namespace norch::kernels

@@ -5,6 +5,7 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "kernels/cpu/twister.h"
 #include "kernels/random.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
@@ -34,6 +35,13 @@ Tensor apply(const Tensor& input, PhiloxState state, double p) {
   return out;
 }
 
+Tensor drop(const Tensor& input, double p) {
+  if (!kernels::cpu::twister(nullptr, input.device())) return apply(input, default_generator().next(), p);
+  // The twister has no way back to numbers drawn before, so the mask is kept.
+  if (p == 1) return input * Scalar(0.0);
+  return input * (bernoulli_(empty_like(input.detach()), 1 - p) / Scalar(1 - p));
+}
+
 /// 1 with probability 1 - p, otherwise 0; one value for each index of the leading dims of x.
 Tensor channel_noise(const Tensor& x, double p, int64_t channel_dims) {
   NORCH_CHECK(x.dim() >= channel_dims, "feature dropout requires at least ", channel_dims, " dimensions in the input");
@@ -56,20 +64,21 @@ Tensor apply_alpha(const Tensor& x, const Tensor& noise, double p) {
 Tensor dropout(const Tensor& input, double p, bool training) {
   check("dropout", input, p, training);
   if (!training || p == 0 || input.numel() == 0) return input;
-  return apply(input, default_generator().next(), p);
+  return drop(input, p);
 }
 
 Tensor dropout_(const Tensor& self, double p, bool training) {
   check("dropout_", self, p, training);
   if (!training || p == 0 || self.numel() == 0) return self;
   autograd::InPlace write("dropout_", self);
-  return write.finish(apply(write.input(), default_generator().next(), p));
+  return write.finish(drop(write.input(), p));
 }
 
 Tensor feature_dropout(const Tensor& input, double p, bool training, int64_t channel_dims) {
   check("feature_dropout", input, p, training);
   if (!training || p == 0 || input.numel() == 0) return input;
-  return input * (channel_noise(input, p, channel_dims) * Scalar(p == 1 ? 0 : 1 / (1 - p)));
+  if (p == 1) return input * Scalar(0.0);
+  return input * (channel_noise(input, p, channel_dims) / Scalar(1 - p));
 }
 
 Tensor alpha_dropout(const Tensor& input, double p, bool training) {

@@ -1,4 +1,5 @@
 // Leaky activations whose slope is a parameter or random.
+#include "kernels/cpu/twister.h"
 #include "norch/ops/activation.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/copy.h"
@@ -29,7 +30,11 @@ Tensor rrelu(const Tensor& x, double lower, double upper, bool training, Generat
   NORCH_CHECK_IMPLEMENTED(x.is_floating_point(), "rrelu: not implemented for ", x.dtype(),
                           "; convert to a floating-point dtype");
   if (!training) return leaky_relu(x, (lower + upper) / 2);
-  const Tensor slope = uniform_(empty_like(x.detach()), lower, upper, generator);
+  const Tensor slope = empty(x.sizes(), x.options());
+  if (Generator* g = kernels::cpu::twister(generator, x.device()))
+    kernels::cpu::twister_slopes(slope, *g, x.detach().contiguous(), lower, upper);
+  else
+    uniform_(slope, lower, upper, generator);
   return where(le(x, Tensor::wrap(0)), x * slope, x);
 }
 

@@ -7,6 +7,7 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "kernels/cpu/twister.h"
 #include "kernels/random.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/complex.h"
@@ -20,13 +21,14 @@
 namespace norch {
 
 using kernels::Distribution;
+using kernels::cpu::twister;
 
 namespace {
 
 PhiloxState draw(Generator* generator) { return (generator ? *generator : default_generator()).next(); }
 
-Tensor finish(const Tensor& t, const TensorOptions& options) {
-  if (options.requires_grad()) t.requires_grad_();
+Tensor finish(const Tensor& t, bool requires_grad) {
+  if (requires_grad) t.requires_grad_();
   return t;
 }
 
@@ -34,45 +36,61 @@ void check_float(const char* op, DType t) {
   NORCH_CHECK_IMPLEMENTED(is_floating_point(t), op, ": not implemented for ", t, "; use a floating-point dtype");
 }
 
-/// Runs fill(out) for a contiguous `out` whose values become self's.
-template <class Fill>
-Tensor fill_in_place(const char* op, const char* node, const Tensor& self, const Fill& fill) {
-  autograd::InPlace write(op, self);
-  Tensor out = write.output();
-  if (out.is_contiguous()) {
-    fill(out);
+/// Fills `out` with what is drawn: from the twister, if that makes the numbers, by twist(out, generator), otherwise by
+/// fill(out, state) for a contiguous `out`.
+template <class Twist, class Fill>
+void draw_into(const Tensor& out, Generator* generator, const Twist& twist, const Fill& fill) {
+  if (Generator* g = twister(generator, out.device())) {
+    twist(out, *g);
+  } else if (out.is_contiguous()) {
+    fill(out, draw(generator));
   } else {
     Tensor packed = new_tensor(out.sizes(), out.dtype(), out.device());
-    fill(packed);
+    fill(packed, draw(generator));
     copy_into(out, packed);
   }
+}
+
+/// The same as an op that overwrites self.
+template <class Twist, class Fill>
+Tensor fill_in_place(const char* op, const char* node, const Tensor& self, Generator* generator, const Twist& twist,
+                     const Fill& fill) {
+  autograd::InPlace write(op, self);
+  Tensor out = write.output();
+  draw_into(out, generator, twist, fill);
   if (autograd::recording(write.input()))
     autograd::record(node, {write.input()}, {out}, [](autograd::Backward&) {});
   return write.finish(out);
 }
 
+void twist(Distribution d, const Tensor& out, Generator& g, double a, double b) {
+  switch (d) {
+    case Distribution::Uniform: return kernels::cpu::twister_uniform(out, g, a, b);
+    case Distribution::Normal: return kernels::cpu::twister_normal(out, g, a, b);
+    case Distribution::LogNormal: return kernels::cpu::twister_log_normal(out, g, a, b);
+    case Distribution::Exponential: return kernels::cpu::twister_exponential(out, g, a);
+    case Distribution::Cauchy: return kernels::cpu::twister_cauchy(out, g, a, b);
+  }
+}
+
 Tensor distribution_(const char* op, const char* node, const Tensor& self, Distribution d, double a, double b,
                      Generator* generator) {
   check_float(op, self.dtype());
-  const PhiloxState state = draw(generator);
-  return fill_in_place(op, node, self,
-                       [&](const Tensor& out) { kernels::random_fill(out.device(), d, out, state, a, b); });
+  return fill_in_place(
+      op, node, self, generator, [&](const Tensor& out, Generator& g) { twist(d, out, g, a, b); },
+      [&](const Tensor& out, PhiloxState state) { kernels::random_fill(out.device(), d, out, state, a, b); });
 }
 
-Tensor standard(const char* op, Distribution d, Ints sizes, const TensorOptions& options, Generator* generator) {
-  if (is_complex(options.dtype())) {
-    // Each part by itself; normal numbers have a variance of 1/2 each, so that |z|^2 is 1 on average.
-    Shape both(sizes);
-    both.push_back(2);
-    const TensorOptions parts = TensorOptions(to_real(options.dtype())).device(options.device());
-    Tensor pairs = standard(op, d, both, parts, generator);
-    if (d == Distribution::Normal) pairs = mul(pairs, Tensor::wrap(std::sqrt(0.5)));
-    return finish(view_as_complex(pairs), options);
-  }
-  check_float(op, options.dtype());
-  Tensor t = new_tensor(sizes, options.dtype(), options.device().resolve());
-  kernels::random_fill(t.device(), d, t, draw(generator), 0, 1);
-  return finish(t, options);
+/// Fills the new tensor `t` with standard numbers.
+Tensor standard(const char* op, Distribution d, const Tensor& t, bool requires_grad, Generator* generator) {
+  check_float(op, is_complex(t.dtype()) ? to_real(t.dtype()) : t.dtype());
+  // Each part of a complex number by itself; normal ones have a variance of 1/2 each, so that |z|^2 is 1 on average.
+  const double scale = is_complex(t.dtype()) && d == Distribution::Normal ? 1 / std::sqrt(2.0) : 1;
+  draw_into(
+      is_complex(t.dtype()) ? view_as_real(t) : t, generator,
+      [&](const Tensor& out, Generator& g) { twist(d, out, g, 0, scale); },
+      [&](const Tensor& out, PhiloxState state) { kernels::random_fill(out.device(), d, out, state, 0, scale); });
+  return finish(t, requires_grad);
 }
 
 /// The largest integer up to which a dtype holds all integers.
@@ -114,24 +132,50 @@ void check_probability(const char* op, double p) {
   NORCH_CHECK(p >= 0 && p <= 1, op, " expects p to be in [0, 1], but got p=", p);
 }
 
+/// Fills the new tensor `t` with integers.
+Tensor integers(int64_t low, int64_t high, const Tensor& t, bool requires_grad, Generator* generator) {
+  check_range("random_", low, high, t.dtype());
+  draw_into(
+      t, generator,
+      [&](const Tensor& out, Generator& g) { kernels::cpu::twister_integers(out, g, low, span(low, high)); },
+      [&](const Tensor& out, PhiloxState state) {
+        kernels::random_integers(out.device(), out, state, low, span(low, high));
+      });
+  return finish(t, requires_grad);
+}
+
 Tensor as_float(const Tensor& t) { return t.is_floating_point() ? t : t.to(default_dtype()); }
 
 }  // namespace
 
 Tensor rand(Ints sizes, const TensorOptions& options, Generator* generator) {
-  return standard("rand", Distribution::Uniform, sizes, options, generator);
+  return standard("rand", Distribution::Uniform, new_tensor(sizes, options.dtype(), options.device().resolve()),
+                  options.requires_grad(), generator);
 }
 
 Tensor randn(Ints sizes, const TensorOptions& options, Generator* generator) {
-  return standard("randn", Distribution::Normal, sizes, options, generator);
+  return standard("randn", Distribution::Normal, new_tensor(sizes, options.dtype(), options.device().resolve()),
+                  options.requires_grad(), generator);
 }
 
 Tensor randint(int64_t low, int64_t high, Ints sizes, const TensorOptions& options, Generator* generator) {
   const DType type = options.has_dtype() ? options.dtype() : kInt64;
-  check_range("random_", low, high, type);
-  Tensor t = new_tensor(sizes, type, options.device().resolve());
-  kernels::random_integers(t.device(), t, draw(generator), low, span(low, high));
-  return finish(t, options);
+  return integers(low, high, new_tensor(sizes, type, options.device().resolve()), options.requires_grad(), generator);
+}
+
+Tensor rand_like(const Tensor& like, const TensorOptions& options, MemoryFormat format, Generator* generator) {
+  return standard("rand", Distribution::Uniform, empty_like(like, options.requires_grad(false), format),
+                  options.requires_grad(), generator);
+}
+
+Tensor randn_like(const Tensor& like, const TensorOptions& options, MemoryFormat format, Generator* generator) {
+  return standard("randn", Distribution::Normal, empty_like(like, options.requires_grad(false), format),
+                  options.requires_grad(), generator);
+}
+
+Tensor randint_like(const Tensor& like, int64_t low, int64_t high, const TensorOptions& options, MemoryFormat format,
+                    Generator* generator) {
+  return integers(low, high, empty_like(like, options.requires_grad(false), format), options.requires_grad(), generator);
 }
 
 Tensor randperm(int64_t n, const TensorOptions& options, Generator* generator) {
@@ -141,6 +185,10 @@ Tensor randperm(int64_t n, const TensorOptions& options, Generator* generator) {
               " is too large for the result dtype ", type);
   // Fisher and Yates on the host: the order of the swaps is part of the result, on every device.
   Tensor order = new_tensor({n}, kInt64, kCPU);
+  if (Generator* g = twister(generator, options.device())) {
+    kernels::cpu::twister_permutation(order, *g);
+    return finish(order.to(options.device(), type), options.requires_grad());
+  }
   int64_t* x = order.data<int64_t>();
   for (int64_t i = 0; i < n; ++i) x[i] = i;
   const PhiloxState state = draw(generator);
@@ -149,13 +197,7 @@ Tensor randperm(int64_t n, const TensorOptions& options, Generator* generator) {
     const uint64_t r = i % 2 ? kernels::join(w.w[2], w.w[3]) : kernels::join(w.w[0], w.w[1]);
     std::swap(x[i], x[kernels::below(r, static_cast<uint64_t>(i) + 1)]);
   }
-  return finish(order.to(options.device(), type), options);
-}
-
-Tensor rand_like(const Tensor& like, Generator* generator) { return rand(like.sizes(), like.options(), generator); }
-Tensor randn_like(const Tensor& like, Generator* generator) { return randn(like.sizes(), like.options(), generator); }
-Tensor randint_like(const Tensor& like, int64_t low, int64_t high, Generator* generator) {
-  return randint(low, high, like.sizes(), like.options(), generator);
+  return finish(order.to(options.device(), type), options.requires_grad());
 }
 
 Tensor uniform_(const Tensor& self, double from, double to, Generator* generator) {
@@ -187,9 +229,10 @@ Tensor cauchy_(const Tensor& self, double median, double sigma, Generator* gener
 Tensor geometric_(const Tensor& self, double p, Generator* generator) {
   NORCH_CHECK(p > 0 && p < 1, "geometric_ expects p to be in (0, 1), but got p=", p);
   NORCH_CHECK_IMPLEMENTED(self.dtype() != kBool, "geometric_: not implemented for bool");
-  const PhiloxState state = draw(generator);
-  return fill_in_place("geometric_", "GeometricBackward0", self,
-                       [&](const Tensor& out) { kernels::random_geometric(out.device(), out, state, p); });
+  return fill_in_place(
+      "geometric_", "GeometricBackward0", self, generator,
+      [&](const Tensor& out, Generator& g) { kernels::cpu::twister_geometric(out, g, p); },
+      [&](const Tensor& out, PhiloxState state) { kernels::random_geometric(out.device(), out, state, p); });
 }
 
 Tensor random_(const Tensor& self, int64_t from, std::optional<int64_t> to, Generator* generator) {
@@ -204,33 +247,45 @@ Tensor random_(const Tensor& self, int64_t from, std::optional<int64_t> to, Gene
                 top);
     range = span(from, top) + 1;
   }
-  const PhiloxState state = draw(generator);
-  return fill_in_place("random_", "RandomBackward0", self,
-                       [&](const Tensor& out) { kernels::random_integers(out.device(), out, state, from, range); });
+  return fill_in_place(
+      "random_", "RandomBackward0", self, generator,
+      [&](const Tensor& out, Generator& g) {
+        if (from == 0 && !to)
+          kernels::cpu::twister_any_integers(out, g);
+        else
+          kernels::cpu::twister_integers(out, g, from, range);
+      },
+      [&](const Tensor& out, PhiloxState state) { kernels::random_integers(out.device(), out, state, from, range); });
 }
 
 Tensor bernoulli_(const Tensor& self, double p, Generator* generator) {
   check_probability("bernoulli_", p);
-  const PhiloxState state = draw(generator);
-  return fill_in_place("bernoulli_", "BernoulliBackward0", self,
-                       [&](const Tensor& out) { kernels::random_bernoulli(out.device(), out, state, p); });
+  return fill_in_place(
+      "bernoulli_", "BernoulliBackward0", self, generator,
+      [&](const Tensor& out, Generator& g) { kernels::cpu::twister_bernoulli(out, g, p); },
+      [&](const Tensor& out, PhiloxState state) { kernels::random_bernoulli(out.device(), out, state, p); });
 }
 
 Tensor bernoulli_(const Tensor& self, const Tensor& p, Generator* generator) {
   NORCH_CHECK(p.device() == self.device(), "bernoulli_: Expected all tensors to be on the same device, but found at "
               "least two devices, ", self.device(), " and ", p.device());
   autograd::NoGrad off;
-  const Tensor probabilities = expand(as_float(p.detach()), self.sizes()).contiguous();
-  const PhiloxState state = draw(generator);
-  return fill_in_place("bernoulli_", "BernoulliBackward0", self, [&](const Tensor& out) {
-    kernels::random_bernoulli_each(out.device(), out, state, probabilities);
-  });
+  const Tensor probabilities = expand(as_float(p.detach()), self.sizes());
+  return fill_in_place(
+      "bernoulli_", "BernoulliBackward0", self, generator,
+      [&](const Tensor& out, Generator& g) { kernels::cpu::twister_bernoulli_each(out, g, probabilities); },
+      [&](const Tensor& out, PhiloxState state) {
+        kernels::random_bernoulli_each(out.device(), out, state, probabilities.contiguous());
+      });
 }
 
 Tensor bernoulli(const Tensor& p, Generator* generator) {
   check_float("bernoulli", p.dtype());
   Tensor out = new_tensor(p.sizes(), p.dtype(), p.device());
-  kernels::random_bernoulli_each(p.device(), out, draw(generator), p.detach().contiguous());
+  if (Generator* g = twister(generator, p.device()))
+    kernels::cpu::twister_bernoulli_each(out, *g, p.detach());
+  else
+    kernels::random_bernoulli_each(p.device(), out, draw(generator), p.detach().contiguous());
   // The draw does not depend smoothly on p: its gradient is zero.
   if (autograd::recording(p)) autograd::record("BernoulliBackward0", {p}, {out}, [](autograd::Backward&) {});
   return out;
@@ -244,16 +299,20 @@ Tensor normal(const Tensor& mean, const Tensor& std, Generator* generator) {
   const DType type = mean.impl()->wrapped_number  ? s.dtype()
                      : std.impl()->wrapped_number ? m.dtype()
                                                   : promote_types(m.dtype(), s.dtype());
-  const Tensor z =
-      randn(broadcast_shapes(m.sizes(), s.sizes(), "normal"), TensorOptions(type).device(device), generator);
-  return z * s + m;
+  Tensor z = empty(broadcast_shapes(m.sizes(), s.sizes(), "normal"), TensorOptions(type).device(device));
+  // A standard deviation that is a number is applied before rounding.
+  if (std.impl()->wrapped_number) return normal_(z, 0, s.item<double>(), generator) + m;
+  return normal_(z, 0, 1, generator) * s + m;
 }
 
 Tensor poisson(const Tensor& rates, Generator* generator) {
   check_float("poisson", rates.dtype());
   const Tensor r = rates.detach().contiguous();
   Tensor out = new_tensor(r.sizes(), r.dtype(), r.device());
-  kernels::random_poisson(r.device(), out, r, draw(generator));
+  if (Generator* g = twister(generator, r.device()))
+    kernels::cpu::twister_poisson(out, *g, r);
+  else
+    kernels::random_poisson(r.device(), out, r, draw(generator));
   if (autograd::recording(rates)) autograd::record("PoissonBackward0", {rates}, {out}, [](autograd::Backward&) {});
   return out;
 }
@@ -270,24 +329,34 @@ Tensor multinomial(const Tensor& probabilities, int64_t num_samples, bool replac
               "multinomial: cannot sample n_sample > prob_dist.size(-1) samples without replacement, got ", num_samples,
               " of ", classes);
   autograd::NoGrad off;
-  const Tensor rows = reshape(probabilities.detach(), {-1, classes}).to(kFloat64).contiguous();
+  const Tensor given = reshape(probabilities.detach(), {-1, classes}).contiguous(), rows = given.to(kFloat64);
   const int64_t n = rows.sizes()[0];
   const Tensor zero = Tensor::wrap(0.0);
   NORCH_CHECK(all(logical_and(ge(rows, zero), le(rows, Tensor::wrap(1e300)))).item<bool>(),
               "multinomial: probability tensor contains either `inf`, `nan` or element < 0");
-  Tensor out;
-  if (replacement) {
-    const Tensor cdf = cumsum(rows, 1).contiguous();
-    NORCH_CHECK(n == 0 || amin(amax(cdf, {1})).item<double>() > 0,
+  if (replacement || num_samples == 1) {
+    NORCH_CHECK(n == 0 || amin(sum(rows, {1})).item<double>() > 0,
                 "multinomial: invalid multinomial distribution (sum of probabilities <= 0)");
-    out = new_tensor({n, num_samples}, kInt64, rows.device());
-    kernels::random_categories(rows.device(), out, cdf, draw(generator));
   } else {
-    const Tensor possible = sum(gt(rows, zero), {1});
-    NORCH_CHECK(n == 0 || amin(possible).item<int64_t>() >= num_samples,
+    NORCH_CHECK(n == 0 || amin(sum(gt(rows, zero), {1})).item<int64_t>() >= num_samples,
                 "multinomial: invalid multinomial distribution: fewer categories of non-zero probability than ",
                 num_samples, " samples without replacement");
-    // The order statistics of exponential arrivals whose rates are the weights are draws without replacement.
+  }
+  Tensor out;
+  if (Generator* g = twister(generator, rows.device())) {
+    if (replacement && num_samples > 1) {
+      out = new_tensor({n, num_samples}, kInt64, rows.device());
+      kernels::cpu::twister_categories(out, *g, given);
+    } else {
+      // The order statistics of exponential arrivals whose rates are the weights are draws without replacement.
+      Tensor arrivals = new_tensor(given.sizes(), given.dtype(), given.device());
+      kernels::cpu::twister_exponential(arrivals, *g, 1);
+      out = num_samples == 1 ? argmax(given / arrivals, 1, true) : topk(given / arrivals, num_samples, 1).indices;
+    }
+  } else if (replacement) {
+    out = new_tensor({n, num_samples}, kInt64, rows.device());
+    kernels::random_categories(rows.device(), out, cumsum(rows, 1).contiguous(), draw(generator));
+  } else {
     Tensor arrivals = new_tensor(rows.sizes(), kFloat64, rows.device());
     kernels::random_fill(rows.device(), Distribution::Exponential, arrivals, draw(generator), 1, 0);
     out = topk(rows / arrivals, num_samples, 1).indices;

@@ -1,4 +1,4 @@
-// Random tensors. See generator.h: the numbers are the same on every device.
+// Random tensors. See generator.h: the numbers are the same on every device, unless they are PyTorch's.
 //
 // Every function takes the generator to draw from; null is the default one. In-place forms have a zero gradient.
 #pragma once
@@ -20,9 +20,22 @@ NORCH_API Tensor randint(int64_t low, int64_t high, Ints sizes, const TensorOpti
                          Generator* generator = nullptr);
 /// A permutation of 0 .. n-1; int64 without a dtype in the options.
 NORCH_API Tensor randperm(int64_t n, const TensorOptions& options = {}, Generator* generator = nullptr);
-NORCH_API Tensor rand_like(const Tensor& like, Generator* generator = nullptr);
-NORCH_API Tensor randn_like(const Tensor& like, Generator* generator = nullptr);
-NORCH_API Tensor randint_like(const Tensor& like, int64_t low, int64_t high, Generator* generator = nullptr);
+/// The shape of `like`; dtype and device of the options, order of dims in memory by `format`.
+NORCH_API Tensor rand_like(const Tensor& like, const TensorOptions& options,
+                           MemoryFormat format = MemoryFormat::preserve, Generator* generator = nullptr);
+NORCH_API Tensor randn_like(const Tensor& like, const TensorOptions& options,
+                            MemoryFormat format = MemoryFormat::preserve, Generator* generator = nullptr);
+NORCH_API Tensor randint_like(const Tensor& like, int64_t low, int64_t high, const TensorOptions& options,
+                              MemoryFormat format = MemoryFormat::preserve, Generator* generator = nullptr);
+inline Tensor rand_like(const Tensor& like, Generator* generator = nullptr) {
+  return rand_like(like, like.options(), MemoryFormat::preserve, generator);
+}
+inline Tensor randn_like(const Tensor& like, Generator* generator = nullptr) {
+  return randn_like(like, like.options(), MemoryFormat::preserve, generator);
+}
+inline Tensor randint_like(const Tensor& like, int64_t low, int64_t high, Generator* generator = nullptr) {
+  return randint_like(like, low, high, like.options(), MemoryFormat::preserve, generator);
+}
 
 /// Uniform in [from, to). \throws Error when from > to.
 NORCH_API Tensor uniform_(const Tensor& self, double from = 0, double to = 1, Generator* generator = nullptr);

@@ -1,10 +1,14 @@
 #include "kernels/random.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/twister.h"
 #include "kernels/cpu/vector_math.h"
+#include "kernels/random_rejection.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
@@ -187,10 +191,74 @@ void random_poisson(const Tensor& out, const Tensor& rate, PhiloxState state) {
       for (int64_t i = begin; i < end; ++i) {
         const double r = static_cast<double>(static_cast<ComputeType<T>>(rates[i]));
         NORCH_CHECK(r >= 0 && r < 1e300, "poisson: invalid Poisson rate, expected rate to be non-negative, got ", r);
-        to[i] = static_cast<T>(static_cast<ComputeType<T>>(poisson_number(r, state, i)));
+        Attempts attempts(state, i);
+        to[i] = static_cast<T>(static_cast<ComputeType<T>>(poisson_number(r, attempts)));
       }
     });
   });
+}
+
+namespace {
+
+/// Cephes' logf, for x in (0, 1].
+float cephes_log(float x) {
+  int32_t bits;
+  std::memcpy(&bits, &x, 4);
+  float exponent = static_cast<float>((bits >> 23) - 126);
+  bits = (bits & 0x007FFFFF) | 0x3F000000;
+  std::memcpy(&x, &bits, 4);
+  const bool low = x < 0.707106781186547524f;
+  exponent -= low ? 1.0f : 0.0f;
+  x = (x - 1.0f) + (low ? x : 0.0f);
+  const float z = x * x;
+  float y = 7.0376836292e-2f;
+  y = std::fma(y, x, -1.1514610310e-1f);
+  y = std::fma(y, x, 1.1676998740e-1f);
+  y = std::fma(y, x, -1.2420140846e-1f);
+  y = std::fma(y, x, 1.4249322787e-1f);
+  y = std::fma(y, x, -1.6668057665e-1f);
+  y = std::fma(y, x, 2.0000714765e-1f);
+  y = std::fma(y, x, -2.4999993993e-1f);
+  y = std::fma(y, x, 3.3333331174e-1f);
+  y = std::fma(y * x, z, exponent * -2.12194440e-4f);
+  y = std::fma(z, -0.5f, y);
+  return std::fma(exponent, 0.693359375f, x + y);
+}
+
+/// Cephes' sinf and cosf, for x >= 0.
+void cephes_sin_cos(float x, float& sin, float& cos) {
+  const int32_t octant = (static_cast<int32_t>(x * 1.27323954473516f) + 1) & ~1;
+  const float y = static_cast<float>(octant);
+  x = std::fma(y, -0.78515625f, x);
+  x = std::fma(y, -2.4187564849853515625e-4f, x);
+  x = std::fma(y, -3.77489497744594108e-8f, x);
+  const float z = x * x;
+  float c = 2.443315711809948e-5f;
+  c = std::fma(c, z, -1.388731625493765e-3f);
+  c = std::fma(c, z, 4.166664568298827e-2f);
+  c = std::fma(c * z, z, -0.5f * z) + 1.0f;
+  float s = -1.9515295891e-4f;
+  s = std::fma(s, z, 8.3321608736e-3f);
+  s = std::fma(s, z, -1.6666654611e-1f);
+  s = std::fma(s * z, x, x);
+  const float a = octant & 2 ? c : s, b = octant & 2 ? s : c;
+  sin = octant & 4 ? -a : a;
+  cos = (octant + 2) & 4 ? -b : b;
+}
+
+}  // namespace
+
+void box_muller(float* x, int64_t groups, float mean, float std) {
+  for (int64_t g = 0; g < groups; ++g, x += 16) {
+#pragma omp simd
+    for (int k = 0; k < 8; ++k) {
+      const float radius = std::sqrt(-2.0f * cephes_log(1.0f - x[k]));
+      float sin, cos;
+      cephes_sin_cos(6.283185307179586f * x[k + 8], sin, cos);
+      x[k] = std::fma(radius * cos, std, mean);
+      x[k + 8] = std::fma(radius * sin, std, mean);
+    }
+  }
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

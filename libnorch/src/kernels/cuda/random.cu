@@ -1,4 +1,5 @@
 #include "kernels/random.h"
+#include "kernels/random_rejection.h"
 
 #include <algorithm>
 
@@ -135,7 +136,8 @@ __global__ void __launch_bounds__(kThreads) poisson_kernel(T* out, const T* rate
   if (i >= n) return;
   using C = ComputeType<T>;
   const double r = static_cast<double>(static_cast<C>(rate[i]));
-  out[i] = static_cast<T>(static_cast<C>(r >= 0 && r < 1e300 ? poisson_number(r, state, i) : NAN));
+  Attempts attempts(state, i);
+  out[i] = static_cast<T>(static_cast<C>(r >= 0 && r < 1e300 ? poisson_number(r, attempts) : NAN));
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ def use_pytorch_stream(enabled: bool = True) -> None:
 
     >>> norch.random.use_pytorch_stream()
     >>> norch.manual_seed(0).initial_seed(), norch.randperm(5).tolist()
-    (0, [4, 1, 3, 2, 0])
+    (0, [4, 0, 1, 3, 2])
     >>> norch.random.use_pytorch_stream(False)
     """
     _random.use_pytorch_stream(bool(enabled))

@@ -41,7 +41,8 @@ def install() -> Any:
     multiprocessing starts from it. Returns norch; calling it again changes nothing.
 
     Both names are the same module objects. What else changes: names are printed as PyTorch's (`torch.float32`), an
-    integer index of a 0-d tensor raises IndexError, and `torch.__version__` is a PyTorch version.
+    integer index of a 0-d tensor raises IndexError, the CPU draws PyTorch's random numbers, and `torch.__version__` is a
+    PyTorch version.
 
     Raises RuntimeError where PyTorch itself has been imported already."""
     global _finder
@@ -59,6 +60,7 @@ def install() -> Any:
     sys.meta_path.insert(0, _finder)
     _C._set_package_name("torch")
     _C._set_strict_scalar_index(True)
+    _C._random.use_pytorch_stream(True)
     for name, module in list(sys.modules.items()):
         if name == "norch" or name.startswith("norch."):
             adopt(module)

@@ -81,17 +81,44 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Tensor:
-    """N(mean, std^2) restricted to [a, b], by inverting the distribution function."""
+    """N(mean, std^2) restricted to [a, b], by rejection: of normal numbers where at least 30 % of them are in [a, b],
+    otherwise of uniform ones."""
 
     def cdf(x: float) -> float:
         return (1.0 + math.erf(x / math.sqrt(2.0))) / 2.0
 
+    if mean < a - 2 * std or mean > b + 2 * std:
+        warnings.warn(
+            "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
+            "The distribution of values may be incorrect.",
+            stacklevel=2,
+        )
     with no_grad():
-        low, high = cdf((a - mean) / std), cdf((b - mean) / std)
-        tensor.uniform_(2 * low - 1, 2 * high - 1, generator=generator)
-        tensor.erfinv_()
-        tensor.mul_(std * math.sqrt(2.0)).add_(mean)
-        return tensor.clamp_(a, b)
+        if cdf((b - mean) / std) - cdf((a - mean) / std) > 0.3:
+            return _truncate_normal(tensor, mean, std, a, b, generator)
+        return _truncate_uniform(tensor, mean, std, a, b, generator)
+
+
+def _truncate_normal(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+    low, high = (norch.tensor(bound, dtype=tensor.dtype).item() for bound in (a, b))
+    tensor.normal_(mean, std, generator=generator)
+    # Every round draws for all elements, so that what is drawn does not depend on the device.
+    while (outside := (tensor < low) | (tensor > high)).any():
+        tensor.copy_(norch.where(outside, norch.empty_like(tensor).normal_(mean, std, generator=generator), tensor))
+    return tensor
+
+
+def _truncate_uniform(tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any) -> Tensor:
+    peak = -0.5 * ((max(a, min(mean, b)) - mean) / std) ** 2  # the logarithm of the density's maximum in [a, b]
+    proposal, pending = tensor.uniform_(a, b, generator=generator), None
+    while True:
+        log_density = ((proposal - mean) / std) ** 2 * -0.5 - peak
+        refused = norch.empty_like(tensor).uniform_(generator=generator).log_() > log_density
+        pending = refused if pending is None else pending & refused
+        if not pending.any():
+            return tensor
+        proposal = norch.empty_like(tensor).uniform_(a, b, generator=generator)
+        tensor.copy_(norch.where(pending, proposal, tensor))
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -195,24 +222,18 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
     rows = tensor.shape[0]
     cols = tensor.numel() // rows
     with no_grad():
-        # Householder on the CPU: initialisation only, so it needs no QR of the device's own.
-        flat = norch.empty((rows, cols), dtype=norch.float64).normal_(generator=_cpu(generator))
-        q = _orthonormal(flat.numpy().T if rows < cols else flat.numpy())
-        q = norch.from_numpy(q.T.copy() if rows < cols else q)
-        tensor.copy_(q.view(tensor.shape)).mul_(gain)
+        flat = tensor.new_empty((rows, cols)).normal_(0, 1, generator=generator)
+        if flat.dtype not in (norch.float32, norch.float64):
+            flat = flat.float()
+        q, r = norch.linalg.qr(flat.T if rows < cols else flat)
+        # With a positive diagonal of R, Q is uniformly distributed (Mezzadri, arXiv:math-ph/0609050).
+        q = q * r.diagonal().sign()
+        tensor.copy_((q.T if rows < cols else q).reshape(tensor.shape)).mul_(gain)
     return tensor
 
 
 def _cpu(generator: Any) -> Any:
     return generator if generator is None or generator.device.type == "cpu" else None
-
-
-def _orthonormal(a: Any) -> Any:
-    """Q of the QR decomposition whose R has a positive diagonal, so that Q is uniformly distributed."""
-    import numpy as np
-
-    q, r = np.linalg.qr(a)
-    return np.ascontiguousarray(q * np.where(np.diagonal(r) < 0, -1.0, 1.0))
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:

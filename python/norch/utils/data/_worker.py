@@ -134,7 +134,8 @@ def _seed(base_seed: int, worker_id: int) -> int:
     seed = (base_seed + worker_id) % 2**64
     random.seed(seed)
     norch.manual_seed(seed)
-    np.random.seed(np.random.SeedSequence([base_seed, worker_id]).generate_state(4))
+    entropy = [worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]
+    np.random.seed(np.random.SeedSequence(entropy).generate_state(4))
     return seed
 
 

@@ -22,7 +22,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 def draw_seed(generator: Any = None) -> int:
     """A seed from `generator`, or from the default generator."""
-    return int(norch.randint(0, 2**63 - 1, (), generator=generator).item())
+    return int(norch.empty((), dtype=norch.int64).random_(generator=generator).item())
 
 
 class Sampler(Generic[T_co]):
@@ -82,13 +82,15 @@ class RandomSampler(Sampler[int]):
         left = self.num_samples
         if left and n == 0:
             raise ValueError("RandomSampler: cannot draw from an empty dataset")
-        while left > 0:
-            if self.replacement:
-                part = norch.randint(0, n, (min(left, 4096),), generator=generator).tolist()
-            else:
-                part = norch.randperm(n, generator=generator).tolist()[:left]
-            yield from part
-            left -= len(part)
+        # As many draws as in PyTorch: one of the generator's own goes on with the same numbers.
+        if self.replacement:
+            for _ in range(left // 32):
+                yield from norch.randint(n, (32,), generator=generator).tolist()
+            yield from norch.randint(n, (left % 32,), generator=generator).tolist()
+        else:
+            for _ in range(left // n):
+                yield from norch.randperm(n, generator=generator).tolist()
+            yield from norch.randperm(n, generator=generator).tolist()[: left % n]
 
     def __len__(self) -> int:
         return self.num_samples
@@ -132,20 +134,7 @@ class WeightedRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        import numpy as np
-
-        w = self.weights.cpu().numpy()
-        n = self.num_samples if self.replacement else len(w)
-        u = norch.rand(n, dtype=norch.float64, generator=self.generator).numpy()
-        if self.replacement:
-            ends = np.cumsum(w)
-            # The first end beyond the draw; rounding must not reach past the last weight.
-            drawn = np.minimum(np.searchsorted(ends, u * ends[-1], side="right"), np.flatnonzero(w)[-1])
-        else:
-            # The smallest of independent exponential times with rates w come in the right order.
-            with np.errstate(divide="ignore"):
-                times = np.where(w > 0, -np.log1p(-u) / np.where(w > 0, w, 1), np.inf)
-            drawn = np.argsort(times, kind="stable")[: self.num_samples]
+        drawn = norch.multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
         return iter(drawn.tolist())
 
     def __len__(self) -> int:

@@ -174,7 +174,8 @@ class Stub:
 
     def function(self, name: str, value: Any, indent: str = "", comment: str = "") -> None:
         """A function that nanobind bound: all its overloads."""
-        overloads = value.__nb_signature__
+        # Sparse tensors are tensors to a type checker.
+        overloads = [o for o in value.__nb_signature__ if not (o[1] or "").startswith("The same with sparse tensors")]
         for number, (text, doc, defaults) in enumerate(overloads):
             for position, default in enumerate(defaults or ()):
                 simple = default is None or isinstance(default, (bool, int, float, str))

@@ -26,6 +26,9 @@ from norch._legacy import LongTensor as LongTensor
 from norch._legacy import ShortTensor as ShortTensor
 from norch._legacy import set_default_tensor_type as set_default_tensor_type
 from norch._legacy import typename as typename
+from norch._layout import layout as layout
+from norch._layout import sparse_coo as sparse_coo
+from norch._layout import strided as strided
 from norch._tensor import as_tensor as as_tensor
 from norch._tensor import is_tensor as is_tensor
 from norch._tensor import set_printoptions as set_printoptions
@@ -70,6 +73,7 @@ if _TYPE_CHECKING:
     from norch import optim as optim
     from norch import serialization as serialization
     from norch import signal as signal
+    from norch import sparse as sparse
     from norch import special as special
     from norch import testing as testing
     from norch import types as types
@@ -92,6 +96,8 @@ if _TYPE_CHECKING:
     from norch._settings import use_deterministic_algorithms as use_deterministic_algorithms
     from norch.serialization import load as load
     from norch.serialization import save as save
+    from norch.sparse import sparse_coo_tensor as sparse_coo_tensor
+    from norch.sparse import spmm as spmm
     from norch.signal.windows import bartlett_window as bartlett_window
     from norch.signal.windows import blackman_window as blackman_window
     from norch.signal.windows import hamming_window as hamming_window
@@ -122,6 +128,7 @@ _LAZY = (
     "random",
     "serialization",
     "signal",
+    "sparse",
     "special",
     "testing",
     "types",
@@ -146,6 +153,8 @@ _LAZY_FUNCTIONS = {
     "use_deterministic_algorithms": "_settings",
     "load": "serialization",
     "save": "serialization",
+    "sparse_coo_tensor": "sparse",
+    "spmm": "sparse",
     "bartlett_window": "signal.windows",
     "blackman_window": "signal.windows",
     "hamming_window": "signal.windows",

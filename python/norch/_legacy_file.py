@@ -23,7 +23,8 @@ PROTOCOL_VERSION = 1001
 
 def write_legacy(file: Any, pickled: bytes, storages: list[tuple[int, Any]]) -> None:
     """Writes a checkpoint: its pickle, and of each storage the number of elements and the bytes."""
-    machine = {"protocol_version": PROTOCOL_VERSION, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    sizes = {"short": 2, "int": 4, "long": 4}
+    machine = {"protocol_version": PROTOCOL_VERSION, "little_endian": True, "type_sizes": sizes}
     for header in (MAGIC_NUMBER, PROTOCOL_VERSION, machine):
         file.write(pickle.dumps(header, protocol=2))
     file.write(pickled)

@@ -63,6 +63,8 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Tensor):
             return self._reduce_tensor(obj)
+        if isinstance(obj, norch.layout):
+            return _name("torch.serialization._get_layout"), (f"torch.{repr(obj).rpartition('.')[2]}",)
         if isinstance(obj, norch.Size):
             return _name("torch.Size"), (tuple(obj),)
         if isinstance(obj, norch.device):
@@ -70,6 +72,9 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
         return NotImplemented
 
     def _reduce_tensor(self, t: Tensor) -> tuple:
+        if t.is_sparse:
+            parts = (t._indices(), t._values(), t.shape, t.is_coalesced())
+            return _name("torch._utils._rebuild_sparse_tensor"), (t.layout, parts)
         state = dict(t.__dict__)
         if isinstance(t, Parameter):
             args: tuple = (t.detach(), t.requires_grad, OrderedDict())

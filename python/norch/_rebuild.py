@@ -217,6 +217,23 @@ def _rebuild_from_type(*args: Any) -> Any:
     return _set_attributes(t, state)
 
 
+def _layout(*args: Any) -> Any:
+    check(args in (("torch.strided",), ("torch.sparse_coo",)), "a layout")
+    return norch.strided if args[0] == "torch.strided" else norch.sparse_coo
+
+
+def _rebuild_sparse(*args: Any) -> Any:
+    """(layout, (indices, values, sizes[, is_coalesced]))"""
+    check(len(args) == 2 and args[0] is norch.sparse_coo and isinstance(args[1], tuple), "a sparse tensor")
+    parts = args[1]
+    check(len(parts) in (3, 4) and all(isinstance(t, norch.Tensor) for t in parts[:2]), "a sparse tensor")
+    check(ints(parts[2]) and all(isinstance(v, bool) for v in parts[3:]), "a sparse tensor")
+    try:
+        return norch.sparse_coo_tensor(*parts[:3], is_coalesced=parts[3] if len(parts) > 3 else None)
+    except RuntimeError as e:
+        fail(f"a sparse tensor in the file is damaged: {e}")
+
+
 # -- NumPy ------------------------------------------------------------------------------------------------
 
 _NUMPY_KINDS = "biufcSU"  # never "O": such arrays hold pickled objects
@@ -283,6 +300,8 @@ def _allowed() -> dict[str, Any]:
         "torch._utils._rebuild_tensor_v2": _rebuild_tensor,
         "torch._utils._rebuild_tensor_v3": _rebuild_tensor_v3,
         "torch._tensor._rebuild_from_type_v2": _rebuild_from_type,
+        "torch._utils._rebuild_sparse_tensor": _rebuild_sparse,
+        "torch.serialization._get_layout": _layout,
         "torch.Tensor": _only_a_name,
         "torch.nn.parameter.Parameter": _only_a_name,
         "numpy.dtype": _numpy_dtype,

@@ -3,6 +3,7 @@
 #include "compat.h"
 #include "core/blocking.h"
 #include "norch/version.h"
+#include "sparse.h"
 
 namespace norch::python {
 
@@ -65,5 +66,6 @@ NB_MODULE(_C, m) {
   bind_special(b);
   bind_compat(b);
   bind_statistics(b);
+  bind_sparse(b);
   bind_variants(b);
 }

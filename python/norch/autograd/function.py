@@ -20,10 +20,15 @@ class FunctionCtx:
     _non_differentiable: tuple | None = None
     _materialize_grads = True
     _unpacked: tuple | None = None
+    _pack_of: Any = None  # how the saved tensors make up what was passed, where some are sparse
     needs_input_grad: tuple = ()
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keeps inputs or outputs for backward, where they are `saved_tensors`."""
+        if any(t is not None and not issubclass(type(t), Tensor) and getattr(t, "is_sparse", False) for t in tensors):
+            from norch.sparse import pack
+
+            tensors, self._pack_of = pack(tensors)
         self._to_save = tensors
 
     def mark_dirty(self, *tensors: Tensor) -> None:
@@ -43,13 +48,13 @@ class FunctionCtx:
         """What forward saved. RuntimeError if one was changed in place since, or if backward has freed them."""
         if self._unpacked is None:
             if self._to_save is not None:
-                return self._to_save
+                return self._to_save if self._pack_of is None else self._pack_of(self._to_save)
             return ()
         return self._unpacked
 
     def _run_backward(self, cls: type, saved: tuple, grads: tuple) -> Any:
         """Called by the graph: runs cls.backward with the saved tensors unpacked."""
-        self._unpacked = saved
+        self._unpacked = saved if self._pack_of is None else self._pack_of(saved)
         try:
             backward = cls.backward if cls.backward is not Function.backward else cls.vjp  # type: ignore[attr-defined]
             return backward(self, *grads)

@@ -209,7 +209,7 @@ def test_out_and_names(device):
     outs = [norch.empty(0, dtype=a.dtype, device=device) for _ in range(3)]
     result = linalg.svd(a, out=outs)
     assert result.U is outs[0] and type(result).__name__ == "linalg_svd"
-    assert linalg.slogdet(a)._fields == ("sign", "logabsdet")
+    assert linalg.slogdet(a).__match_args__ == ("sign", "logabsdet")
     with pytest.raises(TypeError, match="as many tensors as the function gives"):
         linalg.svd(a, out=outs[:2])
 

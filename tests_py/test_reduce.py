@@ -1,5 +1,7 @@
 """What op_db's rows of reductions and normalisation can't say."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,28 @@ def test_fused_backward_equals_the_differentiable_one(shape, device):
         plain = norch.autograd.grad([f()], [x, w, b], [g], create_graph=True)
         for a, c in zip(fused, plain):
             np.testing.assert_allclose(a.cpu().numpy(), c.detach().cpu().numpy(), rtol=1e-9, atol=1e-9)
+
+
+def test_types_of_named_results():
+    found = norch.max(norch.tensor([[1, 5], [7, 2]]), dim=1)
+    values, indices = found
+    assert values is found.values and indices is found[1] and isinstance(found, tuple)
+    assert repr(found) == "norch.return_types.max(\nvalues=tensor([5, 7]),\nindices=tensor([1, 0]))"
+    assert type(found) is norch.return_types.max and type(found)([1, 2]).indices == 2
+    with pytest.raises(TypeError, match="2-sequence"):
+        type(found)([1])
+    copied = pickle.loads(pickle.dumps(found))
+    assert type(copied) is type(found) and copied.values.tolist() == [5, 7]
+
+
+def test_functions_of_the_module_take_pytorchs_order():
+    """batch_norm, instance_norm and embedding have another order of arguments than in nn.functional."""
+    x, w, b = norch.randn(4, 3, 5), norch.randn(3), norch.randn(3)
+    mean, var = norch.zeros(3), norch.ones(3)
+    assert norch.batch_norm(x, w, b, mean, var, False, 0.1, 1e-5, True).equal(F.batch_norm(x, mean, var, w, b))
+    same = norch.instance_norm(x, w, b, None, None, True, 0.1, 1e-5, True)
+    assert same.equal(F.instance_norm(x, None, None, w, b))
+    index = norch.tensor([2, 0])
+    assert norch.embedding(x[0], index).equal(F.embedding(index, x[0]))
+    values, places = norch.adaptive_max_pool1d(x, 2)
+    assert values.equal(F.adaptive_max_pool1d(x, 2)) and places.dtype == norch.int64

@@ -184,7 +184,11 @@ def _new(self: Tensor, *args: Any, device: Any = None) -> Tensor:
 def typename(obj: Any) -> str:
     """typename(obj) -> str
 
-    The type of a tensor, as its type() tells it; of anything else the class's full name."""
+    The type of a tensor, as its type() tells it; of anything else the class's full name.
+
+    >>> norch.typename(norch.tensor([1.]))
+    'norch.FloatTensor'
+    """
     if isinstance(obj, Tensor):
         return str(obj.type())
     of = obj if hasattr(obj, "__qualname__") else type(obj)

@@ -150,14 +150,22 @@ def _register_post_accumulate_grad_hook(self: Tensor, hook) -> _HookHandle:
 
 
 def is_tensor(obj: Any) -> bool:
-    """is_tensor(obj) -> bool"""
+    """is_tensor(obj) -> bool
+
+    >>> norch.is_tensor([1, 2])
+    False
+    """
     return isinstance(obj, Tensor)
 
 
 def as_tensor(data: Any, dtype=None, device=None) -> Tensor:
     """as_tensor(data, dtype=None, device=None) -> Tensor
 
-    `data` as a tensor, without a copy where it is one already or a NumPy array of the right dtype on the CPU."""
+    `data` as a tensor, without a copy where it is one already or a NumPy array of the right dtype on the CPU.
+
+    >>> norch.as_tensor([1, 2])
+    tensor([1, 2])
+    """
     if isinstance(data, Tensor):
         return data.to(device=device, dtype=dtype)
     if hasattr(data, "__array_interface__") and getattr(data, "ndim", 0) > 0:

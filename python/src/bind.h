@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstring>
+#include <string>
 
 #include "casters.h"
 
@@ -41,7 +42,7 @@ class Binder {
   /// Function of any submodule or class.
   template <class F, class... Extra>
   void in(nb::handle scope, const char* name, F&& f, const char* doc, const Extra&... extra) {
-    nb::cpp_function_def(f, nb::scope(scope), nb::name(name), doc, extra...);
+    nb::cpp_function_def(f, nb::scope(scope), nb::name(name), documented(scope, name, doc).c_str(), extra...);
     if ((renamed(extra) || ...))
       nb::cpp_function_def(f, nb::scope(scope), nb::name(name), "With NumPy's names axis and keepdims.",
                                    alias(extra)...);
@@ -49,7 +50,8 @@ class Binder {
   /// Tensor method; `extra` leaves the tensor itself out.
   template <class F, class... Extra>
   void method(const char* name, F&& f, const char* doc, const Extra&... extra) {
-    nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(), doc, extra...);
+    nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(), documented(tensor, name, doc).c_str(),
+                         extra...);
     if ((renamed(extra) || ... || false))
       nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(),
                                    "With NumPy's names axis and keepdims.", alias(extra)...);
@@ -63,6 +65,9 @@ class Binder {
   nb::module_ root;
   nb::module_ nn;
   nb::handle tensor;
+
+  /// The doc string with the example that examples.inc has for the function, if there is one.
+  static std::string documented(nb::handle scope, const char* name, const char* doc);
 
  private:
   static const char* numpy_name(const char* name) {

@@ -18,11 +18,8 @@ struct NamedTensors {
   TensorList tensors;
 };
 
-/// Makes norch.return_types.<name>, a named tuple of these fields.
-PyObject* named_type(Binder& b, const char* name, std::initializer_list<const char*> fields);
-inline PyObject* named_type(Binder& b, const char* name, const char* first, const char* second) {
-  return named_type(b, name, {first, second});
-}
+/// Makes norch.return_types.<name>, a tuple of these fields (python/norch/return_types.py).
+PyObject* named_type(const char* name, std::initializer_list<const char*> fields);
 
 }  // namespace norch::python
 
@@ -36,9 +33,11 @@ struct type_caster<norch::python::NamedPair> {
   static handle from_cpp(T&& v, rv_policy, cleanup_list*) noexcept {
     PyObject* a = norch::python::wrap(v.first);
     PyObject* b = norch::python::wrap(v.second);
-    PyObject* out = a && b ? PyObject_CallFunctionObjArgs(v.type, a, b, nullptr) : nullptr;
+    PyObject* both = a && b ? PyTuple_Pack(2, a, b) : nullptr;
+    PyObject* out = both ? PyObject_CallOneArg(v.type, both) : nullptr;
     Py_XDECREF(a);
     Py_XDECREF(b);
+    Py_XDECREF(both);
     return out;
   }
 };
@@ -51,7 +50,7 @@ struct type_caster<norch::python::NamedTensors> {
   static handle from_cpp(T&& v, rv_policy policy, cleanup_list* cleanup) noexcept {
     handle items = type_caster<norch::TensorList>::from_cpp(v.tensors, policy, cleanup);
     if (!items) return {};
-    PyObject* out = PyObject_CallObject(v.type, items.ptr());
+    PyObject* out = PyObject_CallOneArg(v.type, items.ptr());
     items.dec_ref();
     return out;
   }

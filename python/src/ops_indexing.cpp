@@ -145,6 +145,14 @@ void bind_places(Binder& b) {
       },
       "embedding(input, weight, padding_idx=None, scale_grad_by_freq=False) -> Tensor\n\nRows of a table.", "input"_a,
       "weight"_a, "padding_idx"_a = nb::none(), "scale_grad_by_freq"_a = false);
+  b.function(
+      "embedding",
+      [](const Tensor& weight, const Tensor& indices, int64_t padding, bool scale, bool) {
+        return embedding(indices, weight, padding < 0 ? std::nullopt : std::optional<int64_t>(padding), scale);
+      },
+      "embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False) -> Tensor\n\n"
+      "nn.functional.embedding with its arguments in another order; a negative padding_idx is none.",
+      "weight"_a, "indices"_a, "padding_idx"_a = -1, "scale_grad_by_freq"_a = false, "sparse"_a = false);
   b.functional("one_hot", &one_hot, "one_hot(tensor, num_classes=-1) -> Tensor", "tensor"_a, "num_classes"_a = -1);
 }
 

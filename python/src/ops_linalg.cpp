@@ -25,7 +25,7 @@ void bind_solvers(Binder& b, nb::module_& m) {
        "A"_a, "B"_a, nb::kw_only(), "left"_a = true);
   b.in(
       m, "solve_ex",
-      [type = named_type(b, "linalg_solve_ex", {"result", "info"})](const Tensor& a, const Tensor& x, bool left, bool check) {
+      [type = named_type("linalg_solve_ex", {"result", "info"})](const Tensor& a, const Tensor& x, bool left, bool check) {
         linalg::WithInfo r = linalg::solve_ex(a, x, left, check);
         return NamedTensors{type, {r.result, r.info}};
       },
@@ -40,7 +40,7 @@ void bind_solvers(Binder& b, nb::module_& m) {
        "inv(A, *, out=None) -> Tensor\n\nThe inverse of square matrices. Raises LinAlgError for singular ones.", "A"_a);
   b.in(
       m, "inv_ex",
-      [type = named_type(b, "linalg_inv_ex", {"inverse", "info"})](const Tensor& a, bool check) {
+      [type = named_type("linalg_inv_ex", {"inverse", "info"})](const Tensor& a, bool check) {
         linalg::WithInfo r = linalg::inv_ex(a, check);
         return NamedTensors{type, {r.result, r.info}};
       },
@@ -48,7 +48,7 @@ void bind_solvers(Binder& b, nb::module_& m) {
       "A"_a, nb::kw_only(), "check_errors"_a = false);
   b.in(
       m, "lstsq",
-      [type = named_type(b, "linalg_lstsq", {"solution", "residuals", "rank", "singular_values"})](
+      [type = named_type("linalg_lstsq", {"solution", "residuals", "rank", "singular_values"})](
           const Tensor& a, const Tensor& y, std::optional<double> rcond, const std::optional<std::string>& driver) {
         linalg::LeastSquares r = linalg::lstsq(a, y, rcond, driver);
         return NamedTensors{type, {r.solution, r.residuals, r.rank, r.singular_values}};
@@ -93,7 +93,7 @@ void bind_factors(Binder& b, nb::module_& m) {
       "A"_a, nb::kw_only(), "upper"_a = false);
   b.in(
       m, "cholesky_ex",
-      [type = named_type(b, "linalg_cholesky_ex", {"L", "info"})](const Tensor& a, bool upper, bool check) {
+      [type = named_type("linalg_cholesky_ex", {"L", "info"})](const Tensor& a, bool upper, bool check) {
         linalg::WithInfo r = linalg::cholesky_ex(a, upper, check);
         return NamedTensors{type, {r.result, r.info}};
       },
@@ -102,7 +102,7 @@ void bind_factors(Binder& b, nb::module_& m) {
       "A"_a, nb::kw_only(), "upper"_a = false, "check_errors"_a = false);
   b.in(
       m, "lu_factor",
-      [type = named_type(b, "linalg_lu_factor", {"LU", "pivots"})](const Tensor& a, bool pivot) {
+      [type = named_type("linalg_lu_factor", {"LU", "pivots"})](const Tensor& a, bool pivot) {
         linalg::LUFactor r = linalg::lu_factor(a, pivot);
         return NamedTensors{type, {r.lu, r.pivots}};
       },
@@ -111,7 +111,7 @@ void bind_factors(Binder& b, nb::module_& m) {
       "A"_a, nb::kw_only(), "pivot"_a = true);
   b.in(
       m, "lu_factor_ex",
-      [type = named_type(b, "linalg_lu_factor_ex", {"LU", "pivots", "info"})](const Tensor& a, bool pivot, bool check) {
+      [type = named_type("linalg_lu_factor_ex", {"LU", "pivots", "info"})](const Tensor& a, bool pivot, bool check) {
         linalg::LUFactor r = linalg::lu_factor_ex(a, pivot, check);
         return NamedTensors{type, {r.lu, r.pivots, r.info}};
       },
@@ -119,7 +119,7 @@ void bind_factors(Binder& b, nb::module_& m) {
       "pivot"_a = true, "check_errors"_a = false);
   b.in(
       m, "lu",
-      [type = named_type(b, "linalg_lu", {"P", "L", "U"})](const Tensor& a, bool pivot) {
+      [type = named_type("linalg_lu", {"P", "L", "U"})](const Tensor& a, bool pivot) {
         linalg::PLU r = linalg::lu(a, pivot);
         return NamedTensors{type, {r.p, r.l, r.u}};
       },
@@ -129,7 +129,7 @@ void bind_factors(Binder& b, nb::module_& m) {
        "LU"_a, "pivots"_a, "B"_a, nb::kw_only(), "left"_a = true, "adjoint"_a = false);
   b.in(
       m, "qr",
-      [type = named_type(b, "linalg_qr", {"Q", "R"})](const Tensor& a, const std::string& mode) {
+      [type = named_type("linalg_qr", {"Q", "R"})](const Tensor& a, const std::string& mode) {
         linalg::QR r = linalg::qr(a, mode);
         return NamedTensors{type, {r.q, r.r}};
       },
@@ -142,7 +142,7 @@ void bind_factors(Binder& b, nb::module_& m) {
        "A"_a, "tau"_a);
   b.in(
       m, "ldl_factor",
-      [type = named_type(b, "linalg_ldl_factor", {"LD", "pivots"})](const Tensor& a, bool hermitian) {
+      [type = named_type("linalg_ldl_factor", {"LD", "pivots"})](const Tensor& a, bool hermitian) {
         linalg::LDLFactor r = linalg::ldl_factor(a, hermitian);
         return NamedTensors{type, {r.ld, r.pivots}};
       },
@@ -151,7 +151,7 @@ void bind_factors(Binder& b, nb::module_& m) {
       "A"_a, nb::kw_only(), "hermitian"_a = false);
   b.in(
       m, "ldl_factor_ex",
-      [type = named_type(b, "linalg_ldl_factor_ex", {"LD", "pivots", "info"})](const Tensor& a, bool hermitian, bool check) {
+      [type = named_type("linalg_ldl_factor_ex", {"LD", "pivots", "info"})](const Tensor& a, bool hermitian, bool check) {
         linalg::LDLFactor r = linalg::ldl_factor_ex(a, hermitian, check);
         return NamedTensors{type, {r.ld, r.pivots, r.info}};
       },
@@ -165,7 +165,7 @@ void bind_factors(Binder& b, nb::module_& m) {
 void bind_spectra(Binder& b, nb::module_& m) {
   b.in(
       m, "svd",
-      [type = named_type(b, "linalg_svd", {"U", "S", "Vh"})](const Tensor& a, bool full,
+      [type = named_type("linalg_svd", {"U", "S", "Vh"})](const Tensor& a, bool full,
                                                               const std::optional<std::string>& driver) {
         linalg::SVD r = linalg::svd(a, full, driver);
         return NamedTensors{type, {r.u, r.s, r.vh}};
@@ -177,7 +177,7 @@ void bind_spectra(Binder& b, nb::module_& m) {
        "driver"_a = nb::none());
   b.in(
       m, "eig",
-      [type = named_type(b, "linalg_eig", {"eigenvalues", "eigenvectors"})](const Tensor& a) {
+      [type = named_type("linalg_eig", {"eigenvalues", "eigenvectors"})](const Tensor& a) {
         linalg::Eigen r = linalg::eig(a);
         return NamedTensors{type, {r.values, r.vectors}};
       },
@@ -186,7 +186,7 @@ void bind_spectra(Binder& b, nb::module_& m) {
        "eigvals(A, *, out=None) -> Tensor\n\nComplex eigenvalues of a square matrix.", "A"_a);
   b.in(
       m, "eigh",
-      [type = named_type(b, "linalg_eigh", {"eigenvalues", "eigenvectors"})](const Tensor& a, const std::string& uplo) {
+      [type = named_type("linalg_eigh", {"eigenvalues", "eigenvectors"})](const Tensor& a, const std::string& uplo) {
         linalg::Eigen r = linalg::eigh(a, uplo);
         return NamedTensors{type, {r.values, r.vectors}};
       },
@@ -202,7 +202,7 @@ void bind_measures(Binder& b, nb::module_& m) {
   b.in(m, "det", &linalg::det, "det(A, *, out=None) -> Tensor\n\nDeterminants.", "A"_a);
   b.in(
       m, "slogdet",
-      [type = named_type(b, "linalg_slogdet", {"sign", "logabsdet"})](const Tensor& a) {
+      [type = named_type("linalg_slogdet", {"sign", "logabsdet"})](const Tensor& a) {
         linalg::SlogDet r = linalg::slogdet(a);
         return NamedTensors{type, {r.sign, r.logabsdet}};
       },

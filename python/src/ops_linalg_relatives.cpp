@@ -15,7 +15,7 @@ void bind_factors(Binder& b) {
   b.op("cholesky_solve", &cholesky_solve,
        "cholesky_solve(B, L, upper=False) -> Tensor\n\nSolves A X = B, given the Cholesky factor L of A.", "B"_a,
        "L"_a, "upper"_a = false);
-  const auto qr_row = [type = named_type(b, "qr", {"Q", "R"})](const Tensor& a, bool some) {
+  const auto qr_row = [type = named_type("qr", {"Q", "R"})](const Tensor& a, bool some) {
     linalg::QR r = qr(a, some);
     return NamedTensors{type, {r.q, r.r}};
   };
@@ -23,7 +23,7 @@ void bind_factors(Binder& b) {
       "qr", qr_row,
       "qr(input, some=True, *, out=None) -> (Q, R)\n\nlinalg.qr in mode 'reduced' or 'complete'.", "input"_a,
       "some"_a = true);
-  const auto svd_row = [type = named_type(b, "svd", {"U", "S", "V"})](const Tensor& a, bool some, bool compute_uv) {
+  const auto svd_row = [type = named_type("svd", {"U", "S", "V"})](const Tensor& a, bool some, bool compute_uv) {
     linalg::SVD r = svd(a, some, compute_uv);
     return NamedTensors{type, {r.u, r.s, r.vh}};
   };
@@ -32,7 +32,7 @@ void bind_factors(Binder& b) {
       "svd(input, some=True, compute_uv=True, *, out=None) -> (U, S, V)\n\ninput = U diag(S) V^H; zeros for U and V unless "
       "compute_uv.",
       "input"_a, "some"_a = true, "compute_uv"_a = true);
-  const auto geqrf_row = [type = named_type(b, "geqrf", {"a", "tau"})](const Tensor& a) {
+  const auto geqrf_row = [type = named_type("geqrf", {"a", "tau"})](const Tensor& a) {
     Reflectors r = geqrf(a);
     return NamedTensors{type, {r.a, r.tau}};
   };
@@ -48,8 +48,8 @@ void bind_factors(Binder& b) {
 }
 
 void bind_lu(Binder& b) {
-  PyObject* factors = named_type(b, "lu_factor", {"LU", "pivots"});
-  PyObject* with_info = named_type(b, "lu_factor_with_info", {"LU", "pivots", "info"});
+  PyObject* factors = named_type("lu_factor", {"LU", "pivots"});
+  PyObject* with_info = named_type("lu_factor_with_info", {"LU", "pivots", "info"});
   b.op(
       "lu",
       [factors, with_info](const Tensor& a, bool pivot, bool get_infos) {
@@ -61,7 +61,7 @@ void bind_lu(Binder& b) {
       "A"_a, "pivot"_a = true, "get_infos"_a = false);
   b.function(
       "lu_unpack",
-      [type = named_type(b, "lu_unpack", {"P", "L", "U"})](const Tensor& lu, const Tensor& pivots, bool data, bool swaps) {
+      [type = named_type("lu_unpack", {"P", "L", "U"})](const Tensor& lu, const Tensor& pivots, bool data, bool swaps) {
         linalg::PLU r = lu_unpack(lu, pivots, data, swaps);
         return NamedTensors{type, {r.p, r.l, r.u}};
       },
@@ -72,7 +72,7 @@ void bind_lu(Binder& b) {
        +[](const Tensor& x, const Tensor& lu, const Tensor& pivots) { return linalg::lu_solve(lu, pivots, x); },
        "lu_solve(b, LU_data, LU_pivots) -> Tensor\n\nSolves A X = b for factors of lu.", "b"_a, "LU_data"_a,
        "LU_pivots"_a);
-  const auto triangular = [type = named_type(b, "triangular_solve", {"solution", "cloned_coefficient"})](
+  const auto triangular = [type = named_type("triangular_solve", {"solution", "cloned_coefficient"})](
                               const Tensor& x, const Tensor& a, bool upper, bool transposed, bool unit) {
     auto [solution, coefficient] = triangular_solve(x, a, upper, transposed, unit);
     return NamedTensors{type, {solution, coefficient}};
@@ -90,7 +90,7 @@ void bind_measures(Binder& b) {
        "input"_a);
   b.op(
       "slogdet",
-      [type = named_type(b, "slogdet", {"sign", "logabsdet"})](const Tensor& a) {
+      [type = named_type("slogdet", {"sign", "logabsdet"})](const Tensor& a) {
         linalg::SlogDet r = linalg::slogdet(a);
         return NamedTensors{type, {r.sign, r.logabsdet}};
       },

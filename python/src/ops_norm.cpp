@@ -59,6 +59,37 @@ void bind_norms(Binder& b) {
       "momentum=0.1, eps=1e-05) -> Tensor\n\nNormalises each channel of each sample.",
       "input"_a, "running_mean"_a = nb::none(), "running_var"_a = nb::none(), "weight"_a = nb::none(),
       "bias"_a = nb::none(), "use_input_stats"_a = true, "momentum"_a = 0.1, "eps"_a = 1e-5);
+
+  // The functions of module torch, which have the weights first and no defaults.
+  b.function(
+      "batch_norm",
+      [](const Tensor& x, const MaybeTensor& w, const MaybeTensor& bias, const MaybeTensor& mean, const MaybeTensor& var,
+         bool training, double momentum, double eps, bool) {
+        return batch_norm(x, given(mean), given(var), given(w), given(bias), training, momentum, eps);
+      },
+      "batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps, cudnn_enabled) -> Tensor\n\n"
+      "nn.functional.batch_norm with its arguments in another order.",
+      "input"_a, "weight"_a.none(), "bias"_a.none(), "running_mean"_a.none(), "running_var"_a.none(), "training"_a,
+      "momentum"_a, "eps"_a, "cudnn_enabled"_a);
+  b.function(
+      "instance_norm",
+      [](const Tensor& x, const MaybeTensor& w, const MaybeTensor& bias, const MaybeTensor& mean, const MaybeTensor& var,
+         bool use_input_stats, double momentum, double eps, bool) {
+        return instance_norm(x, given(mean), given(var), given(w), given(bias), use_input_stats, momentum, eps);
+      },
+      "instance_norm(input, weight, bias, running_mean, running_var, use_input_stats, momentum, eps, cudnn_enabled) -> "
+      "Tensor\n\nnn.functional.instance_norm with its arguments in another order.",
+      "input"_a, "weight"_a.none(), "bias"_a.none(), "running_mean"_a.none(), "running_var"_a.none(),
+      "use_input_stats"_a, "momentum"_a, "eps"_a, "cudnn_enabled"_a);
+  b.function(
+      "group_norm",
+      [](const Tensor& x, int64_t groups, const MaybeTensor& w, const MaybeTensor& bias, double eps, bool) {
+        return group_norm(x, groups, given(w), given(bias), eps);
+      },
+      "group_norm(input, num_groups, weight=None, bias=None, eps=1e-05, cudnn_enabled=True) -> Tensor\n\nNormalises "
+      "groups of channels of each sample.",
+      "input"_a, "num_groups"_a, "weight"_a = nb::none(), "bias"_a = nb::none(), "eps"_a = 1e-5,
+      "cudnn_enabled"_a = true);
 }
 
 }  // namespace norch::python

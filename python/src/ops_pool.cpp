@@ -217,6 +217,14 @@ void bind_pools(Binder& b) {
   bind_adaptive_avg_pool(b, "adaptive_avg_pool2d", &adaptive_avg_pool2d);
   bind_adaptive_avg_pool(b, "adaptive_avg_pool3d", &adaptive_avg_pool3d);
   bind_adaptive_max_pool(b, "adaptive_max_pool1d", &adaptive_max_pool1d_with_indices);
+  b.function(
+      "adaptive_max_pool1d",
+      [](const Tensor& input, nb::handle size) {
+        return adaptive_max_pool1d_with_indices(input, output_size_of("adaptive_max_pool1d", size));
+      },
+      "adaptive_max_pool1d(input, output_size) -> (Tensor, Tensor)\n\nThe largest element of each of output_size "
+      "windows, and where it is.",
+      "input"_a, "output_size"_a.none());
   bind_adaptive_max_pool(b, "adaptive_max_pool2d", &adaptive_max_pool2d_with_indices);
   bind_adaptive_max_pool(b, "adaptive_max_pool3d", &adaptive_max_pool3d_with_indices);
   bind_lp_pool(b, "lp_pool1d", &lp_pool1d);

@@ -11,15 +11,11 @@
 
 namespace norch::python {
 
-PyObject* named_type(Binder& b, const char* name, std::initializer_list<const char*> fields) {
-  if (!nb::hasattr(b.root, "return_types")) b.root.def_submodule("return_types", "Named results of ops.");
-  nb::object module = b.root.attr("return_types");
+PyObject* named_type(const char* name, std::initializer_list<const char*> fields) {
   nb::list names;
   for (const char* field : fields) names.append(field);
-  nb::object type = nb::module_::import_("collections").attr("namedtuple")(name, names);
-  type.attr("__module__") = "norch.return_types";
-  module.attr(name) = type;
-  return type.release().ptr();  // lives as long as the module, which is never unloaded
+  const nb::object make = nb::module_::import_("norch.return_types").attr("_named_type");
+  return make(name, nb::tuple(names)).release().ptr();  // lives as long as the module, which is never unloaded
 }
 
 namespace {
@@ -112,7 +108,7 @@ void bind_extrema(Binder& b) {
         "input"_a);
     b.op(
         row.name,
-        [f = row.along, type = named_type(b, row.name, "values", "indices")](const Tensor& t, int64_t dim,
+        [f = row.along, type = named_type(row.name, {"values", "indices"})](const Tensor& t, int64_t dim,
                                                                              bool keepdim) {
           ValuesAndIndices r = f(t, dim, keepdim);
           return NamedPair{type, r.values, r.indices};
@@ -134,7 +130,7 @@ void bind_extrema(Binder& b) {
   }
   b.op(
       "aminmax",
-      [type = named_type(b, "aminmax", "min", "max")](const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
+      [type = named_type("aminmax", {"min", "max"})](const Tensor& t, std::optional<int64_t> dim, bool keepdim) {
         auto [low, high] = aminmax(t, dim, keepdim);
         return NamedPair{type, low, high};
       },
@@ -214,7 +210,7 @@ void bind_scans(Binder& b) {
   for (const Select& row : {Select{"cummax", &cummax}, Select{"cummin", &cummin}})
     b.op(
         row.name,
-        [f = row.f, type = named_type(b, row.name, "values", "indices")](const Tensor& t, int64_t dim) {
+        [f = row.f, type = named_type(row.name, {"values", "indices"})](const Tensor& t, int64_t dim) {
           ValuesAndIndices r = f(t, dim);
           return NamedPair{type, r.values, r.indices};
         },

@@ -46,7 +46,7 @@ void bind_quantile(Binder& b, const char* name, Quantile f) {
 void bind_sorting(Binder& b) {
   b.op(
       "sort",
-      [type = named_type(b, "sort", "values", "indices")](const Tensor& t, int64_t dim, bool descending, bool) {
+      [type = named_type("sort", {"values", "indices"})](const Tensor& t, int64_t dim, bool descending, bool) {
         return pair(type, sort(t, dim, descending));
       },
       "sort(input, dim=-1, descending=False, stable=False) -> (values, indices)\n\nSorted along `dim`; equal elements "
@@ -59,7 +59,7 @@ void bind_sorting(Binder& b) {
   b.op("msort", &msort, "msort(input) -> Tensor\n\nThe values of sort along dim 0.", "input"_a);
   b.op(
       "topk",
-      [type = named_type(b, "topk", "values", "indices")](const Tensor& t, int64_t k, int64_t dim, bool largest, bool) {
+      [type = named_type("topk", {"values", "indices"})](const Tensor& t, int64_t k, int64_t dim, bool largest, bool) {
         return pair(type, topk(t, k, dim, largest));
       },
       "topk(input, k, dim=-1, largest=True, sorted=True) -> (values, indices)\n\nThe k largest or smallest elements "
@@ -67,7 +67,7 @@ void bind_sorting(Binder& b) {
       "input"_a, "k"_a, "dim"_a = -1, "largest"_a = true, "sorted"_a = true);
   b.op(
       "kthvalue",
-      [type = named_type(b, "kthvalue", "values", "indices")](const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
+      [type = named_type("kthvalue", {"values", "indices"})](const Tensor& t, int64_t k, int64_t dim, bool keepdim) {
         return pair(type, kthvalue(t, k, dim, keepdim));
       },
       "kthvalue(input, k, dim=-1, keepdim=False) -> (values, indices)\n\nThe k-th smallest element along `dim`.",
@@ -83,7 +83,7 @@ void bind_sorting(Binder& b) {
         "The lower of the middle elements. nanmedian leaves NaN out, median gives NaN if there is one.", "input"_a);
     b.op(
         row.name,
-        [f = row.along, type = named_type(b, row.name, "values", "indices")](const Tensor& t, int64_t dim,
+        [f = row.along, type = named_type(row.name, {"values", "indices"})](const Tensor& t, int64_t dim,
                                                                              bool keepdim) {
           return pair(type, f(t, dim, keepdim));
         },
@@ -91,7 +91,7 @@ void bind_sorting(Binder& b) {
   }
   b.op(
       "mode",
-      [type = named_type(b, "mode", "values", "indices")](const Tensor& t, int64_t dim, bool keepdim) {
+      [type = named_type("mode", {"values", "indices"})](const Tensor& t, int64_t dim, bool keepdim) {
         return pair(type, mode(t, dim, keepdim));
       },
       "mode(input, dim=-1, keepdim=False) -> (values, indices)\n\nThe most frequent element along `dim`.", "input"_a,

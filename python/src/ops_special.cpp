@@ -102,7 +102,7 @@ void bind_special(Binder& b) {
        "function of dimension p.", "input"_a, "p"_a);
   b.op(
       "frexp",
-      [type = named_type(b, "frexp", "mantissa", "exponent")](const Tensor& x) {
+      [type = named_type("frexp", {"mantissa", "exponent"})](const Tensor& x) {
         auto [mantissa, exponent] = frexp(x);
         return NamedPair{type, mantissa, exponent};
       },

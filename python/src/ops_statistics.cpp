@@ -81,7 +81,7 @@ void bind_summaries(Binder& b) {
 
   using Bins = std::variant<int64_t, Tensor>;
   using Range = std::optional<std::vector<double>>;
-  PyObject* one_dim = named_type(b, "histogram", "hist", "bin_edges");
+  PyObject* one_dim = named_type("histogram", {"hist", "bin_edges"});
   b.op(
       "histogram",
       [one_dim](const Tensor& t, const Bins& bins, const Range& range, const Maybe& weight, bool density) {
@@ -98,7 +98,7 @@ void bind_summaries(Binder& b) {
       "histogram(input, bins, *, range=None, weight=None, density=False) -> (hist, bin_edges)\n\nCounts in `bins` equal "
       "intervals, or between given edges.",
       "input"_a, "bins"_a, nb::kw_only(), "range"_a = nb::none(), "weight"_a = nb::none(), "density"_a = false);
-  PyObject* many_dims = named_type(b, "histogramdd", "hist", "bin_edges");
+  PyObject* many_dims = named_type("histogramdd", {"hist", "bin_edges"});
   b.function(
       "histogramdd",
       [many_dims](const Tensor& t, const std::variant<int64_t, Shape, TensorList>& bins, const Range& range,
@@ -114,7 +114,7 @@ void bind_summaries(Binder& b) {
           const Shape equal(static_cast<size_t>(t.size(-1)), std::get<int64_t>(bins));
           h = histogramdd(t, equal, limits, or_none(weight), density);
         }
-        return nb::handle(many_dims)(h.hist, h.edges);
+        return nb::handle(many_dims)(nb::make_tuple(h.hist, h.edges));
       },
       "histogramdd(input, bins, *, range=None, weight=None, density=False) -> (hist, bin_edges)\n\nCounts of points "
       "(..., n) in a grid: bins for all dims, for each, or the edges of each.",

@@ -70,7 +70,7 @@ nb::object store(const char* name, nb::handle result, nb::handle out, bool same_
                    "function gives");
   nb::list stored;
   for (size_t i = 0; i < nb::len(result); ++i) stored.append(store(name, result[i], out[i], same_dtype));
-  if (nb::hasattr(result, "_fields")) return nb::handle(Py_TYPE(result.ptr()))(*stored);
+  if (nb::hasattr(result, "n_fields")) return nb::handle(Py_TYPE(result.ptr()))(stored);
   return PyTuple_Check(result.ptr()) ? nb::object(nb::tuple(stored)) : nb::object(stored);
 }
 
@@ -217,14 +217,12 @@ constexpr Names kSpecial[] = {{"digamma", "digamma"},
                               {"softmax", "softmax"},
                               {"xlogy", "xlogy"}};
 
-/// Functions of nn.functional that PyTorch also has in module torch.
+/// Functions of nn.functional that PyTorch also has in module torch, with the same arguments.
 constexpr const char* kShared[] = {
-    "adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "batch_norm", "bilinear",
-    "binary_cross_entropy_with_logits", "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_transpose1d",
-    "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "ctc_loss", "embedding", "group_norm",
-    "hinge_embedding_loss", "instance_norm", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d",
-    "max_pool3d", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "rms_norm", "rrelu",
-    "triplet_margin_loss"};
+    "adaptive_avg_pool1d", "avg_pool1d", "bilinear", "binary_cross_entropy_with_logits", "channel_shuffle", "conv1d",
+    "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "ctc_loss",
+    "hinge_embedding_loss", "layer_norm", "margin_ranking_loss", "max_pool1d", "max_pool2d", "max_pool3d",
+    "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "rms_norm", "rrelu", "triplet_margin_loss"};
 /// And the other way round.
 constexpr const char* kSharedByRoot[] = {"log_softmax", "sigmoid", "softmax", "tanh"};
 

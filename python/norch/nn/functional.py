@@ -22,7 +22,11 @@ relu_ = _C.relu_
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0)."""
+    """max(x, 0).
+
+    >>> F.relu(norch.tensor([-1., 2.]))
+    tensor([0., 2.])
+    """
     return _C.relu_(input) if inplace else _C.relu(input)
 
 
@@ -37,14 +41,22 @@ def _implicit_dim(name: str, ndim: int) -> int:
 def softmax(  # type: ignore[no-redef]
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
-    """exp(x) / sum(exp(x)) along `dim`."""
+    """exp(x) / sum(exp(x)) along `dim`.
+
+    >>> F.softmax(norch.tensor([0., 0.]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
     if dim is None:
         dim = _implicit_dim("softmax", input.ndim)
     return _C.softmax(input, dim, dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
-    """softmax(-x) along `dim`."""
+    """softmax(-x) along `dim`.
+
+    >>> F.softmin(norch.tensor([0., 0.]), dim=0)
+    tensor([0.5000, 0.5000])
+    """
     if dim is None:
         dim = _implicit_dim("softmin", input.ndim)
     return _C.softmax(-input, dim, dtype)
@@ -53,7 +65,11 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
 def log_softmax(  # type: ignore[no-redef]
     input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None
 ) -> Tensor:
-    """log(softmax(x)) along `dim`."""
+    """log(softmax(x)) along `dim`.
+
+    >>> F.log_softmax(norch.zeros(2), dim=0)
+    tensor([-0.6931, -0.6931])
+    """
     if dim is None:
         dim = _implicit_dim("log_softmax", input.ndim)
     return _C.log_softmax(input, dim, dtype)
@@ -79,7 +95,12 @@ def embedding(  # type: ignore[no-redef]
 ) -> Tensor:
     """Rows of a (n, d) table. The row `padding_idx` gets no gradient; with `max_norm`, rows that are
     looked up and longer than that (in the norm `norm_type`) are first shortened to it, in place. `sparse` is
-    accepted for PyTorch's sake: gradients are dense."""
+    accepted for PyTorch's sake: gradients are dense.
+
+    >>> F.embedding(norch.tensor([1, 0]), norch.tensor([[0., 1.], [2., 3.]]))
+    tensor([[2., 3.],
+            [0., 1.]])
+    """
     if padding_idx is not None:
         if not -weight.size(0) <= padding_idx < weight.size(0):
             raise AssertionError("Padding_idx must be within num_embeddings")
@@ -98,7 +119,11 @@ def normalize(  # type: ignore[no-redef]
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """a * sigmoid(b), where a and b are the halves of the input along `dim`."""
+    """a * sigmoid(b), where a and b are the halves of the input along `dim`.
+
+    >>> F.glu(norch.tensor([1., 2., 0., 0.]))
+    tensor([0.5000, 1.0000])
+    """
     if input.ndim == 0:
         raise RuntimeError("glu does not support 0-dimensional tensors")
     if input.size(dim) % 2 != 0:
@@ -177,7 +202,12 @@ def grid_sample(
 
 def affine_grid(theta: Tensor, size: Any, align_corners: bool | None = None) -> Tensor:
     """The positions for `grid_sample` of the pixels of an image of `size` (N, C, H, W) under the affine maps theta
-    (N, 2, 3), or (N, C, D, H, W) and (N, 3, 4)."""
+    (N, 2, 3), or (N, C, D, H, W) and (N, 3, 4).
+
+    >>> F.affine_grid(norch.tensor([[[1., 0., 0.], [0., 1., 0.]]]), (1, 1, 1, 2), align_corners=True)
+    tensor([[[[-1.,  0.],
+              [ 1.,  0.]]]])
+    """
     return _C._nn._affine_grid(theta, tuple(size), _no_align_corners(align_corners))
 
 
@@ -287,7 +317,11 @@ def gumbel_softmax(
     logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
 ) -> Tensor:
     """softmax((logits + g) / tau) with Gumbel noise g ("Categorical Reparameterization with Gumbel-Softmax", 2016).
-    `hard` gives one-hot samples whose gradient is that of the soft ones. `eps` is not used."""
+    `hard` gives one-hot samples whose gradient is that of the soft ones. `eps` is not used.
+
+    >>> F.gumbel_softmax(norch.zeros(2, 3), hard=True).sum(1)
+    tensor([1., 1.])
+    """
     noise = -_C.empty_like(logits).exponential_().log()
     soft = _C.softmax((logits + noise) / tau, dim)
     if not hard:
@@ -297,22 +331,38 @@ def gumbel_softmax(
 
 
 def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
-    """A 1-d convolution of (T, N, C) by a weight (kernel, C, out)."""
+    """A 1-d convolution of (T, N, C) by a weight (kernel, C, out).
+
+    >>> F.conv_tbc(norch.ones(3, 1, 2), norch.ones(2, 2, 1), norch.zeros(1)).flatten()
+    tensor([4., 4.])
+    """
     return _C.conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
 
 
 def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """`adaptive_max_pool1d(..., return_indices=True)`."""
+    """`adaptive_max_pool1d(..., return_indices=True)`.
+
+    >>> F.adaptive_max_pool1d_with_indices(norch.arange(4.).view(1, 1, 4), 2)
+    (tensor([[[1., 3.]]]), tensor([[[1, 3]]]))
+    """
     return _C._nn.adaptive_max_pool1d(input, output_size, True)
 
 
 def adaptive_max_pool2d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """`adaptive_max_pool2d(..., return_indices=True)`."""
+    """`adaptive_max_pool2d(..., return_indices=True)`.
+
+    >>> F.adaptive_max_pool2d_with_indices(norch.arange(4.).view(1, 1, 2, 2), 1)
+    (tensor([[[[3.]]]]), tensor([[[[3]]]]))
+    """
     return _C._nn.adaptive_max_pool2d(input, output_size, True)
 
 
 def adaptive_max_pool3d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """`adaptive_max_pool3d(..., return_indices=True)`."""
+    """`adaptive_max_pool3d(..., return_indices=True)`.
+
+    >>> F.adaptive_max_pool3d_with_indices(norch.arange(8.).view(1, 1, 2, 2, 2), 1)[1].flatten()
+    tensor([7])
+    """
     return _C._nn.adaptive_max_pool3d(input, output_size, True)
 
 
@@ -324,7 +374,11 @@ def fractional_max_pool2d_with_indices(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    """`fractional_max_pool2d(..., return_indices=True)`."""
+    """`fractional_max_pool2d(..., return_indices=True)`.
+
+    >>> F.fractional_max_pool2d_with_indices(norch.ones(1, 1, 4, 4), 2, output_size=2)[0].shape
+    norch.Size([1, 1, 2, 2])
+    """
     return _C._nn.fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
@@ -336,5 +390,9 @@ def fractional_max_pool3d_with_indices(
     return_indices: bool = False,
     _random_samples: Tensor | None = None,
 ) -> Any:
-    """`fractional_max_pool3d(..., return_indices=True)`."""
+    """`fractional_max_pool3d(..., return_indices=True)`.
+
+    >>> F.fractional_max_pool3d_with_indices(norch.ones(1, 1, 4, 4, 4), 2, output_size=2)[0].shape
+    norch.Size([1, 1, 2, 2, 2])
+    """
     return _C._nn.fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)

@@ -64,7 +64,11 @@ def general_cosine(
     device: _Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """The sum of (-1)^i a[i] cos(2 pi i n / N)."""
+    """The sum of (-1)^i a[i] cos(2 pi i n / N).
+
+    >>> norch.signal.windows.general_cosine(5, a=[0.46, 0.23, 0.31])
+    tensor([0.5400, 0.1500, 1.0000, 0.1500, 0.5400])
+    """
     if not isinstance(a, Iterable):
         raise TypeError("Coefficients must be a list/tuple")
     weights = [float(x) for x in a]
@@ -91,7 +95,11 @@ def general_hamming(M: int, *, alpha: float = 0.54, sym: bool = True, **options:
 
 
 def hamming(M: int, *, sym: bool = True, **options: Any) -> Tensor:
-    """0.54 - 0.46 cos(2 pi n / N)."""
+    """0.54 - 0.46 cos(2 pi n / N).
+
+    >>> norch.signal.windows.hamming(5)
+    tensor([0.0800, 0.5400, 1.0000, 0.5400, 0.0800])
+    """
     return general_hamming(M, sym=sym, **options)
 
 
@@ -105,12 +113,20 @@ def hann(M: int, *, sym: bool = True, **options: Any) -> Tensor:
 
 
 def blackman(M: int, *, sym: bool = True, **options: Any) -> Tensor:
-    """0.42 - 0.5 cos(2 pi n / N) + 0.08 cos(4 pi n / N)."""
+    """0.42 - 0.5 cos(2 pi n / N) + 0.08 cos(4 pi n / N).
+
+    >>> norch.signal.windows.blackman(5)[1:4]
+    tensor([0.3400, 1.0000, 0.3400])
+    """
     return general_cosine(M, a=[0.42, 0.5, 0.08], sym=sym, **options)
 
 
 def nuttall(M: int, *, sym: bool = True, **options: Any) -> Tensor:
-    """The minimum 4-term Blackman-Harris window after Nuttall (1981)."""
+    """The minimum 4-term Blackman-Harris window after Nuttall (1981).
+
+    >>> norch.signal.windows.nuttall(5)
+    tensor([3.6280e-04, 2.2698e-01, 1.0000e+00, 2.2698e-01, 3.6280e-04])
+    """
     return general_cosine(M, a=[0.3635819, 0.4891775, 0.1365995, 0.0106411], sym=sym, **options)
 
 
@@ -123,7 +139,11 @@ def bartlett(
     device: _Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """A triangle: 1 - |2 n / N - 1|."""
+    """A triangle: 1 - |2 n / N - 1|.
+
+    >>> norch.signal.windows.bartlett(5)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000, 0.0000])
+    """
     return _window(
         "bartlett", M, sym, lambda n, last: 1 - abs(n * (2 / max(last, 1)) - 1), dtype, layout, device, requires_grad
     )
@@ -138,7 +158,11 @@ def cosine(
     device: _Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Half a wave: sin(pi (n + 0.5) / (N + 1))."""
+    """Half a wave: sin(pi (n + 0.5) / (N + 1)).
+
+    >>> norch.signal.windows.cosine(5)
+    tensor([0.3090, 0.8090, 1.0000, 0.8090, 0.3090])
+    """
     return _window(
         "cosine",
         M,
@@ -162,7 +186,11 @@ def exponential(
     device: _Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """exp(-|n - center| / tau), by default about the middle."""
+    """exp(-|n - center| / tau), by default about the middle.
+
+    >>> norch.signal.windows.exponential(5)
+    tensor([0.1353, 0.3679, 1.0000, 0.3679, 0.1353])
+    """
     if tau <= 0:
         raise ValueError(f"Tau must be positive, got: {tau} instead.")
     if sym and center is not None:
@@ -190,7 +218,11 @@ def gaussian(
     device: _Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """exp(-((n - N / 2) / std)^2 / 2)."""
+    """exp(-((n - N / 2) / std)^2 / 2).
+
+    >>> norch.signal.windows.gaussian(5, std=1.)
+    tensor([0.1353, 0.6065, 1.0000, 0.6065, 0.1353])
+    """
     if std <= 0:
         raise ValueError(f"Standard deviation must be positive, got: {std} instead.")
     return _window(
@@ -215,7 +247,11 @@ def kaiser(
     device: _Device = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """i0(beta sqrt(1 - (2 n / N - 1)^2)) / i0(beta)."""
+    """i0(beta sqrt(1 - (2 n / N - 1)^2)) / i0(beta).
+
+    >>> norch.signal.windows.kaiser(5, beta=6.)
+    tensor([0.0149, 0.4830, 1.0000, 0.4830, 0.0149])
+    """
     if beta < 0:
         raise ValueError(f"beta must be non-negative, got: {beta} instead.")
 
@@ -233,29 +269,49 @@ def kaiser(
 
 
 def bartlett_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
-    """`bartlett` of `window_length` samples; `periodic` (not `sym`) by default."""
+    """`bartlett` of `window_length` samples; `periodic` (not `sym`) by default.
+
+    >>> norch.bartlett_window(4)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000])
+    """
     return _legacy(bartlett, window_length, periodic, options)
 
 
 def blackman_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
-    """`blackman` of `window_length` samples; `periodic` (not `sym`) by default."""
+    """`blackman` of `window_length` samples; `periodic` (not `sym`) by default.
+
+    >>> norch.blackman_window(4)[1:]
+    tensor([0.3400, 1.0000, 0.3400])
+    """
     return _legacy(blackman, window_length, periodic, options)
 
 
 def hamming_window(
     window_length: int, periodic: bool = True, alpha: float = 0.54, beta: float = 0.46, **options: Any
 ) -> Tensor:
-    """alpha - beta cos(2 pi n / N) at `window_length` samples; `periodic` (not `sym`) by default."""
+    """alpha - beta cos(2 pi n / N) at `window_length` samples; `periodic` (not `sym`) by default.
+
+    >>> norch.hamming_window(4)
+    tensor([0.0800, 0.5400, 1.0000, 0.5400])
+    """
     return _legacy(general_cosine, window_length, periodic, options, a=[alpha, beta])
 
 
 def hann_window(window_length: int, periodic: bool = True, **options: Any) -> Tensor:
-    """`hann` of `window_length` samples; `periodic` (not `sym`) by default."""
+    """`hann` of `window_length` samples; `periodic` (not `sym`) by default.
+
+    >>> norch.hann_window(4)
+    tensor([0.0000, 0.5000, 1.0000, 0.5000])
+    """
     return _legacy(hann, window_length, periodic, options)
 
 
 def kaiser_window(window_length: int, periodic: bool = True, beta: float = 12.0, **options: Any) -> Tensor:
-    """`kaiser` with `beta` of `window_length` samples; `periodic` (not `sym`) by default."""
+    """`kaiser` with `beta` of `window_length` samples; `periodic` (not `sym`) by default.
+
+    >>> norch.kaiser_window(4)
+    tensor([5.2773e-05, 2.1567e-01, 1.0000e+00, 2.1567e-01])
+    """
     return _legacy(kaiser, window_length, periodic, options, beta=beta)
 
 

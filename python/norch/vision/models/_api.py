@@ -5,21 +5,14 @@ from __future__ import annotations
 import fnmatch
 import functools
 import inspect
-import os
-import re
 import sys
 import warnings
 from dataclasses import dataclass, field
 from enum import Enum
 from types import ModuleType
 from typing import Any, Callable, Iterable
-from urllib.error import URLError
-from urllib.parse import urlparse
 
-import norch
 import norch.nn as nn
-
-from .._download import download
 
 __all__ = [
     "Weights",
@@ -34,13 +27,6 @@ __all__ = [
 _ADDRESS = "https://download.pytorch.org/models/"
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 _WEIGHTS: dict[Callable, Any] = {}
-
-
-def _cache_folder() -> str:
-    """Where PyTorch keeps downloaded weights too."""
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.path.expanduser(os.environ.get("TORCH_HOME", os.path.join(cache, "torch")))
-    return os.path.join(home, "hub", "checkpoints")
 
 
 @dataclass
@@ -67,19 +53,12 @@ class WeightsEnum(Enum):
         return obj
 
     def get_state_dict(self, *args: Any, progress: bool = True, check_hash: bool = False, **kwargs: Any) -> Any:
-        """The weights, from PyTorch's folder of downloads (~/.cache/torch/hub/checkpoints), downloaded to it first
-        where they are missing."""
-        name = os.path.basename(urlparse(self.url).path)
-        path = os.path.join(_cache_folder(), name)
-        if not os.path.isfile(path):
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            hashed = re.search(r"-([a-f0-9]*)\.", name) if check_hash else None
-            try:
-                digest = hashed and hashed.group(1)
-                download(self.url, path, digest=digest, algorithm="sha256", progress=progress)
-            except URLError as error:
-                raise RuntimeError(f"{self}: {error.reason}") from error
-        return norch.load(path, map_location="cpu")
+        """The weights, from the folder of downloads (`norch.hub.get_dir()`/checkpoints, which is PyTorch's), downloaded
+        to it first where they are missing. Without a network, RuntimeError says where to put the file."""
+        from norch.hub import load_state_dict_from_url
+
+        kwargs.setdefault("map_location", "cpu")
+        return load_state_dict_from_url(self.url, *args, progress=progress, check_hash=check_hash, **kwargs)
 
     @property
     def url(self) -> str:

@@ -375,3 +375,19 @@ def test_long_chain(device):
     y.backward()
     assert x.grad.item() == 1.0
     del y
+
+
+def test_grad_takes_pytorchs_arguments():
+    x = norch.tensor([1.0, 2.0], requires_grad=True)
+    y = x * x
+    rows = norch.eye(2)
+    (g,) = norch.autograd.grad(y, x, rows, is_grads_batched=True, retain_graph=True)
+    assert g.tolist() == [[2, 0], [0, 4]]
+    assert norch.autograd.grad(y, [x], norch.ones(2), True, False, True)[0].tolist() == [2, 4]
+    with pytest.warns(FutureWarning, match="only_inputs"):
+        norch.autograd.grad(y, x, norch.ones(2), retain_graph=True, only_inputs=False)
+    with pytest.raises(RuntimeError, match="one common first dim"):
+        norch.autograd.grad(y, x, None, is_grads_batched=True)
+    with pytest.warns(FutureWarning, match="grad_variables"):
+        norch.autograd.backward(y, grad_variables=norch.ones(2))
+    assert x.grad.tolist() == [2, 4]

@@ -256,3 +256,43 @@ def test_check_lists_what_is_missing(tmp_path):
     assert run(tmp_path, "import torch\ntorch.ones(2)", options=["--check"])[0] == 0
     status, _, err = run(tmp_path, "import (", options=["--check"])
     assert status == 2 and "program.py" in err
+
+
+TIES = """
+import torch
+print(torch.topk(torch.zeros(27), 3).indices.tolist(), torch.topk(torch.zeros(300), 2).indices.tolist())
+print(torch.topk(torch.tensor([1.0, 3.0, 2.0]), 2).values.tolist())
+"""
+
+
+def test_equal_elements_are_chosen_as_pytorch_does(tmp_path):
+    assert lines(tmp_path, TIES) == ["[18, 17, 16] [0, 1]", "[3.0, 2.0]"]
+    assert norch.topk(norch.zeros(27), 3).indices.tolist() == [0, 1, 2]  # norch's own way
+
+
+MODULES = """
+import io, pickle
+import torch, torch.nn as nn
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(2, 3)
+        self.register_buffer("b", torch.ones(1))
+net = Net()
+names = {name for op, name, _ in __import__("pickletools").genops(pickle.dumps(net, 2)) if op.name == "GLOBAL"}
+print(sorted(n for n in names if "norch" in n))
+file = io.BytesIO()
+torch.save(net, file)
+file.seek(0)
+back = torch.load(file, weights_only=False)
+print(type(back) is Net, all(torch.equal(a, b) for a, b in zip(net.state_dict().values(), back.state_dict().values())))
+print("layer" in net.__getstate__(), back.layer is back._modules["layer"])
+file.seek(0)
+with torch.serialization.safe_globals([Net, nn.Linear]):
+    print(type(torch.load(file)) is Net)
+"""
+
+
+def test_whole_modules(tmp_path):
+    out = lines(tmp_path, MODULES)
+    assert out[1:] == ["True True", "False True", "True"], out

@@ -32,6 +32,7 @@ from norch._layout import strided as strided
 from norch._tensor import as_tensor as as_tensor
 from norch._tensor import is_tensor as is_tensor
 from norch._tensor import set_printoptions as set_printoptions
+from norch._tensor_methods import _assert as _assert
 from norch._tensor_methods import asarray as asarray
 from norch._tensor_methods import frombuffer as frombuffer
 from norch._tensor_methods import get_device as get_device

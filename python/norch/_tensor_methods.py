@@ -12,6 +12,11 @@ from norch._C import Tensor
 __all__ = ["asarray", "frombuffer", "get_device", "is_nonzero", "is_same_size", "is_signed", "range", "result_type"]
 
 
+def _assert(condition: Any, message: str) -> None:
+    """An assert statement as a function."""
+    assert condition, message
+
+
 def get_device(input: Tensor) -> int:
     """get_device(input) -> int
 

@@ -6,6 +6,7 @@
 
 #include "autograd/node.h"
 #include "bind.h"
+#include "kernels/ties.h"
 #include "norch/ops.h"
 #include "norch/print.h"
 
@@ -59,6 +60,8 @@ void bind_compat(Binder& b) {
   b.in(
       b.root, "_set_strict_scalar_index", [](bool strict) { strict_scalar_index = strict; },
       "Whether an integer index of a 0-d tensor raises IndexError.", "strict"_a);
+  b.in(b.root, "_set_pytorch_ties", &kernels::set_pytorch_ties,
+       "Whether topk on the CPU chooses among equal elements as PyTorch's does.", "on"_a);
   b.in(
       b.root, "_set_package_name",
       [](const std::string& name) {

@@ -69,7 +69,7 @@ def test_sync_batch_norm():
 def test_data_parallel():
     m = nn.DataParallel(nn.Linear(2, 3))
     assert list(m.state_dict()) == ["module.weight", "module.bias"] and m(norch.ones(4, 2)).shape == (4, 3)
-    with pytest.raises(RuntimeError, match="one process"):
+    with pytest.raises(ValueError, match="has not been initialized"):
         nn.parallel.DistributedDataParallel(m)
 
 

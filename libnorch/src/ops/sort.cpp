@@ -1,7 +1,10 @@
 #include "norch/ops/sort.h"
 
+#include <atomic>
+
 #include "core/factory.h"
 #include "kernels/sort.h"
+#include "kernels/ties.h"
 #include "norch/autograd.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
@@ -11,6 +14,14 @@
 #include "ops/reduce_common.h"
 
 namespace norch {
+
+namespace kernels {
+namespace {
+std::atomic<bool> g_pytorch_ties{false};
+}  // namespace
+bool pytorch_ties() { return g_pytorch_ties.load(std::memory_order_relaxed); }
+void set_pytorch_ties(bool on) { g_pytorch_ties.store(on, std::memory_order_relaxed); }
+}  // namespace kernels
 
 namespace {
 

@@ -60,6 +60,7 @@ def install() -> Any:
     sys.meta_path.insert(0, _finder)
     _C._set_package_name("torch")
     _C._set_strict_scalar_index(True)
+    _C._set_pytorch_ties(True)
     _C._random.use_pytorch_stream(True)
     for name, module in list(sys.modules.items()):
         if name == "norch" or name.startswith("norch."):

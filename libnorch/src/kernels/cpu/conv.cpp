@@ -3,13 +3,13 @@
 // The input is copied once into zero-padded planes, one per channel and per residue of the stride, in which a tap of
 // the kernel is a shift: for output position q, counted along the padded rows, tap t reads plane[q + offset(t)]. So a
 // vector of adjacent positions is a plain load, whatever the stride, dilation or padding, and a block of output
-// channels times a block of positions is held in registers over all channels and taps. Positions in the padding
-// between rows are computed and dropped.
+// channels times a block of positions is held in registers over runs of channels and taps, whose sums are added.
+// Positions in the padding between rows are computed and dropped.
 //
 // 3x3 kernels over many channels take the Winograd way (conv_winograd.h) instead.
 //
-// The gradient of the input is the same thing over planes of the output's gradient, once per residue of the stride. No
-// sum is split, so results depend on shapes alone.
+// The gradient of the input is the same thing over planes of the output's gradient, once per residue of the stride. How a
+// sum is split follows from its length, so results depend on shapes alone.
 //
 // This file is compiled with -ffp-contract=fast: products and sums fuse where the machine can.
 #include "kernels/conv.h"

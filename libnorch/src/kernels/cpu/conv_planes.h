@@ -30,23 +30,29 @@ using Vec = typename Vector<C>::type;
 template <class C>
 constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(C));
 
+/// So many products are summed in one go: the error of a long sum grows with its length, that of a sum of sums hardly.
+constexpr int64_t kRun = 256;
+
 /// sums[row][position] = sum over p < k of w[p][row] * x[offsets[p] + position].
 template <class C, int Rows, int Vectors>
 void sum_block(int64_t k, const C* w, const C* x, const int64_t* offsets, C* sums) {
   using V = Vec<C>;
   constexpr int kN = kLanes<C>;
-  V acc[Rows][Vectors];
-  for (int i = 0; i < Rows; ++i)
-    for (int j = 0; j < Vectors; ++j) acc[i][j] = V{};
-  for (int64_t p = 0; p < k; ++p, w += Rows) {
-    const C* q = x + offsets[p];
-    V v[Vectors];
-    for (int j = 0; j < Vectors; ++j) v[j] = *reinterpret_cast<const V*>(q + j * kN);
+  std::fill_n(sums, Rows * Vectors * kN, C(0));
+  for (int64_t p = 0; p < k;) {
+    V acc[Rows][Vectors];
     for (int i = 0; i < Rows; ++i)
-      for (int j = 0; j < Vectors; ++j) acc[i][j] += v[j] * w[i];
+      for (int j = 0; j < Vectors; ++j) acc[i][j] = V{};
+    for (const int64_t end = std::min(k, p + kRun); p < end; ++p, w += Rows) {
+      const C* q = x + offsets[p];
+      V v[Vectors];
+      for (int j = 0; j < Vectors; ++j) v[j] = *reinterpret_cast<const V*>(q + j * kN);
+      for (int i = 0; i < Rows; ++i)
+        for (int j = 0; j < Vectors; ++j) acc[i][j] += v[j] * w[i];
+    }
+    for (int i = 0; i < Rows; ++i)
+      for (int j = 0; j < Vectors; ++j) *reinterpret_cast<V*>(sums + (i * Vectors + j) * kN) += acc[i][j];
   }
-  for (int i = 0; i < Rows; ++i)
-    for (int j = 0; j < Vectors; ++j) *reinterpret_cast<V*>(sums + (i * Vectors + j) * kN) = acc[i][j];
 }
 
 /// Scratch memory of elements of C.

@@ -9,8 +9,8 @@
 //        0 -1  1  0        1/2 -1/2  1/2
 //        0  1  0 -1        0    0    1
 //
-// Tiles are worked on in blocks of as many as the registers hold sums of. No sum is split, so results depend on shapes
-// alone.
+// Tiles are worked on in blocks of as many as the registers hold sums of. How a sum is split follows from its length, so
+// results depend on shapes alone.
 #pragma once
 
 #include <algorithm>

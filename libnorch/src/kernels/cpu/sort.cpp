@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/ties.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
@@ -247,6 +248,19 @@ void heap_smallest(const Rows<U>& r, int64_t row, int64_t k, Item<U>* items) {
   std::sort_heap(items, items + k);
 }
 
+/// The k smallest first, by the steps of PyTorch's CPU kernel: its choice among equal keys follows from those of the
+/// standard library's algorithms.
+template <class U>
+void select_as_pytorch(Item<U>* items, int64_t n, int64_t k) {
+  const auto by_key = [](const Item<U>& a, const Item<U>& b) { return a.key() < b.key(); };
+  if (k * 64 <= n) {
+    std::partial_sort(items, items + k, items + n, by_key);
+  } else {
+    std::nth_element(items, items + k - 1, items + n, by_key);
+    std::sort(items, items + k - 1, by_key);
+  }
+}
+
 }  // namespace
 
 void sort(bool descending, int64_t rows, int64_t n, const Tensor& values, const Tensor& indices, const Tensor& in) {
@@ -263,11 +277,18 @@ void sort(bool descending, int64_t rows, int64_t n, const Tensor& values, const 
 void topk(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor& indices,
           const Tensor& in) {
   if (k == 0) return;
+  const bool as_pytorch = pytorch_ties();
   visit_key(in.dtype(), [&](auto key) {
     using U = decltype(key);
     const Rows<U> r(in, values, indices, n, largest);
     each_row<U>(rows, n, [&](int64_t row, Room<U>& room) {
       Item<U>*items = room.items.get(), *other = room.other.get();
+      if (as_pytorch) {
+        r.fill(row, items);
+        select_as_pytorch<U>(items, n, k);
+        r.store(row, items, k);
+        return;
+      }
       if (n > kRanked && k * 64 <= n) {
         heap_smallest(r, row, k, items);
         r.store(row, items, k);

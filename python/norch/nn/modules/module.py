@@ -213,7 +213,15 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __getstate__(self) -> dict:
-        return self.__dict__.copy()
+        """The attributes as PyTorch's modules have them: members in three plain dicts, and nowhere else."""
+        state = self.__dict__.copy()
+        for name in ("_parameters", "_buffers", "_modules"):
+            members = state.get(name) or {}
+            for key, member in members.items():
+                if state.get(key) is member:
+                    del state[key]
+            state[name] = dict(members)
+        return state
 
     def __setstate__(self, state: dict) -> None:
         attributes = self.__dict__

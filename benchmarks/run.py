@@ -31,7 +31,7 @@ import norch
 
 import cases
 
-SETTLE = 0.01  # seconds
+SETTLE = 0.02  # seconds
 
 
 class Result(NamedTuple):
@@ -69,7 +69,7 @@ def measure(name: str, make: Callable, size: int | None, device: str, seconds: f
     deadline = time.perf_counter() + seconds * len(sides)
     while len(times[0]) < 5 or time.perf_counter() < deadline:
         for i, (framework, work) in enumerate(sides):
-            # Idle threads of the other framework spin for some milliseconds, and would take part of the cores.
+            # Idle threads of the other framework spin (PyTorch's for up to 10 ms) and would take part of the cores.
             time.sleep(SETTLE)
             block_time(work, 1 + repeats[i] // 10, framework, device)
             times[i].append(block_time(work, repeats[i], framework, device))

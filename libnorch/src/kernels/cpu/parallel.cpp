@@ -160,6 +160,8 @@ class Pool {
 
   struct alignas(64) Worker {
     std::thread thread;
+    cpu_set_t home;  // where it may run, while `away`
+    bool away = false;
     std::atomic<bool> asleep{false};
     std::mutex mutex;
     std::condition_variable awake;
@@ -175,9 +177,21 @@ class Pool {
     if (!w.asleep.load()) return;
     {
       std::lock_guard<std::mutex> lock(w.mutex);
+      if (!w.away) send_away(w);
       w.asleep.store(false);
     }
     w.awake.notify_one();
+  }
+
+  /// Keeps a sleeping worker from being woken on the caller's own core, where it would wait for the caller to stop:
+  /// in a virtual machine, Linux takes idle cores for ones that the host has taken away, and passes them over.
+  static void send_away(Worker& w) {
+    const pthread_t thread = w.thread.native_handle();
+    const int here = sched_getcpu();
+    if (here < 0 || here >= CPU_SETSIZE || pthread_getaffinity_np(thread, sizeof w.home, &w.home) != 0) return;
+    cpu_set_t others = w.home;
+    CPU_CLR(here, &others);
+    w.away = CPU_COUNT(&others) > 0 && pthread_setaffinity_np(thread, sizeof others, &others) == 0;
   }
 
   void loop(Worker& me, int self) {
@@ -202,6 +216,8 @@ class Pool {
           me.asleep.store(false);
         else
           me.awake.wait(lock, [&] { return !me.asleep.load(); });
+        if (me.away) pthread_setaffinity_np(pthread_self(), sizeof me.home, &me.home);
+        me.away = false;
       }
       until = Clock::now() + kSpinning;
     }

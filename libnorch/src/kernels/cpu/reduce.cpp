@@ -35,21 +35,8 @@ Load load_integer(DType from) {
 
 // ---- the loops
 
-struct Loops {
-  void (*init)(const void*, void*, int64_t);
-  void (*rows)(const void*, void*, const void*, int64_t, int64_t, int64_t, int64_t, int64_t);
-  void (*cols)(const void*, void*, const void* const*, int64_t, int64_t, int64_t);
-  void (*merge)(const void*, void*, const void*, int64_t);
-};
-
-template <template <class> class Op, class L>
-constexpr Loops loops_of() {
-  using F = Fold<Op, L>;
-  return {F::init, F::rows, F::cols, F::merge};
-}
-
 template <template <class> class Op>
-Loops loops_for(DType t) {
+FoldLoops loops_for(DType t) {
   switch (t) {
     case DType::Float32: return loops_of<Op, float>();
     case DType::Float64: return loops_of<Op, double>();
@@ -59,15 +46,6 @@ Loops loops_for(DType t) {
         return loops_of<Op, int64_t>();  // an int32 product of a run may overflow
       else
         return loops_of<Op, int32_t>();
-  }
-}
-
-Loops loops_for(ReduceOp op, DType t) {
-  switch (op) {
-    case ReduceOp::Sum: return loops_for<SumOf>(t);
-    case ReduceOp::Prod: return loops_for<ProdOf>(t);
-    case ReduceOp::Max: return loops_for<MaxOf>(t);
-    default: return loops_for<MinOf>(t);
   }
 }
 
@@ -84,6 +62,15 @@ void store(const FoldArgs& f, const W* w, int64_t at, int64_t step, int64_t m) {
 
 }  // namespace
 
+FoldLoops fold_loops(ReduceOp op, DType t) {
+  switch (op) {
+    case ReduceOp::Sum: return loops_for<SumOf>(t);
+    case ReduceOp::Prod: return loops_for<ProdOf>(t);
+    case ReduceOp::Max: return loops_for<MaxOf>(t);
+    default: return loops_for<MinOf>(t);
+  }
+}
+
 Load load_as(DType to, DType from) {
   switch (to) {
     case DType::Float32:
@@ -96,7 +83,7 @@ Load load_as(DType to, DType from) {
 }
 
 void run_fold(const FoldArgs& f, const ReducePlan& plan) {
-  const Loops loops = loops_for(f.op, f.loops);
+  const FoldLoops& loops = f.loops;
   const auto load = [](const void* op, void* to, const char* from, int64_t n, int64_t stride) {
     const FoldArgs& f = *static_cast<const FoldArgs*>(op);
     f.load(to, from, n, stride);
@@ -104,12 +91,12 @@ void run_fold(const FoldArgs& f, const ReducePlan& plan) {
   };
   const auto finish = [](const void* op, const void* w, int64_t at, int64_t step, int64_t m) {
     const FoldArgs& f = *static_cast<const FoldArgs*>(op);
-    if (is_floating_point(f.loops))
+    if (is_floating_point(f.type))
       store(f, static_cast<const double*>(w), at, step, m);
     else
       store(f, static_cast<const int64_t*>(w), at, step, m);
   };
-  run_reduction(plan, {8, static_cast<int64_t>(itemsize(f.loops)), f.as_they_are, false, load, loops.init, loops.rows,
+  run_reduction(plan, {8, static_cast<int64_t>(itemsize(f.type)), f.as_they_are, false, load, loops.init, loops.rows,
                        loops.cols, loops.merge, finish},
                 &f);
 }
@@ -121,7 +108,7 @@ void reduce(ReduceOp op, const ReducePlan& plan, const Tensor& out, const Reduce
     loops = t == DType::Float64 ? DType::Float64 : DType::Float32;
   else if (t == DType::Int64 || op == ReduceOp::Prod || (op == ReduceOp::Sum && t == DType::Int32))
     loops = DType::Int64;
-  run_fold({op, loops, load_as(loops, t), loops == t, nullptr, args, out.data_ptr(), out.dtype()}, plan);
+  run_fold({fold_loops(op, loops), loops, load_as(loops, t), loops == t, nullptr, args, out.data_ptr(), out.dtype()}, plan);
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

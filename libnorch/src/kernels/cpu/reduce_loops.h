@@ -21,11 +21,20 @@ using Load = void (*)(void* to, const char* from, int64_t n, int64_t stride);
 /// bool.
 Load load_as(DType to, DType from);
 
-/// Sum, Prod, Max or Min of what `load` and then `map` make of the elements, in the type `loops` (float32, float64,
-/// int64, or int32 for all but Prod).
+/// The loops of a fold: see Reducer.
+struct FoldLoops {
+  void (*init)(const void*, void*, int64_t);
+  void (*rows)(const void*, void*, const void*, int64_t, int64_t, int64_t, int64_t, int64_t);
+  void (*cols)(const void*, void*, const void* const*, int64_t, int64_t, int64_t);
+  void (*merge)(const void*, void*, const void*, int64_t);
+};
+/// Those of Sum, Prod, Max or Min in the type `t`: float32, float64, int64, or int32 for all but Prod.
+FoldLoops fold_loops(ReduceOp op, DType t);
+
+/// A fold, by loops in the type `type`, of what `load` and then `map` make of the elements.
 struct FoldArgs {
-  ReduceOp op;
-  DType loops;
+  FoldLoops loops;
+  DType type;
   Load load;
   bool as_they_are;  // neither load nor map changes adjacent elements
   void (*map)(void* x, int64_t n, double p) = nullptr;
@@ -96,6 +105,12 @@ struct Fold {
       return a + x;
     else if constexpr (std::is_same_v<Op<L>, ProdOf<L>>)
       return a * x;
+    else if constexpr (std::is_same_v<Op<L>, NanSumOf<L>>)
+      return a + (x == x ? x : Vector{});
+    else if constexpr (std::is_same_v<Op<L>, SumSquaresOf<L>>)
+      return a + x * x;
+    else if constexpr (std::is_same_v<Op<L>, SumAbsOf<L>>)
+      return a + (x < 0 ? -x : x);
     else if constexpr (std::is_same_v<Op<L>, MaxOf<L>>)
       return (x > a) | (x != x) ? x : a;
     else
@@ -166,5 +181,11 @@ struct Fold {
     for (int64_t j = 0; j < m; ++j) total[j] = Op<W>{}.join(total[j], static_cast<W>(acc[j]));
   }
 };
+
+template <template <class> class Op, class L>
+constexpr FoldLoops loops_of() {
+  using F = Fold<Op, L>;
+  return {F::init, F::rows, F::cols, F::merge};
+}
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

@@ -67,13 +67,25 @@ struct Select {
     I index[kMaxColumns];
     std::copy_n(static_cast<const C*>(row[0]), m, value);
     std::fill_n(index, m, I(0));
+    // Vectors are written out, since compilers make branches of the selections.
+    typedef C Values __attribute__((vector_size(kVectorBytes), aligned(alignof(C)), may_alias));
+    typedef I Indices __attribute__((vector_size(kVectorBytes), aligned(alignof(I)), may_alias));
+    constexpr int64_t kWidth = kVectorBytes / sizeof(C);
     for (I r = 1; r < static_cast<I>(count); ++r) {
       const C* p = static_cast<const C*>(row[r]);
-#pragma omp simd
-      for (int64_t j = 0; j < m; ++j) {
-        const bool better = beats<kLargest>(p[j], value[j]);
-        value[j] = better ? p[j] : value[j];
-        index[j] = better ? r : index[j];
+      int64_t j = 0;
+      for (; j + kWidth <= m; j += kWidth) {
+        const Values x = *reinterpret_cast<const Values*>(p + j);
+        Values& v = *reinterpret_cast<Values*>(value + j);
+        Indices& i = *reinterpret_cast<Indices*>(index + j);
+        const auto stays = (kLargest ? x <= v : x >= v) | (v != v);  // else x beats v or is the first NaN
+        i = stays ? i : Indices{} + r;
+        v = stays ? v : x;
+      }
+      for (; j < m; ++j) {
+        if (!beats<kLargest>(p[j], value[j])) continue;
+        value[j] = p[j];
+        index[j] = r;
       }
     }
     for (int64_t j = 0; j < m; ++j) keep(best[j], value[j], first + index[j]);

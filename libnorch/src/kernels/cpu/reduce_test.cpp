@@ -25,7 +25,7 @@ void reduce_test(TestOp op, const ReducePlan& plan, const Tensor& out) {
   visit_zeroness(plan.dtype, [&](auto tag) { load = load_truth<typename decltype(tag)::type>; });
   ReduceOp fold = op == TestOp::Any ? ReduceOp::Max : op == TestOp::All ? ReduceOp::Min : ReduceOp::Sum;
   if (plan.n == 0) fold = op == TestOp::All ? ReduceOp::Prod : ReduceOp::Sum;  // of nothing: 1 and 0
-  run_fold({fold, DType::Int32, load, false, nullptr, {}, out.data_ptr(), out.dtype()}, plan);
+  run_fold({fold_loops(fold, DType::Int32), DType::Int32, load, false, nullptr, {}, out.data_ptr(), out.dtype()}, plan);
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

@@ -1,16 +1,28 @@
 #include "kernels/cpu/vector_math.h"
 
 #include "kernels/cpu/blocks.h"
+#include "kernels/cpu/gamma.h"
 #include "kernels/unary.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
+/// The block function of a float op for floats.
+template <class F>
+constexpr Block float_block() {
+  if constexpr (std::is_same_v<F, Lgamma>)
+    return positive_block<positive_log_gamma, log_gamma<float>>;
+  else if constexpr (std::is_same_v<F, Digamma>)
+    return positive_block<positive_digamma, digamma<float>>;
+  else
+    return block1<F, float, float>;
+}
+
 template <class F>
 void floats(const Plan& plan, const F& f) {
   // The 16-bit types are computed as float, so that there are two loops only.
-  run_blocks(plan, plan.dtype[0] == DType::Float64 ? block1<F, double, double> : block1<F, float, float>, f);
+  run_blocks(plan, plan.dtype[0] == DType::Float64 ? block1<F, double, double> : float_block<F>(), f);
 }
 
 template <class F>

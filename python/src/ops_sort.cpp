@@ -101,7 +101,7 @@ void bind_sorting(Binder& b) {
   b.op(
       "unique",
       [](const Tensor& t, bool, bool return_inverse, bool return_counts, std::optional<int64_t> dim) {
-        return results(dim ? unique_dim(t, *dim) : unique(t), return_inverse, return_counts);
+        return results(dim ? unique_dim(t, *dim) : unique(t, return_inverse, return_counts), return_inverse, return_counts);
       },
       "unique(input, sorted=True, return_inverse=False, return_counts=False, dim=None) -> Tensor or tuple\n\nThe "
       "distinct elements in ascending order.",
@@ -109,7 +109,7 @@ void bind_sorting(Binder& b) {
   b.op(
       "unique_consecutive",
       [](const Tensor& t, bool return_inverse, bool return_counts, std::optional<int64_t> dim) {
-        return results(dim ? unique_dim(t, *dim, true) : unique_consecutive(t), return_inverse, return_counts);
+        return results(dim ? unique_dim(t, *dim, true) : unique_consecutive(t, return_inverse, return_counts), return_inverse, return_counts);
       },
       "unique_consecutive(input, return_inverse=False, return_counts=False, dim=None) -> Tensor or tuple\n\nOne element "
       "of each run of equal neighbours.",

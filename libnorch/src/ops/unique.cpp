@@ -7,6 +7,7 @@
 #include "norch/ops/factory.h"
 #include "norch/ops/gather.h"
 #include "norch/ops/indexing.h"
+#include "norch/ops/join.h"
 #include "norch/ops/scan.h"
 #include "norch/ops/slice.h"
 #include "norch/ops/sort.h"
@@ -26,32 +27,38 @@ Tensor count_of(const Tensor& index, int64_t size) {
   return index.numel() ? scatter_add(zero, 0, index, ones(index.sizes(), counts_on(index))) : zero;
 }
 
-/// The runs of equal neighbours of a 1-d tensor: (first of each run, number of its run for each element, lengths).
-std::tuple<Tensor, Tensor, Tensor> runs(const Tensor& x) {
+/// The runs of equal neighbours of a 1-d tensor: (first of each run, number of its run for each element, lengths); the
+/// latter two where they are wanted.
+std::tuple<Tensor, Tensor, Tensor> runs(const Tensor& x, bool numbers, bool lengths) {
   const int64_t n = x.numel();
-  if (n == 0) return {x.clone(), zeros({0}, counts_on(x)), zeros({0}, counts_on(x))};
-  Tensor differs = zeros({n}, counts_on(x));
-  if (n > 1) copy_into(narrow(differs, 0, 1, n - 1), ne(narrow(x, 0, 1, n - 1), narrow(x, 0, 0, n - 1)));
-  const Tensor run = cumsum(differs, 0);
-  const int64_t count = select(run, 0, n - 1).item<int64_t>() + 1;
-  const Tensor lengths = count_of(run, count);
-  return {index_select(x, 0, sub(cumsum(lengths, 0), lengths)), run, lengths};
+  const Tensor nothing = zeros({0}, counts_on(x));
+  if (n == 0) return {x.clone(), numbers ? nothing : Tensor(), lengths ? nothing : Tensor()};
+  const Tensor starts = ones({n}, TensorOptions(kBool).device(x.device()));
+  if (n > 1) copy_into(narrow(starts, 0, 1, n - 1), ne(narrow(x, 0, 1, n - 1), narrow(x, 0, 0, n - 1)));
+  const Tensor first = reshape(nonzero(starts), {-1});
+  Tensor run, count;
+  if (numbers) run = cumsum(starts, 0) - Scalar(1);
+  if (lengths) {
+    const int64_t k = first.numel();
+    count = sub(cat({narrow(first, 0, 1, k - 1), full({1}, n, counts_on(x))}, 0), first);
+  }
+  return {index_select(x, 0, first), run, count};
 }
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor> unique(const Tensor& t) {
+std::tuple<Tensor, Tensor, Tensor> unique(const Tensor& t, bool inverse, bool counts) {
   autograd::NoGrad off;
   const ValuesAndIndices sorted = sort(reshape(t.detach(), {-1}), 0);
-  auto [values, run, counts] = runs(sorted.values);
-  const Tensor inverse = t.numel() ? scatter(zeros_like(run), 0, sorted.indices, run) : run;
-  return {values, reshape(inverse, t.sizes()), counts};
+  auto [values, run, lengths] = runs(sorted.values, inverse, counts);
+  if (inverse) run = reshape(t.numel() ? scatter(empty_like(run), 0, sorted.indices, run) : run, t.sizes());
+  return {values, run, lengths};
 }
 
-std::tuple<Tensor, Tensor, Tensor> unique_consecutive(const Tensor& t) {
+std::tuple<Tensor, Tensor, Tensor> unique_consecutive(const Tensor& t, bool inverse, bool counts) {
   autograd::NoGrad off;
-  auto [values, run, counts] = runs(reshape(t.detach(), {-1}).contiguous());
-  return {values, reshape(run, t.sizes()), counts};
+  auto [values, run, lengths] = runs(reshape(t.detach(), {-1}).contiguous(), inverse, counts);
+  return {values, inverse ? reshape(run, t.sizes()) : Tensor(), lengths};
 }
 
 Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {

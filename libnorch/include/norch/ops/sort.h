@@ -41,11 +41,13 @@ NORCH_API Tensor quantile(const Tensor& t, const Tensor& q, std::optional<int64_
 NORCH_API Tensor nanquantile(const Tensor& t, const Tensor& q, std::optional<int64_t> dim = {}, bool keepdim = false,
                              const std::string& interpolation = "linear");
 
-/// (distinct elements in ascending order, for each element of t the index of its value, how often each occurs).
-/// Waits for the device: the size of the result depends on values.
-NORCH_API std::tuple<Tensor, Tensor, Tensor> unique(const Tensor& t);
+/// (distinct elements in ascending order, for each element of t the index of its value, how often each occurs); the
+/// second without `inverse` and the third without `counts` are undefined. Waits for the device: the size of the result
+/// depends on values.
+NORCH_API std::tuple<Tensor, Tensor, Tensor> unique(const Tensor& t, bool inverse = true, bool counts = true);
 /// The same for runs of equal neighbours of the flattened tensor.
-NORCH_API std::tuple<Tensor, Tensor, Tensor> unique_consecutive(const Tensor& t);
+NORCH_API std::tuple<Tensor, Tensor, Tensor> unique_consecutive(const Tensor& t, bool inverse = true,
+                                                                bool counts = true);
 /// How often each of 0, 1, ... occurs in a 1-d tensor of integers (or the sum of the weights of its occurrences). As
 /// long as the largest element asks for, at least `minlength`. Waits for the device.
 NORCH_API Tensor bincount(const Tensor& t, const Tensor& weights = {}, int64_t minlength = 0);

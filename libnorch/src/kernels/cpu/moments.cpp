@@ -9,14 +9,8 @@ namespace {
 template <class A>
 struct Moments {
   using M = MomentsOf<double>;
-  struct Deviation : SumOf<A> {
-    A mean;
-    A step(A a, A x) const { return a + (x - mean); }
-  };
-  struct SquaredDeviation : SumOf<A> {
-    A mean;
-    A step(A a, A x) const { return a + (x - mean) * (x - mean); }
-  };
+  using F = Fold<SumOf, A>;
+  using Vector = typename F::Vector;
 
   Load load_elements;
   void* mean;
@@ -39,16 +33,42 @@ struct Moments {
     return {n, static_cast<double>(center) + d, m2 < 0 ? 0 : m2};
   }
 
+  /// Sums over n elements of each of four rows of the deviations from `center` and of their squares.
+  static void deviations4(const A* const* x, int64_t n, const A* center, A* deviation, A* squares) {
+    Vector d[4][F::kVectors] = {}, s[4][F::kVectors] = {};
+    int64_t i = 0;
+    for (; i + F::kLanes <= n; i += F::kLanes)
+      for (int k = 0; k < 4; ++k)
+        for (int v = 0; v < F::kVectors; ++v) {
+          const Vector off = *reinterpret_cast<const typename F::Loaded*>(x[k] + i + v * F::kWidth) - center[k];
+          d[k][v] += off;
+          s[k][v] += off * off;
+        }
+    for (int k = 0; k < 4; ++k) {
+      deviation[k] = F::join_lanes(d[k]);
+      squares[k] = F::join_lanes(s[k]);
+      for (int64_t j = i; j < n; ++j) {
+        const A off = x[k][j] - center[k];
+        deviation[k] += off;
+        squares[k] += off * off;
+      }
+    }
+  }
+
   static void rows(const void*, void* w, const void* x, int64_t rows, int64_t row_stride, int64_t n, int64_t,
                    int64_t) {
-    for (int64_t r = 0; r < rows; ++r) {
-      const A* p = reinterpret_cast<const A*>(static_cast<const char*>(x) + r * row_stride);
-      const A center = fold<A, A>(SumOf<A>{}, p, n) / static_cast<A>(n);
-      Deviation d;
-      SquaredDeviation s;
-      d.mean = s.mean = center;
-      M& total = static_cast<M*>(w)[r];
-      total = total.join(part(static_cast<double>(n), center, fold<A, A>(d, p, n), fold<A, A>(s, p, n)));
+    for (int64_t r = 0; r < rows; r += 4) {
+      const A* row[4];
+      A center[4], deviation[4], squares[4];
+      for (int64_t k = 0; k < 4; ++k)
+        row[k] = reinterpret_cast<const A*>(static_cast<const char*>(x) + std::min(r + k, rows - 1) * row_stride);
+      F::fold4(row, n, center);
+      for (A& c : center) c /= static_cast<A>(n);
+      deviations4(row, n, center, deviation, squares);
+      for (int64_t k = 0; k < std::min<int64_t>(4, rows - r); ++k) {
+        M& total = static_cast<M*>(w)[r + k];
+        total = total.join(part(static_cast<double>(n), center[k], deviation[k], squares[k]));
+      }
     }
   }
 

@@ -117,6 +117,16 @@ struct Fold {
       return (x < a) | (x != x) ? x : a;
   }
 
+  /// Joins the accumulators of a row as a tree.
+  static L join_lanes(const Vector* acc) {
+    const Op<L> op{};
+    L lanes[kLanes];
+    std::memcpy(lanes, acc, sizeof lanes);
+    for (int half = kLanes / 2; half > 0; half /= 2)
+      for (int l = 0; l < half; ++l) lanes[l] = op.join(lanes[l], lanes[l + half]);
+    return lanes[0];
+  }
+
   /// Folds n elements of each of four rows: four chains of dependent steps hide each other's latency.
   static void fold4(const L* const* x, int64_t n, L* out) {
     const Op<L> op{};
@@ -132,13 +142,7 @@ struct Fold {
             const Vector elements = *reinterpret_cast<const Loaded*>(x[k] + i + v * kWidth);
             acc[k][v] = step(acc[k][v], elements);
           }
-      for (int k = 0; k < 4; ++k) {
-        L lanes[kLanes];
-        std::memcpy(lanes, acc[k], sizeof lanes);
-        for (int half = kLanes / 2; half > 0; half /= 2)
-          for (int l = 0; l < half; ++l) lanes[l] = op.join(lanes[l], lanes[l + half]);
-        out[k] = lanes[0];
-      }
+      for (int k = 0; k < 4; ++k) out[k] = join_lanes(acc[k]);
     }
     for (; i < n; ++i)
       for (int k = 0; k < 4; ++k) out[k] = op.step(out[k], x[k][i]);

@@ -1,5 +1,8 @@
 // The other ways to call what the rows of the ops_*.cpp files bound: out=, in-place methods, copies of views, and
 // second names. One list each; what a list names and norch lacks is passed over.
+#include <algorithm>
+#include <string_view>
+
 #include "bind.h"
 #include "norch/ops.h"
 #include "out.h"
@@ -74,15 +77,61 @@ nb::object store(const char* name, nb::handle result, nb::handle out, bool same_
   return PyTuple_Check(result.ptr()) ? nb::object(nb::tuple(stored)) : nb::object(stored);
 }
 
+/// Functions that read their inputs out of order: no element of these may lie where `out` is written. Elsewhere `out` may
+/// be an input, as the whole of it.
+constexpr const char* kOutApart[] = {"cat", "gather", "index_select", "kthvalue", "masked_select", "take",
+                                     "take_along_dim"};
+
+/// The bytes from the first to the last element.
+std::pair<const char*, const char*> extent(const Tensor& t) {
+  int64_t last = 0;
+  for (int64_t d = 0; d < t.dim(); ++d) last += (t.sizes()[d] - 1) * t.strides()[d];
+  const char* p = static_cast<const char*>(t.data_ptr());
+  return {p, p + (last + 1) * static_cast<int64_t>(t.itemsize())};
+}
+/// Whether the elements lie side by side, in any order of the dims.
+bool is_dense(const Tensor& t) {
+  const auto [begin, end] = extent(t);
+  return end - begin == t.numel() * static_cast<int64_t>(t.itemsize());
+}
+
+/// \throws Error if an input (or one of a list) shares some elements' memory with `out`. As in PyTorch, only tensors
+/// without gaps are compared.
+void check_apart(nb::handle input, nb::handle out, bool whole_too) {
+  if (PyTuple_Check(out.ptr()) || PyList_Check(out.ptr())) {
+    for (nb::handle o : out) check_apart(input, o, whole_too);
+    return;
+  }
+  if (PyTuple_Check(input.ptr()) || PyList_Check(input.ptr())) {
+    for (nb::handle i : input) check_apart(i, out, whole_too);
+    return;
+  }
+  if (!is_tensor(input.ptr()) || !is_tensor(out.ptr())) return;
+  const Tensor x = unwrap(input.ptr()), y = unwrap(out.ptr());
+  if (!(x.storage() == y.storage()) || x.numel() == 0 || y.numel() == 0 || !is_dense(x) || !is_dense(y)) return;
+  const auto [begin, end] = extent(x);
+  const auto [from, to] = extent(y);
+  const bool same = begin == from && end == to && x.strides() == y.strides();
+  NORCH_CHECK(same ? !whole_too : end <= from || to <= begin, "unsupported operation: some elements of the input tensor "
+              "and the written-to tensor refer to a single memory location. Please clone() the tensor before performing "
+              "the operation.");
+}
+
 enum class Out { Cast, SameDtype, Factory };
 
 /// One more overload of scope.name, chosen where `out` is named: calls without it cost nothing.
 void give_out(nb::handle scope, const char* name, Out kind) {
   if (!nb::hasattr(scope, name)) return;
+  const bool apart = std::any_of(std::begin(kOutApart), std::end(kOutApart),
+                                 [name](const char* n) { return std::string_view(n) == name; });
   nb::cpp_function_def(
-      [scope, name, kind](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) -> nb::object {
+      [scope, name, kind, apart](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) -> nb::object {
         nb::dict rest;
-        for (auto [key, value] : kwargs) rest[key] = value;
+        check_apart(args, out, apart);
+        for (auto [key, value] : kwargs) {
+          rest[key] = value;
+          check_apart(value, out, apart);
+        }
         if (kind == Out::Factory && !out.is_none() && !rest.contains("dtype")) rest["dtype"] = out.attr("dtype");
         const nb::object result = scope.attr(name)(*args, **rest);
         return out.is_none() ? result : store(name, result, out, kind == Out::SameDtype);

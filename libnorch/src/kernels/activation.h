@@ -99,7 +99,7 @@ struct Elu {
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
     const T below = g * T(a) * T(c) * std::exp(x * T(c));
-    return x > T(0) ? g * T(b) : below;  // NaN for NaN
+    return x <= T(0) ? below : g * T(b);
   }
 };
 /// x * P(N(0, 1) <= x).
@@ -187,7 +187,7 @@ struct Hardtanh : Plain {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    return x > T(a) && x < T(b) ? g : T(0);  // 0 for NaN
+    return x <= T(a) || x >= T(b) ? T(0) : g;
   }
 };
 struct Hardsigmoid : Plain {
@@ -251,7 +251,7 @@ struct Softsign : Plain {
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
     const T y = T(1) + std::fabs(x);
-    return g / (y * y);
+    return g / (y * y) + (x - x);  // NaN at the infinities, as for the quotient that PyTorch differentiates
   }
 };
 /// x - tanh(x).
@@ -278,7 +278,7 @@ struct Hardshrink : Plain {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    return x < T(-a) || x > T(a) ? g : T(0);  // 0 for NaN
+    return x >= T(-a) && x <= T(a) ? T(0) : g;
   }
 };
 /// x moved towards 0 by a, and 0 within [-a, a].
@@ -291,7 +291,7 @@ struct Softshrink : Plain {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    return x < T(-a) || x > T(a) ? g : T(0);  // 0 for NaN
+    return x >= T(-a) && x <= T(a) ? T(0) : g;
   }
 };
 struct SigmoidOfResult : Plain {

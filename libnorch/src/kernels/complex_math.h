@@ -64,7 +64,8 @@ NORCH_COMPLEX_LIBRARY(NORCH_FUNCTOR)
     }                                                    \
   };
 NORCH_FUNCTOR(Cube, return z * z * z;)
-NORCH_FUNCTOR(Exp2, return Exp()(z * Complex<T>(T(0.69314718055994530942)));)
+NORCH_FUNCTOR(Exp2, constexpr T scale = T(0.69314718055994530942);
+              return Exp()(Complex<T>(z.re * scale, z.im * scale));)
 // exp(x) cos(y) - 1 without cancellation: cos(y) = 1 - 2 sin(y/2)^2. At infinities and NaN as Annex G has exp.
 NORCH_FUNCTOR(Expm1, if (z.im == T(0)) return Complex<T>(std::expm1(z.re) + T(0), z.im);
               if (!kernels::IsFinite()(z.re) || !kernels::IsFinite()(z.im)) return Exp()(z) - Complex<T>(1);
@@ -72,8 +73,8 @@ NORCH_FUNCTOR(Expm1, if (z.im == T(0)) return Complex<T>(std::expm1(z.re) + T(0)
               return Complex<T>(std::expm1(z.re) * std::cos(z.im) - 2 * half * half, std::exp(z.re) * std::sin(z.im));)
 NORCH_FUNCTOR(Log10, const Complex<T> y = Log()(z); constexpr T scale = T(0.43429448190325182765);
               return Complex<T>(y.re * scale, y.im * scale);)
-NORCH_FUNCTOR(Log2, const Complex<T> y = Log()(z); constexpr T scale = T(1.44269504088896340736);
-              return Complex<T>(y.re * scale, y.im * scale);)
+NORCH_FUNCTOR(Log2, const Complex<T> y = Log()(z); constexpr T base = T(0.69314718055994530942);
+              return Complex<T>(y.re / base, y.im / base);)
 // |1 + z|^2 - 1 = x (2 + x) + y^2 keeps the digits of a small z.
 NORCH_FUNCTOR(Log1p, const T x = z.re, y = z.im, size = std::hypot(x + 1, y), theta = std::atan2(y, x + 1);
               if (size < T(0.5) || size > T(2)) return Complex<T>(std::log(size), theta);

@@ -1,5 +1,5 @@
-// Elementwise kernels of special functions. They compute in double whatever the dtype, one number at a time: what they
-// take, branches and long series, does not vectorise.
+// Elementwise kernels of special functions. They compute in double whatever the dtype (the polynomials in float or
+// double), one number at a time: what they take, branches and long series, does not vectorise.
 #pragma once
 
 #include "kernels/kernel.h"
@@ -17,16 +17,16 @@ namespace norch::kernels {
   X(Entr, entr) X(Erfcx, erfcx) X(FrexpExponent, exponent_of) X(FrexpMantissa, mantissa_of) X(I0, bessel_i0)     \
   X(I0e, bessel_i0e) X(I1, bessel_i1) X(I1e, bessel_i1e) X(K0, bessel_k0) X(K0e, bessel_k0e) X(K1, bessel_k1)    \
   X(K1e, bessel_k1e) X(LogNdtr, log_ndtr) X(Ndtr, ndtr) X(Ndtri, ndtri) X(SphericalBesselJ0, spherical_bessel_j0)
-#define NORCH_SPECIAL_BINARY(X)                                                                                  \
+#define NORCH_SPECIAL_BINARY(X) X(Igamma, igamma) X(Igammac, igammac) X(Xlog1py, xlog1py) X(Zeta, zeta)
+#define NORCH_POLYNOMIALS(X)                                                                                     \
   X(ChebyshevT, chebyshev_t) X(ChebyshevU, chebyshev_u) X(ChebyshevV, chebyshev_v) X(ChebyshevW, chebyshev_w)    \
-  X(HermiteH, hermite_h) X(HermiteHe, hermite_he) X(Igamma, igamma) X(Igammac, igammac)                          \
-  X(LaguerreL, laguerre_l) X(LegendreP, legendre_p) X(ShiftedChebyshevT, shifted_chebyshev_t)                    \
-  X(ShiftedChebyshevU, shifted_chebyshev_u) X(ShiftedChebyshevV, shifted_chebyshev_v)                            \
-  X(ShiftedChebyshevW, shifted_chebyshev_w) X(Xlog1py, xlog1py) X(Zeta, zeta)
+  X(HermiteH, hermite_h) X(HermiteHe, hermite_he) X(LaguerreL, laguerre_l) X(LegendreP, legendre_p)              \
+  X(ShiftedChebyshevT, shifted_chebyshev_t) X(ShiftedChebyshevU, shifted_chebyshev_u)                            \
+  X(ShiftedChebyshevV, shifted_chebyshev_v) X(ShiftedChebyshevW, shifted_chebyshev_w)
 
 #define NORCH_NAME(name, function) name,
 enum class SpecialUnary : uint8_t { NORCH_SPECIAL_UNARY(NORCH_NAME) };
-enum class SpecialBinary : uint8_t { NORCH_SPECIAL_BINARY(NORCH_NAME) };
+enum class SpecialBinary : uint8_t { NORCH_SPECIAL_BINARY(NORCH_NAME) NORCH_POLYNOMIALS(NORCH_NAME) };
 #undef NORCH_NAME
 enum class IntegerOp : uint8_t { Gcd, Lcm };
 

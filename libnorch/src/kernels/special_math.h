@@ -61,11 +61,15 @@ NORCH_HD T digamma(T x) {
 /// The Hurwitz zeta function, sum over k >= 0 of (q + k)^-s, for s > 1: Euler-Maclaurin summation.
 NORCH_HD_LONG double hurwitz_zeta(double s, double q) {
   if (q <= 0 && q == std::floor(q)) return HUGE_VAL;
-  if (q < 0 && s != std::floor(s)) return NAN;
+  if (s != s || (q < 0 && s != std::floor(s))) return NAN;
+  if (q < -10) {
+    // The terms below zero are, but for the sign, a finite piece of the sum from 1 - u, where u is q's fraction.
+    const double u = q - std::floor(q), below = hurwitz_zeta(s, 1 - u) - hurwitz_zeta(s, 1 - q);
+    return hurwitz_zeta(s, u) + (std::fmod(s, 2.0) == 0 ? below : -below);
+  }
   double sum = 0;
   int k = 0;
   for (; k < 10 || (q + k) < 10; ++k) {
-    if (k > 100000) return NAN;  // q far below zero
     const double term = std::pow(q + k, -s);
     sum += term;
     if (std::fabs(term) < 1e-17 * std::fabs(sum) && q + k > 0) return sum;
@@ -90,6 +94,7 @@ NORCH_HD_LONG double hurwitz_zeta(double s, double q) {
 /// The second derivative of log gamma: reflection below 1/2, recurrence up to 10, then the asymptotic series.
 NORCH_HD_LONG double trigamma_of(double x) {
   if (x == HUGE_VAL) return 0;
+  if (x == -HUGE_VAL) return NAN;
   double sign = 1, result = 0;
   if (x < 0.5) {
     if (x == std::floor(x)) return HUGE_VAL;
@@ -112,7 +117,13 @@ template <class T>
 NORCH_HD T polygamma(int n, T x) {
   if (n == 0) return digamma(x);
   if (x != x) return x;
-  if (n == 1) return static_cast<T>(trigamma_of(static_cast<double>(x)));
+  if (n == 1) {
+    if (x < T(0) && x == std::floor(x) && x - x == 0) {  // a pole: PyTorch's (pi / sin(pi x))^2, where pi is rounded
+      const T s = std::sin(T(kPi) * x);
+      return T(kPi) * T(kPi) / (s * s);
+    }
+    return static_cast<T>(trigamma_of(static_cast<double>(x)));
+  }
   const double magnitude = std::tgamma(n + 1.0) * hurwitz_zeta(n + 1.0, static_cast<double>(x));
   return static_cast<T>(n % 2 ? magnitude : -magnitude);
 }

@@ -226,7 +226,10 @@ Tensor gelu_(const Tensor& self, std::string_view approximate) {
   static Tensor name##_op(const char* op_name, const Tensor& x, const Tensor& out) {  \
     return apply(op_name, #Op "Backward0", Activation::Op, x, {}, out, name##_slope); \
   }
-NORCH_PLAIN_OP(silu, Silu)
+static Tensor silu_op(const char* name, const Tensor& x, const Tensor& out) {
+  if (x.is_complex() && !out.defined()) return x * sigmoid(x);
+  return apply(name, "SiluBackward0", Activation::Silu, x, {}, out, silu_slope);
+}
 NORCH_TWO_FORMS(silu)
 NORCH_PLAIN_OP(mish, Mish)
 NORCH_TWO_FORMS(mish)

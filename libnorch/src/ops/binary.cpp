@@ -262,7 +262,10 @@ Tensor nextafter_op(const char* name, const Tensor& a, const Tensor& b, const Te
 Tensor xlogy_op(const char* name, const Tensor& a, const Tensor& b, const Tensor& out) {
   return function(name, "XlogyBackward0", BinaryOp::Xlogy, a, b, float_type(result_type(a, b)), out, false,
                   NORCH_GRADIENTS {
-                    if (ctx.needs(0)) ctx.set(0, g * xlogy(ne(a, zero()), b));
+                    if (ctx.needs(0)) {
+                      const Tensor cut = logical_and(eq(a, zero()), le(b, zero()));
+                      ctx.set(0, masked_fill(xlogy(g, b), cut, zero()));
+                    }
                     if (ctx.needs(1)) ctx.set(1, g * a / b);
                   });
 }
@@ -360,8 +363,20 @@ Tensor fmin(const Tensor& a, const Tensor& b) {
   return number_extreme("fmin", "FminBackward0", BinaryOp::Fmin, a, b, le);
 }
 
+/// log(exp(a) + exp(b)) of complex numbers, by their larger real part.
+static Tensor complex_logaddexp(const Tensor& a, const Tensor& b) {
+  const Tensor re_a = real(a.detach()), re_b = real(b.detach()), first = ge(re_a, re_b);
+  const Tensor high = where(first, a, b), low = where(first, b, a);
+  // Two equal infinities have no difference: -inf for two that are negative.
+  const Tensor infinite = logical_and(eq(re_a, re_b), isinf(re_a)), none = logical_and(infinite, lt(re_a, zero()));
+  const Tensor apart = where(infinite, ones_like(low), low - high);
+  return where(none, low, where(infinite, log(exp(a) + exp(b)), high + log1p(exp(apart))));
+}
+
 Tensor logaddexp(const Tensor& a, const Tensor& b) {
-  return function("logaddexp", "LogaddexpBackward0", BinaryOp::Logaddexp, a, b, result_type(a, b), {}, false,
+  const DType type = result_type(a, b);
+  if (is_complex(type)) return complex_logaddexp(a.to(type), b.to(type));
+  return function("logaddexp", "LogaddexpBackward0", BinaryOp::Logaddexp, a, b, type, {}, false,
                   NORCH_GRADIENTS {
                     if (ctx.needs(0)) ctx.set(0, g * sigmoid(a - b));
                     if (ctx.needs(1)) ctx.set(1, g * sigmoid(b - a));

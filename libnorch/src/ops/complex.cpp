@@ -145,8 +145,9 @@ Tensor angle(const Tensor& x) {
 
 Tensor sgn(const Tensor& x) {
   if (!x.is_complex()) return sign(x);
-  const Tensor size = unsqueeze(abs(x), -1);
-  return view_as_complex(masked_fill(view_as_real(x) / size, eq(size, Tensor::wrap(0)), Tensor::wrap(0)));
+  const Tensor size = unsqueeze(abs(x), -1), none = eq(size.detach(), Tensor::wrap(0));
+  const Tensor parts = view_as_real(x) / masked_fill(size, none, Tensor::wrap(1));
+  return view_as_complex(masked_fill(parts, none, Tensor::wrap(0)));  // without a gradient at 0
 }
 Tensor sgn_(const Tensor& self) {
   InPlace write("sgn_", self);

@@ -275,7 +275,7 @@ Tensor einsum(const std::string& text, const TensorList& operands, Ints path) {
   Shape rest;
   for (int d = dims.output; d < dims.total; ++d)
     if (out.sizes()[d] != 1) rest.push_back(d);
-  if (!rest.empty()) out = sum(out, rest, true, out.dtype());
+  if (!rest.empty()) out = sum(out, rest, true);
   return reshape(out, out.sizes().slice(0, static_cast<size_t>(dims.output)));
 }
 

@@ -5,6 +5,7 @@
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/fold.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/indexing.h"
@@ -187,6 +188,9 @@ Tensor pad(const Tensor& input, Ints pad, PaddingMode mode, const Scalar& value)
 }
 
 Tensor im2col(const Tensor& input, Ints kernel_size, Ints dilation, Ints padding, Ints stride) {
+  if (input.is_complex())
+    return complex(im2col(real(input), kernel_size, dilation, padding, stride),
+                   im2col(imag(input), kernel_size, dilation, padding, stride));
   NORCH_CHECK(input.dim() == 3 || input.dim() == 4, "unfold: Expected 3D or 4D (batch mode) tensor for input, but got: ",
               input.sizes());
   if (input.dim() == 3) {
@@ -204,6 +208,9 @@ Tensor im2col(const Tensor& input, Ints kernel_size, Ints dilation, Ints padding
 }
 
 Tensor col2im(const Tensor& input, Ints output_size, Ints kernel_size, Ints dilation, Ints padding, Ints stride) {
+  if (input.is_complex())
+    return complex(col2im(real(input), output_size, kernel_size, dilation, padding, stride),
+                   col2im(imag(input), output_size, kernel_size, dilation, padding, stride));
   check_float("fold", input);
   NORCH_CHECK(input.dim() == 2 || input.dim() == 3, "fold: Expected 2D or 3D (batch mode) tensor for input, but got: ",
               input.sizes());

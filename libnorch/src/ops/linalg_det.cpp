@@ -44,7 +44,7 @@ Tensor nudge(const Tensor& lu) {
   const Tensor largest = amax(size, {-1}, true);
   const Tensor step = where(eq(largest, Tensor::wrap(0)), ones_like(largest), largest) *
                       Scalar(detail::epsilon_of(lu.dtype()));
-  return where(eq(d, Tensor::wrap(0)), expand_as(step, d), zeros_like(size));
+  return where(eq(d, Tensor::wrap(0)), expand_as(step, d), zeros_like(size)).to(lu.dtype());
 }
 
 /// A^-H times the numbers `scale`, one per matrix.

@@ -5,6 +5,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/loss.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/unary.h"
@@ -176,6 +177,7 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
 }
 
 Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
+  if (input.is_complex() || target.is_complex()) return reduce(abs(sub(input, target)), reduction);
   return pointwise("l1_loss", {LossOp::L1, "L1LossBackward0"}, input, target, reduction);
 }
 

@@ -23,6 +23,16 @@ void check_normalized(const char* op, const char* what, const Tensor& w, const T
               "devices, ", x.device(), " and ", w.device(), " (", what, ")");
 }
 
+void check_shape(const char* op, const Tensor& x, Ints shape, const Tensor& weight, const Tensor& bias) {
+  NORCH_CHECK(!shape.empty(), op, ": Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "
+              "one element, but got normalized_shape = ", shape);
+  const int64_t outer = x.dim() - static_cast<int64_t>(shape.size());
+  NORCH_CHECK(outer >= 0 && x.sizes().slice(static_cast<size_t>(outer)) == shape, op, ": Given normalized_shape=", shape,
+              ", expected input whose last dims have these sizes, but got input of size ", x.sizes());
+  check_normalized(op, "weight", weight, x, shape);
+  check_normalized(op, "bias", bias, x, shape);
+}
+
 /// Gradients by the fused kernel.
 NormGradients fused_gradients(const Tensor& grad, const Tensor& input, const Tensor& mean, const Tensor& rstd,
                               const Tensor& weight, int64_t rows, int64_t n, const Backward& ctx) {
@@ -40,13 +50,7 @@ Tensor row_norm(const char* op, const char* node, const Tensor& x, Ints shape, c
                 double eps, bool center) {
   NORCH_CHECK_IMPLEMENTED(x.is_floating_point(), op, ": not implemented for ", x.dtype(),
                           "; convert to a floating-point dtype");
-  NORCH_CHECK(!shape.empty(), op, ": Expected normalized_shape to be at least 1-dimensional, i.e., containing at least "
-              "one element, but got normalized_shape = ", shape);
-  const int64_t outer = x.dim() - static_cast<int64_t>(shape.size());
-  NORCH_CHECK(outer >= 0 && x.sizes().slice(static_cast<size_t>(outer)) == shape, op, ": Given normalized_shape=", shape,
-              ", expected input whose last dims have these sizes, but got input of size ", x.sizes());
-  check_normalized(op, "weight", weight, x, shape);
-  check_normalized(op, "bias", bias, x, shape);
+  check_shape(op, x, shape, weight, bias);
   const int64_t n = numel_of(shape), rows = n ? x.numel() / n : 0;
   const DType type = stats_dtype(x);
   Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
@@ -89,8 +93,13 @@ Tensor layer_norm(const Tensor& x, Ints normalized_shape, const Tensor& weight, 
 }
 
 Tensor rms_norm(const Tensor& x, Ints normalized_shape, const Tensor& weight, std::optional<double> eps) {
-  return row_norm("rms_norm", "FusedRmsNormBackward0", x, normalized_shape, weight, Tensor(),
-                  eps ? *eps : epsilon_of(x.dtype()), false);
+  const double least = eps ? *eps : epsilon_of(to_real(x.dtype()));
+  if (!x.is_complex()) return row_norm("rms_norm", "FusedRmsNormBackward0", x, normalized_shape, weight, {}, least, false);
+  check_shape("rms_norm", x, normalized_shape, weight, {});
+  Shape dims;
+  for (size_t i = 1; i <= normalized_shape.size(); ++i) dims.push_back(-static_cast<int64_t>(i));
+  const Tensor y = x * rsqrt(mean(x * x, dims, true) + least);
+  return weight.defined() ? y * weight : y;
 }
 
 }  // namespace norch

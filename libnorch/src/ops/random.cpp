@@ -203,11 +203,16 @@ Tensor randperm(int64_t n, const TensorOptions& options, Generator* generator) {
 Tensor uniform_(const Tensor& self, double from, double to, Generator* generator) {
   NORCH_CHECK(from <= to, "uniform_ expects to return a [from, to) range, but found from=", from, " > to=", to);
   NORCH_CHECK(std::isfinite(to - from), "uniform_ expects a finite range, but found to - from = ", to - from);
+  if (self.is_complex()) return uniform_(view_as_real(self), from, to, generator), self;
   return distribution_("uniform_", "UniformBackward0", self, Distribution::Uniform, from, to, generator);
 }
 
 Tensor normal_(const Tensor& self, double mean, double std, Generator* generator) {
   NORCH_CHECK(std >= 0, "normal expects std >= 0.0, but found std ", std);
+  if (self.is_complex()) {  // half of the variance in each part
+    normal_(view_as_real(self), 0, std * std::sqrt(0.5), generator);
+    return mean == 0 ? self : add_(self, Tensor::wrap(mean));
+  }
   return distribution_("normal_", "NormalBackward0", self, Distribution::Normal, mean, std, generator);
 }
 

@@ -88,7 +88,7 @@ Tensor reduced_last(const Tensor& t, const ReducedDims& d) {
 Tensor complex_product(const Tensor& t, const ReducedDims& d) {
   Tensor rows = t.dim() ? reduced_last(t, d) : t;
   if (t.dim() == 0) return rows;
-  if (d.n == 0) return ones(d.out, t.options());
+  if (d.n == 0) return reshape(sum(rows, {-1}), d.out) + 1.0;
   for (int64_t n = d.n; n > 1; n = (n + 1) / 2) {
     const int64_t half = n / 2;
     const Tensor product = mul(narrow(rows, -1, 0, half), narrow(rows, -1, half, half));

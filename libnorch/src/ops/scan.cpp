@@ -86,13 +86,15 @@ ValuesAndIndices select_op(const char* op, const char* node, bool largest, const
   return out;
 }
 
-/// Running products in log2(n) steps: after each, an element is the product of twice as many before it.
-Tensor complex_products(const Tensor& t, int64_t dim) {
+/// Running results of an associative op of two tensors, in log2(n) steps: after each, an element joins twice as many
+/// before it.
+template <class Op>
+Tensor doubling_scan(const Tensor& t, int64_t dim, Op op) {
   if (t.dim() == 0) return t.clone();
   Tensor out = t;
   const int64_t n = t.sizes()[dim];
   for (int64_t step = 1; step < n; step *= 2)
-    out = cat({narrow(out, dim, 0, step), mul(narrow(out, dim, step, n - step), narrow(out, dim, 0, n - step))}, dim);
+    out = cat({narrow(out, dim, 0, step), op(narrow(out, dim, step, n - step), narrow(out, dim, 0, n - step))}, dim);
   return out.is_same(t) ? t.clone() : out;
 }
 
@@ -117,7 +119,7 @@ Tensor cumsum(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
 Tensor cumprod(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
   dim = wrap_dim(dim, t.dim(), "cumprod");
   const DType type = result_dtype(t, dtype);
-  if (is_complex(type)) return complex_products(t.to(type), dim);
+  if (is_complex(type)) return doubling_scan(t.to(type), dim, mul);
   if (is_wide_unsigned(type)) return cumprod(t, dim, DType::Int64).to(type);
   if (!direct(t.dtype(), type)) return cumprod(t.to(type), dim, type);
   Tensor out = run(ScanOp::Prod, t, dim, type, false);
@@ -142,6 +144,7 @@ ValuesAndIndices cummin(const Tensor& t, int64_t dim) { return select_op("cummin
 
 Tensor logcumsumexp(const Tensor& t, int64_t dim) {
   dim = wrap_dim(dim, t.dim(), "logcumsumexp");
+  if (t.is_complex()) return doubling_scan(t, dim, logaddexp);
   NORCH_CHECK_IMPLEMENTED(t.is_floating_point(), "logcumsumexp: not implemented for ", t.dtype(),
                           "; convert to a floating-point dtype");
   Tensor out = run(ScanOp::LogSumExp, t, dim, t.dtype(), false);

@@ -173,7 +173,7 @@ Tensor special_zeta(const Tensor& s, const Tensor& q) {
 
 #define NORCH_POLYNOMIAL(name, Op)                                                     \
   Tensor special_##name(const Tensor& x, const Tensor& n) {                            \
-    return run("special_" #name, SpecialBinary::Op, x.detach(), n.detach()); \
+    return run("special_" #name, SpecialBinary::Op, x, n);                       \
   }
 NORCH_POLYNOMIAL(chebyshev_polynomial_t, ChebyshevT)
 NORCH_POLYNOMIAL(chebyshev_polynomial_u, ChebyshevU)

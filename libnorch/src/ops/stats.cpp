@@ -164,9 +164,15 @@ Tensor vector_norm(const Tensor& t, const Scalar& p, Ints dims, bool keepdim, st
 }
 
 Tensor logsumexp(const Tensor& t, Ints dims, bool keepdim) {
-  NORCH_CHECK_IMPLEMENTED(!t.is_complex(), "logsumexp: not implemented for ", t.dtype(), "; take .real or .abs() first");
-  if (!t.is_floating_point()) return logsumexp(t.to(default_dtype()), dims, keepdim);
+  if (!is_differentiable(t.dtype())) return logsumexp(t.to(default_dtype()), dims, keepdim);
   const ReducedDims d = reduced_dims("logsumexp", t, dims, keepdim);
+  if (t.is_complex()) {
+    const Shape list = dim_list(d, t.dim());
+    if (t.numel() == 0 || t.dim() == 0) return t.dim() == 0 ? t.clone() : log(sum(exp(t), list, keepdim));
+    const Tensor high = amax(real(t.detach()), list, true);
+    const Tensor shift = masked_fill(high, eq(abs(high), Tensor::wrap(HUGE_VAL)), Tensor::wrap(0));
+    return log(sum(exp(t - shift), list, keepdim)) + (keepdim ? shift : reshape(shift, d.out));
+  }
   Tensor out;
   {
     autograd::NoGrad off;

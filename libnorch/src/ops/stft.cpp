@@ -92,8 +92,8 @@ Tensor istft(const Tensor& input, const StftOptions& o, std::optional<int64_t> l
   NORCH_CHECK(return_complex || !f.window.is_complex(), op, ": Complex windows are incompatible with "
               "return_complex=False");
   const fft::Norm norm = o.normalized ? "ortho" : "backward";
-  Tensor frames = half ? fft::irfft(x, f.n, -1, norm) : fft::ifft(x, {}, -1, norm);
-  if (!return_complex && !half) frames = real(frames);
+  // A real signal is that of the lower half of the frequencies, whatever the upper half holds.
+  Tensor frames = return_complex ? fft::ifft(x, {}, -1, norm) : fft::irfft(narrow(x, -1, 0, f.n / 2 + 1), f.n, -1, norm);
   frames = mul(frames, f.window);
   // Overlapping frames add up; so do the squares of their windows, which the sum is divided by.
   const int64_t count = frames.size(1), total = f.n + f.hop * (count - 1);

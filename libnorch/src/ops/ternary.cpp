@@ -32,11 +32,11 @@ Tensor run(const char* name, TernaryOp op, const Tensor& a, const Tensor& b, con
            const Tensor& out, const Scalar& value = 1) {
   if (is_complex(type) || is_wide_unsigned(type)) {
     // No fused kernel: of single ops, as the formula reads.
-    Tensor result = op == TernaryOp::Clamp     ? minimum(maximum(a, b), c)
-                    : op == TernaryOp::Lerp    ? a + c * (b - a)
-                    : op == TernaryOp::Addcdiv ? a + b * value / c
-                                               : a + b * value * c;
-    result = result.to(type);
+    const Tensor x = a.detach().to(type), y = b.detach().to(type), z = c.detach().to(type);
+    const Tensor result = op == TernaryOp::Clamp     ? minimum(maximum(x, y), z)
+                          : op == TernaryOp::Lerp    ? x + z * (y - x)
+                          : op == TernaryOp::Addcdiv ? x + y * value / z
+                                                     : x + y * value * z;
     return out.defined() ? (copy_into(out, result), out) : result;
   }
   Elementwise e(name, {a, b, c}, type, type, out);
@@ -194,9 +194,9 @@ Tensor addcdiv_op(const char* name, const Tensor& x, const Tensor& a, const Tens
       const Tensor& g = ctx.grad();
       if (ctx.needs(0)) ctx.set(0, g);
       if (!ctx.needs(1) && !ctx.needs(2)) return;
-      const Tensor y = conj(ctx.get(b)), slope = g * (conj(value) / y);
-      if (ctx.needs(1)) ctx.set(1, slope);
-      if (ctx.needs(2)) ctx.set(2, neg(slope * (conj(ctx.get(a)) / y)));
+      const Tensor y = conj(ctx.get(b));
+      if (ctx.needs(1)) ctx.set(1, g * (conj(value) / y));
+      if (ctx.needs(2)) ctx.set(2, neg(g * (conj(value) * conj(ctx.get(a)) / y / y)));
     });
   }
   return result;

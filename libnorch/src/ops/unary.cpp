@@ -113,10 +113,16 @@ Tensor acosh_gradient(const Tensor& g, const Tensor& x) {
   return x.is_complex() ? g * (rsqrt(x - 1.0) * rsqrt(x + 1.0)) : g * rsqrt(x * x - 1.0);
 }
 
+/// The conjugate is taken last, as it decides on which side of the cut of a root a number lies.
+Tensor asinh_gradient(const Tensor& g, const Tensor& x) {
+  const Tensor y = conj(x);
+  return g * conj(rsqrt(y * y + 1.0));
+}
+
 Tensor sinc_gradient(const Tensor& g, const Tensor& x) {
   const Tensor y = x * kPi;
-  const Tensor slope = (cos(y) * y - sin(y)) / (y * x);
-  return g * masked_fill(slope, eq(x, Tensor::wrap(0)), Tensor::wrap(0));
+  const Tensor square = x * x * kPi, slope = (cos(y) * y - sin(y)) / square;
+  return g * masked_fill(slope, eq(square, Tensor::wrap(0)), Tensor::wrap(0));
 }
 
 }  // namespace
@@ -142,7 +148,7 @@ Tensor sinc_gradient(const Tensor& g, const Tensor& x) {
 NORCH_FLOAT_OP(acos, Acos, from_input, NORCH_OF_INPUT(g * neg(rsqrt(1.0 - x * x))))
 NORCH_FLOAT_OP(acosh, Acosh, from_input, acosh_gradient)
 NORCH_FLOAT_OP(asin, Asin, from_input, NORCH_OF_INPUT(g * rsqrt(1.0 - x * x)))
-NORCH_FLOAT_OP(asinh, Asinh, from_input, NORCH_OF_INPUT(g * rsqrt(x * x + 1.0)))
+NORCH_FLOAT_OP(asinh, Asinh, from_input, asinh_gradient)
 NORCH_FLOAT_OP(atan, Atan, from_input, NORCH_OF_INPUT(g / (x * x + 1.0)))
 NORCH_FLOAT_OP(atanh, Atanh, from_input, NORCH_OF_INPUT(g / (1.0 - x * x)))
 NORCH_FLOAT_OP(cos, Cos, from_input, NORCH_OF_INPUT(g * neg(sin(x))))

@@ -45,17 +45,21 @@ def _fill(input: Tensor, mask: _Mask, neutral: Any) -> Tensor:
     return norch.where(_full_mask(input, mask), input, norch.full_like(input, neutral))
 
 
+def _is_integral(dtype: norch.dtype) -> bool:
+    return not (dtype.is_floating_point or dtype.is_complex)
+
+
 def _lowest(dtype: norch.dtype) -> Any:
-    return -math.inf if dtype.is_floating_point else norch.iinfo(dtype).min
+    return norch.iinfo(dtype).min if _is_integral(dtype) else -math.inf
 
 
 def _highest(dtype: norch.dtype) -> Any:
-    return math.inf if dtype.is_floating_point else norch.iinfo(dtype).max
+    return norch.iinfo(dtype).max if _is_integral(dtype) else math.inf
 
 
 def _summed(input: Tensor) -> norch.dtype:
     """The dtype of sums and products: int64 for narrower integers."""
-    return input.dtype if input.dtype.is_floating_point else norch.int64
+    return norch.int64 if _is_integral(input.dtype) else input.dtype
 
 
 def sum(
@@ -139,7 +143,7 @@ def mean(
 ) -> Tensor:
     """The mean over `dim`; NaN where nothing counts."""
     dtype = dtype or input.dtype
-    if not dtype.is_floating_point:
+    if _is_integral(dtype):
         raise ValueError(
             f"mean(): Could not infer output dtype. dtype must be either a floating point or complex dtype. Got: {dtype}"
         )
@@ -206,12 +210,12 @@ def var(
     if unbiased is not None and correction is not None:
         raise ValueError("masked var and std: only one of unbiased and correction may be given")
     less = float(correction) if correction is not None else 0.0 if unbiased is False else 1.0
-    dtype = dtype or (input.dtype if input.dtype.is_floating_point else norch.float32)
-    wide = dtype if dtype.is_floating_point else norch.float32
+    dtype = dtype or (norch.float32 if _is_integral(input.dtype) else input.dtype)
+    wide = norch.float32 if _is_integral(dtype) else dtype
     center = sum(input, dim, keepdim=True, dtype=dtype, mask=mask) / _count(input, mask, dim, True)
     offset = input - center
-    total = sum(offset * offset, dim, keepdim=keepdim, dtype=wide, mask=mask)
-    degrees = (_count(input, mask, dim, keepdim).to(wide) - less).clamp(min=0)
+    total = sum(offset * offset.conj(), dim, keepdim=keepdim, dtype=wide, mask=mask)
+    degrees = (_count(input, mask, dim, keepdim) - less).clamp(min=0)
     return (total / degrees).to(dtype)
 
 

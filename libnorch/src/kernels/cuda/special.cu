@@ -29,10 +29,16 @@ struct BinaryFunction : Heavy {
   template <class T>
   __device__ T operator()(T x, T y) const {
     const double a = static_cast<double>(x), b = static_cast<double>(y);
+    using C = std::conditional_t<std::is_same_v<T, double>, double, float>;
+    const C p = static_cast<C>(x), q = static_cast<C>(y);
     switch (op) {
 #define NORCH_CASE(name, function) \
   case SpecialBinary::name: return static_cast<T>(function(a, b));
       NORCH_SPECIAL_BINARY(NORCH_CASE)
+#undef NORCH_CASE
+#define NORCH_CASE(name, function) \
+  case SpecialBinary::name: return static_cast<T>(function<C>(p, q));
+      NORCH_POLYNOMIALS(NORCH_CASE)
 #undef NORCH_CASE
     }
     return x;

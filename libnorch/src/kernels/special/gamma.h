@@ -92,7 +92,7 @@ NORCH_HD_LONG double igammac(double a, double x) { return incomplete_gamma(a, x,
 /// The Hurwitz zeta function: inf at its pole, NaN left of it.
 NORCH_HD_LONG double zeta(double s, double q) {
   if (s == 1) return HUGE_VAL;
-  if (!(s > 1) || q == HUGE_VAL) return NAN;  // at q = inf as in PyTorch
+  if (s < 1 || q == HUGE_VAL) return NAN;  // at q = inf as in PyTorch
   return hurwitz_zeta(s, q);
 }
 

@@ -186,3 +186,30 @@ def test_errors():
     ]:
         with pytest.raises(error, match=text):
             call()
+
+
+def test_losses_and_patches():
+    a, b = norch.tensor([3 + 4j, 1.0]), norch.tensor([0j, 1.0])
+    assert norch.nn.functional.l1_loss(a, b, reduction="none").tolist() == [5, 0]
+    z = norch.randn(2, 3, 4, 4, dtype=norch.complex128, requires_grad=True)
+    columns = norch.nn.functional.unfold(z, 2, stride=2)
+    assert norch.equal(norch.nn.functional.fold(columns, (4, 4), 2, stride=2), z)
+    (g,) = norch.autograd.grad(columns.abs().square().sum(), z)
+    np.testing.assert_allclose(g.numpy(), 2 * z.detach().numpy())
+
+
+def test_random_parts():
+    z = norch.empty(20000, dtype=norch.complex64).normal_(1, 2)
+    assert abs(z.real.std() - 2**0.5) < 0.05 and abs(z.imag.mean()) < 0.05 and abs(z.real.mean() - 1) < 0.05
+    u = z.uniform_(-1, 1)
+    assert u is z and u.imag.abs().max() <= 1 and u.imag.min() < -0.9
+
+
+def test_infinite_sums_of_exponentials():
+    low = norch.tensor([complex(-np.inf, 0)])
+    assert norch.logaddexp(low, low).real.item() == -np.inf
+    assert norch.logaddexp(low, norch.tensor([1 + 2j])).item() == 1 + 2j
+    z = norch.zeros(2, dtype=norch.complex128, requires_grad=True)
+    norch.linalg.vector_norm(z, 1).backward(create_graph=True)
+    (second,) = norch.autograd.grad(z.grad.real.sum(), z)
+    assert second.tolist() == [0, 0]  # no slope at 0, and no NaN

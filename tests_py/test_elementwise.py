@@ -324,3 +324,31 @@ def test_close_and_equal(device):
     assert not norch.equal(a[:1], a)
     with pytest.raises(RuntimeError, match="greater than or equal to zero"):
         norch.isclose(a, a, rtol=-1.0)
+
+
+def gradient(f, values, device):
+    x = norch.tensor(values, dtype=norch.float64, device=device, requires_grad=True)
+    f(x).sum().backward()
+    return x.grad.tolist()
+
+
+def test_gradients_at_the_edges(device):
+    inf = np.inf
+    np.testing.assert_array_equal(gradient(norch.nn.functional.softsign, [0, inf, -inf], device), [1, np.nan, np.nan])
+    np.testing.assert_allclose(gradient(norch.sinc, [0, 1e-6, 0.03, 0.04], device),
+                               [0, -np.pi**2 * 1e-6 / 3, -0.098608, -0.131387], rtol=1e-3)
+    zero = norch.zeros(3, dtype=norch.float64, device=device, requires_grad=True)
+    y = norch.tensor([0.0, -1.0, 2.0], dtype=norch.float64, device=device)
+    norch.xlogy(zero, y).sum().backward()
+    np.testing.assert_allclose(zero.grad.tolist(), [0, 0, np.log(2)])
+    assert np.isnan(gradient(norch.digamma, [-inf], device)[0])
+
+
+def test_zeta_far_below_zero(device):
+    q = norch.tensor([-20.25, -100000.25], dtype=norch.float64, device=device)
+    expected = [sum((x + k) ** -3.0 for k in range(200000)) for x in q.tolist()]
+    np.testing.assert_allclose(norch.special.zeta(3, q).tolist(), expected, rtol=1e-8)
+
+
+def test_polynomials_take_the_dtype_of_a_0d_tensor(device):
+    assert norch.special.hermite_polynomial_h(norch.tensor(0.5, device=device), 2.5).dtype == norch.float32

@@ -292,3 +292,17 @@ def test_any_slice_agrees_with_python(device):
     bounds = [None, -9, -7, -2, 0, 1, 6, 7, 20]
     for start, stop, step in itertools.product(bounds, bounds, [None, 1, 2, 5, 100, 2**62]):
         np.testing.assert_array_equal(numbers(t[start:stop:step]), a[start:stop:step])
+
+
+@pytest.mark.parametrize("dtype", ["bool", "int8", "float64"])
+def test_nonzero_of_permuted_memory(dtype, device):
+    a = (array(2, 3, 4) % 5 > 0).astype(dtype)
+    t = norch.tensor(a, device=device).permute(2, 0, 1)
+    assert t.nonzero().tolist() == np.argwhere(a.transpose(2, 0, 1)).tolist()
+    assert t[t.bool()].tolist() == a.transpose(2, 0, 1)[a.transpose(2, 0, 1) != 0].tolist()
+
+
+def test_put(device):
+    t = norch.zeros(2, 2, device=device)
+    assert norch.put(t, norch.tensor([3, 0], device=device), norch.tensor([1.0, 2.0], device=device)).tolist() == [[2, 0], [0, 1]]
+    assert t.sum() == 0

@@ -163,3 +163,16 @@ def test_functions_of_the_module_take_pytorchs_order():
     assert norch.embedding(x[0], index).equal(F.embedding(index, x[0]))
     values, places = norch.adaptive_max_pool1d(x, 2)
     assert values.equal(F.adaptive_max_pool1d(x, 2)) and places.dtype == norch.int64
+
+
+def test_no_dims_are_no_reduction_for_truth_values(device):
+    x = norch.tensor([[0.0, 2.0]], device=device)
+    assert norch.all(x, dim=()).tolist() == [[False, True]] and x.any(dim=(), keepdim=True).tolist() == [[False, True]]
+    assert norch.all(x).item() is False and x.sum(dim=()).item() == 2
+
+
+def test_narrow_dtypes_of_products(device):
+    assert norch.prod(norch.tensor([2.0, 3.0], device=device), dtype=norch.int8).dtype == norch.int8
+    assert norch.einsum("ij->", norch.ones(1, 2, dtype=norch.int32, device=device)).dtype == norch.int64
+    half = norch.ones(2, dtype=norch.float16, device=device)
+    assert norch.ldexp(half, norch.tensor([1, 2], device=device)).dtype == norch.float16

@@ -44,6 +44,31 @@ def test_out_that_overlaps_itself_is_refused():
         norch.exp(norch.ones(3), out=norch.zeros(1).expand(3))
 
 
+def test_out_may_not_be_part_of_an_input():
+    x = norch.arange(6.0)
+    norch.add(x, 1, out=x)
+    assert x.tolist() == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(RuntimeError, match="input tensor and the written-to tensor refer to a single memory location"):
+        norch.add(x[:3], 1, out=x[1:4])
+    with pytest.raises(RuntimeError, match="unsupported operation"):
+        norch.take(x, norch.tensor([1, 0]), out=x)
+    y = norch.zeros(4, 6)
+    with pytest.raises(RuntimeError, match="unsupported operation"):
+        norch.cat([y[:2], y[:2]], out=y)
+    assert norch.add(x[:2], 1, out=x[3:5]).tolist() == [2, 3]
+
+
+def test_copies_take_the_name_input():
+    assert norch.squeeze_copy(input=norch.ones(1, 2)).shape == (2,)
+
+
+def test_old_spellings():
+    a, b = norch.ones(2), norch.tensor([1.0, 2.0])
+    assert norch.add(a, 2, b).tolist() == [3, 5] and a.sub(2, b).tolist() == [-1, -3]
+    assert a.addcmul_(2, b, b).tolist() == [3, 9]
+    assert norch.ones(6).hsplit(1, 2)[1].shape == (1,)
+
+
 def test_out_has_no_gradient():
     with pytest.raises(RuntimeError, match="automatic differentiation"):
         norch.exp(norch.ones(2, requires_grad=True), out=norch.empty(2))

@@ -119,6 +119,34 @@ void bind_scaled(Binder& b, const char* name, const char* doc, Scaled f, Scaled 
       (std::string(name) + "_").c_str(),
       [in_place](const Tensor& x, const Operand& y, const Scalar& alpha) { return in_place(x, y, alpha); },
       "The same, written into the tensor.", "other"_a, nb::kw_only(), "alpha"_a = 1);
+  // PyTorch's old spelling, the factor before the tensor.
+  b.op(
+      name, [f](const Tensor& x, const Scalar& alpha, const Tensor& y) { return f(x, y, alpha); },
+      "The old spelling.", "input"_a, "alpha"_a, "other"_a);
+  b.method(
+      (std::string(name) + "_").c_str(),
+      [in_place](const Tensor& x, const Scalar& alpha, const Tensor& y) { return in_place(x, y, alpha); },
+      "The old spelling.", "alpha"_a, "other"_a);
+}
+
+using Ternary = Tensor (*)(const Tensor&, const Tensor&, const Tensor&, const Scalar&);
+
+/// addcmul and addcdiv, and their old spelling.
+void bind_fused(Binder& b, const char* name, const char* doc, Ternary f, Ternary in_place) {
+  const std::string name_ = std::string(name) + "_";
+  b.op(name, f, doc, "input"_a, "tensor1"_a, "tensor2"_a, nb::kw_only(), "value"_a = 1);
+  b.method(name_.c_str(), in_place, "The same, written into the tensor.", "tensor1"_a, "tensor2"_a, nb::kw_only(),
+           "value"_a = 1);
+  b.op(
+      name,
+      [f](const Tensor& x, const Scalar& value, const Tensor& y, const Tensor& z) { return f(x, y, z, value); },
+      "The old spelling.", "input"_a, "value"_a, "tensor1"_a, "tensor2"_a);
+  b.method(
+      name_.c_str(),
+      [in_place](const Tensor& x, const Scalar& value, const Tensor& y, const Tensor& z) {
+        return in_place(x, y, z, value);
+      },
+      "The old spelling.", "value"_a, "tensor1"_a, "tensor2"_a);
 }
 
 using Mode = std::optional<std::string>;
@@ -228,14 +256,10 @@ void bind_ternary(Binder& b) {
   b.method(
       "lerp_", [](const Tensor& x, const Tensor& end, const Operand& w) { return lerp_(x, end, w); },
       "lerp_(end, weight) -> Tensor", "end"_a, "weight"_a);
-  b.op("addcmul", &addcmul, "addcmul(input, tensor1, tensor2, *, value=1) -> Tensor\n\ninput + value * tensor1 * "
-       "tensor2.", "input"_a, "tensor1"_a, "tensor2"_a, nb::kw_only(), "value"_a = 1);
-  b.method("addcmul_", &addcmul_, "addcmul_(tensor1, tensor2, *, value=1) -> Tensor", "tensor1"_a, "tensor2"_a,
-           nb::kw_only(), "value"_a = 1);
-  b.op("addcdiv", &addcdiv, "addcdiv(input, tensor1, tensor2, *, value=1) -> Tensor\n\ninput + value * tensor1 / "
-       "tensor2.", "input"_a, "tensor1"_a, "tensor2"_a, nb::kw_only(), "value"_a = 1);
-  b.method("addcdiv_", &addcdiv_, "addcdiv_(tensor1, tensor2, *, value=1) -> Tensor", "tensor1"_a, "tensor2"_a,
-           nb::kw_only(), "value"_a = 1);
+  bind_fused(b, "addcmul", "addcmul(input, tensor1, tensor2, *, value=1) -> Tensor\n\ninput + value * tensor1 * tensor2.",
+             &addcmul, &addcmul_);
+  bind_fused(b, "addcdiv", "addcdiv(input, tensor1, tensor2, *, value=1) -> Tensor\n\ninput + value * tensor1 / tensor2.",
+             &addcdiv, &addcdiv_);
 }
 
 }  // namespace

@@ -102,6 +102,34 @@ void bind_places(Binder& b) {
       [](const Tensor& t, const TensorList& i, const Tensor& v, bool a) { return index_put_(t, items_of(i), v, a); },
       "index_put_(indices, values, accumulate=False) -> Tensor", "indices"_a, "values"_a, "accumulate"_a = false);
 
+  b.function("put", &put, "put(input, index, source, accumulate=False) -> Tensor\n\nThe input with source[i] at place "
+             "index[i], counted in row-major order.\n\n>>> norch.put(norch.zeros(2, 2), norch.tensor([3]), "
+             "norch.tensor([1.0]))\ntensor([[0., 0.],\n        [0., 1.]])",
+             "input"_a, "index"_a, "source"_a, "accumulate"_a = false);
+  const char* unravel_doc =
+      "unravel_index(indices, shape) -> tuple of Tensors\n\nThe coordinates of places counted in row-major order in a tensor "
+      "of that shape.\n\n>>> norch.unravel_index(norch.tensor([5]), (2, 3))\n(tensor([1]), tensor([2]))";
+  b.function(
+      "unravel_index", [](const Tensor& i, int64_t shape) { return nb::tuple(nb::cast(unravel_index(i, {shape}))); },
+      unravel_doc, "indices"_a, "shape"_a);
+  b.function(
+      "unravel_index", [](const Tensor& i, const Shape& shape) { return nb::tuple(nb::cast(unravel_index(i, shape))); },
+      unravel_doc, "indices"_a, "shape"_a);
+  b.function(
+      "segment_reduce",
+      [](const Tensor& data, const std::string& reduce, const std::optional<Tensor>& lengths,
+         const std::optional<Tensor>& indices, const std::optional<Tensor>& offsets, int64_t axis, bool unsafe,
+         std::optional<Scalar> initial) {
+        NORCH_CHECK(!indices, "segment_reduce(): indices based reductions are not supported; give lengths or offsets");
+        return segment_reduce(data, reduce, lengths.value_or(Tensor()), offsets.value_or(Tensor()), axis, unsafe, initial);
+      },
+      "segment_reduce(data, reduce, *, lengths=None, indices=None, offsets=None, axis=0, unsafe=False, initial=None) -> "
+      "Tensor\n\n'sum', 'mean', 'max', 'min' or 'prod' of neighbours along `axis`: of as many as `lengths` says, or from one "
+      "of the `offsets` to the next.\n\n>>> norch.segment_reduce(norch.tensor([1.0, 2.0, 4.0]), 'sum', "
+      "lengths=norch.tensor([1, 2]))\ntensor([1., 6.])",
+      "data"_a, "reduce"_a, nb::kw_only(), "lengths"_a = nb::none(), "indices"_a = nb::none(), "offsets"_a = nb::none(),
+      "axis"_a = 0, "unsafe"_a = false, "initial"_a = nb::none());
+
   b.op("masked_select", &masked_select, "masked_select(input, mask) -> Tensor", "input"_a, "mask"_a);
   b.op("masked_scatter", &masked_scatter, "masked_scatter(input, mask, source) -> Tensor", "input"_a, "mask"_a,
        "source"_a);

@@ -1,6 +1,8 @@
 // What PyTorch has of linear algebra beside torch.linalg.
 #include "linalg_module.h"
 #include "norch/ops/linalg.h"
+#include "norch/ops/reduce.h"
+#include "norch/ops/segment.h"
 
 namespace norch::python {
 
@@ -120,6 +122,24 @@ void bind_measures(Binder& b) {
       },
       "pca_lowrank(A, q=None, center=True, niter=2) -> (U, S, V)\n\nThe q leading principal components of the rows of A.",
       "A"_a, "q"_a = nb::none(), "center"_a = true, "niter"_a = 2);
+  b.function(
+      "frobenius_norm",
+      [](const Tensor& t, const Shape& dim, bool keepdim) { return vector_norm(t, 2, dim, keepdim); },
+      "frobenius_norm(input, dim=(), keepdim=False) -> Tensor\n\nThe root of the sum of squares.\n\n"
+      ">>> norch.frobenius_norm(norch.tensor([[3.0, 4.0]]))\ntensor(5.)",
+      "input"_a, "dim"_a = Shape(), "keepdim"_a = false);
+  const char* nuclear_doc = "nuclear_norm(input, dim=(-2, -1), keepdim=False) -> Tensor\n\nThe sum of the singular values.";
+  b.function(
+      "nuclear_norm", [](const Tensor& t, bool keepdim) { return linalg::matrix_norm(t, std::string("nuc"), {-2, -1}, keepdim); },
+      nuclear_doc, "input"_a, "keepdim"_a = false);
+  b.function(
+      "nuclear_norm",
+      [](const Tensor& t, const Shape& dim, bool keepdim) { return linalg::matrix_norm(t, std::string("nuc"), dim, keepdim); },
+      nuclear_doc, "input"_a, "dim"_a, "keepdim"_a = false);
+  b.function("norm_except_dim", &norm_except_dim,
+             "norm_except_dim(v, pow=2, dim=0) -> Tensor\n\nThe norms of the slices along `dim`, with all dims kept; -1: of the "
+             "whole tensor.\n\n>>> norch.norm_except_dim(norch.tensor([[3.0, 4.0], [0.0, 2.0]]))\ntensor([[5.],\n        [2.]])",
+             "v"_a, "pow"_a = 2, "dim"_a = 0);
 }
 
 }  // namespace

@@ -84,6 +84,16 @@ void bind_adaptive_max_pool(Binder& b, const char* name, AdaptiveMax f) {
         return nb::cast(both.first);
       },
       doc.c_str(), "input"_a, "output_size"_a.none(), "return_indices"_a = false);
+  const auto with_indices = [f, name](const Tensor& input, nb::handle size, bool) { return f(input, output_size_of(name, size)); };
+  const std::string both = std::string(name) + "_with_indices(input, output_size) -> (Tensor, Tensor)\n\nAs " + name +
+                           ", with the places of the largest elements.";
+  b.functional((std::string(name) + "_with_indices").c_str(), with_indices, both.c_str(), "input"_a,
+               "output_size"_a.none(), "return_indices"_a = false);
+  // torch.adaptive_max_pool1d, unlike that of nn.functional, always returns both.
+  if (std::string(name) == "adaptive_max_pool1d")
+    b.function(
+        name, [f, name](const Tensor& input, nb::handle size) { return f(input, output_size_of(name, size)); }, both.c_str(),
+        "input"_a, "output_size"_a);
 }
 
 using AvgPool = Tensor (*)(const Tensor&, Ints, Ints, Ints, bool, bool, std::optional<int64_t>);

@@ -35,6 +35,10 @@ Tensor norm_row(const Tensor& t, const std::optional<std::variant<Scalar, std::s
   return linalg::matrix_norm(t, name, dim ? Ints(*dim) : Ints{-2, -1}, keepdim, dtype);
 }
 
+/// any and all over dim=(), unlike other reductions, take each element by itself.
+bool no_dims(const Dims& dim) { return dim && list(dim).empty(); }
+Tensor truths(const Tensor& t) { return t.to(t.device(), t.dtype() == kUInt8 ? kUInt8 : kBool, true); }
+
 void bind_sums(Binder& b) {
   struct Row {
     const char* name;
@@ -59,11 +63,17 @@ void bind_sums(Binder& b) {
         },
         row.doc, "input"_a, "dim"_a = nb::none(), "keepdim"_a = false, nb::kw_only(), "dtype"_a = nb::none());
   b.op(
-      "any", [](const Tensor& t, const Dims& dim, bool keepdim) { return any(t, list(dim), keepdim); },
+      "any",
+      [](const Tensor& t, const Dims& dim, bool keepdim) {
+        return no_dims(dim) ? truths(t) : any(t, list(dim), keepdim);
+      },
       "any(input, dim=None, keepdim=False) -> Tensor\n\nWhether any element is not zero.", "input"_a,
       "dim"_a = nb::none(), "keepdim"_a = false);
   b.op(
-      "all", [](const Tensor& t, const Dims& dim, bool keepdim) { return all(t, list(dim), keepdim); },
+      "all",
+      [](const Tensor& t, const Dims& dim, bool keepdim) {
+        return no_dims(dim) ? truths(t) : all(t, list(dim), keepdim);
+      },
       "all(input, dim=None, keepdim=False) -> Tensor\n\nWhether all elements are not zero.", "input"_a,
       "dim"_a = nb::none(), "keepdim"_a = false);
   b.op(

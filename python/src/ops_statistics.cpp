@@ -95,9 +95,9 @@ void bind_summaries(Binder& b) {
                               : histogramdd(points, TensorList{std::get<Tensor>(bins)}, w, density);
         return NamedPair{one_dim, h.hist, h.edges[0]};
       },
-      "histogram(input, bins, *, range=None, weight=None, density=False) -> (hist, bin_edges)\n\nCounts in `bins` equal "
+      "histogram(input, bins=100, *, range=None, weight=None, density=False) -> (hist, bin_edges)\n\nCounts in `bins` equal "
       "intervals, or between given edges.",
-      "input"_a, "bins"_a, nb::kw_only(), "range"_a = nb::none(), "weight"_a = nb::none(), "density"_a = false);
+      "input"_a, "bins"_a = 100, nb::kw_only(), "range"_a = nb::none(), "weight"_a = nb::none(), "density"_a = false);
   PyObject* many_dims = named_type("histogramdd", {"hist", "bin_edges"});
   b.function(
       "histogramdd",

@@ -72,9 +72,8 @@ void bind_shapes(Binder& b) {
   ints_method(b, "expand", "size", [](const Tensor& t, const Shape& s) { return expand(t, s); },
               "expand(*sizes) -> Tensor\n\nA view with dims of size 1 repeated; -1 keeps a size.", false);
   b.method("expand_as", &expand_as, "expand_as(other) -> Tensor", "other"_a);
-  b.op(
-      "broadcast_to", [](const Tensor& t, const Shape& s) { return expand(t, s); }, "broadcast_to(input, size) -> Tensor",
-      "input"_a, "size"_a);
+  ints_method(b, "broadcast_to", "size", [](const Tensor& t, const Shape& s) { return expand(t, s); },
+              "broadcast_to(input, size) -> Tensor\n\nAs expand.", true);
   tensors_function(b, "broadcast_tensors", [](const TensorList& l) { return broadcast_tensors(l); },
                    "broadcast_tensors(*tensors) -> tuple of Tensors");
 
@@ -199,6 +198,14 @@ void bind_parts(Binder& b) {
           return int_from_python(where.ptr(), n) ? by_count(t, n) : by_index(t, nb::cast<Shape>(where));
         },
         "hsplit, vsplit, dsplit(input, indices_or_sections) -> tuple of Tensors", "input"_a, "indices_or_sections"_a);
+    b.method(
+        name,
+        [by_index](const Tensor& t, int64_t first, int64_t second, const nb::args& more) {
+          Shape cuts{first, second};
+          for (nb::handle m : more) cuts.push_back(nb::cast<int64_t>(m));
+          return by_index(t, cuts);
+        },
+        "The same, cut at each of several indices.", "first"_a, "second"_a, "more"_a);
   };
   named_split("hsplit", hsplit, hsplit);
   named_split("vsplit", vsplit, vsplit);

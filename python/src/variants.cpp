@@ -188,7 +188,16 @@ void give_copy(nb::handle scope, nb::handle tensor, const char* view) {
   const std::string name = std::string(view) + "_copy";
   nb::cpp_function_def(
       [source, view](const nb::args& args, nb::handle out, const nb::kwargs& kwargs) {
-        const nb::object copies = cloned(source.attr(view)(*args, **kwargs));
+        nb::dict rest;
+        nb::list all;
+        for (auto [key, value] : kwargs) {  // a method has no name for the tensor
+          if (nb::cast<std::string>(key) == "input")
+            all.append(value);
+          else
+            rest[key] = value;
+        }
+        for (nb::handle a : args) all.append(a);
+        const nb::object copies = cloned(source.attr(view)(*all, **rest));
         return out.is_none() ? copies : store(view, copies, out, true);
       },
       nb::scope(scope), nb::name(name.c_str()), "The view of that name, copied.", "args"_a, "out"_a = nb::none(),

@@ -77,6 +77,10 @@ def sgn(z):
     return np.where(z == 0, 0, z / np.where(z == 0, 1, np.abs(z)))
 
 
+def rms_norm(z, shape):
+    return z / np.sqrt((z * z).mean(-1, keepdims=True) + np.finfo(z.real.dtype).eps)
+
+
 ROWS = [
     one("acos", np.arccos),
     one("acosh", np.arccosh),
@@ -105,6 +109,7 @@ ROWS = [
     one("tan", np.tan),
     one("tanh", np.tanh),
     one("sgn", sgn),
+    one("nn.functional.silu", lambda z: z / (1 + np.exp(-z)), in_place=False, method=None),
     one("conj_physical", np.conj),
     one("abs", np.abs, to_part, in_place=False),
     one("angle", np.angle, to_part, in_place=False),
@@ -121,6 +126,7 @@ ROWS = [
     two("mul", np.multiply),
     two("div", np.divide),
     two("pow", np.power),
+    two("logaddexp", lambda a, b: np.log(np.exp(a) + np.exp(b)), in_place=False),
     two("eq", np.equal, to_bool, False, False),
     two("ne", np.not_equal, to_bool, False, False),
     two("logical_and", np.logical_and, to_bool, False, False),
@@ -133,6 +139,9 @@ ROWS = [
     over_dims("std", lambda z: z.std(ddof=1), result=to_part),
     over_dims("cumsum", np.cumsum, 0, samples=((4,), (5,))),
     over_dims("cumprod", np.cumprod, 0, samples=((4,), (5,))),
+    over_dims("logsumexp", lambda z, d: np.log(np.exp(z).sum(d)), -1),
+    over_dims("logcumsumexp", lambda z, d: np.log(np.cumsum(np.exp(z), d)), 0, samples=((4,), (5,))),
+    over_dims("nn.functional.rms_norm", rms_norm, [4], samples=((3, 4),), method=None),
     over_dims("norm", lambda z: np.sqrt((np.abs(z) ** 2).sum()), result=to_part),
     product("matmul", np.matmul, ((3, 4), (4, 2)), ((2, 3, 4), (4, 5)), ((4,), (4, 2)), ((2, 2, 3), (2, 3, 2))),
     product("dot", np.dot, ((4,), (4,))),

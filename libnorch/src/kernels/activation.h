@@ -99,7 +99,7 @@ struct Elu {
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
     const T below = g * T(a) * T(c) * std::exp(x * T(c));
-    return x <= T(0) ? below : g * T(b);
+    return x > T(0) ? g * T(b) : below;  // NaN for NaN
   }
 };
 /// x * P(N(0, 1) <= x).
@@ -187,7 +187,7 @@ struct Hardtanh : Plain {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    return x <= T(a) || x >= T(b) ? T(0) : g;
+    return x > T(a) && x < T(b) ? g : T(0);  // 0 for NaN
   }
 };
 struct Hardsigmoid : Plain {
@@ -278,7 +278,7 @@ struct Hardshrink : Plain {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    return x >= T(-a) && x <= T(a) ? T(0) : g;
+    return x < T(-a) || x > T(a) ? g : T(0);  // 0 for NaN
   }
 };
 /// x moved towards 0 by a, and 0 within [-a, a].
@@ -291,7 +291,7 @@ struct Softshrink : Plain {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    return x >= T(-a) && x <= T(a) ? T(0) : g;
+    return x < T(-a) || x > T(a) ? g : T(0);  // 0 for NaN
   }
 };
 struct SigmoidOfResult : Plain {

@@ -370,7 +370,8 @@ static Tensor complex_logaddexp(const Tensor& a, const Tensor& b) {
   // Two equal infinities have no difference: -inf for two that are negative.
   const Tensor infinite = logical_and(eq(re_a, re_b), isinf(re_a)), none = logical_and(infinite, lt(re_a, zero()));
   const Tensor apart = where(infinite, ones_like(low), low - high);
-  return where(none, low, where(infinite, log(exp(a) + exp(b)), high + log1p(exp(apart))));
+  const auto there = [&](const Tensor& t) { return exp(where(infinite, t, zeros_like(t))); };  // no overflow elsewhere
+  return where(none, low, where(infinite, log(there(a) + there(b)), high + log1p(exp(apart))));
 }
 
 Tensor logaddexp(const Tensor& a, const Tensor& b) {

@@ -52,10 +52,10 @@ void check_float(const char* op, const Tensor& t) {
 }  // namespace
 
 Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim, double eps) {
-  NORCH_CHECK(x1.is_floating_point() && x2.is_floating_point(), "cosine_similarity: expected floating-point inputs, got ",
-              x1.dtype(), " and ", x2.dtype());
-  const Shape shape = broadcast_shapes(x1.sizes(), x2.sizes(), "cosine_similarity");
   const DType type = promote_types(x1.dtype(), x2.dtype());
+  NORCH_CHECK(is_floating_point(type), "cosine_similarity: expected common dtype to be floating point, yet common dtype is ",
+              type);
+  const Shape shape = broadcast_shapes(x1.sizes(), x2.sizes(), "cosine_similarity");
   const Tensor wide1 = expand(x1, shape).to(type), wide2 = expand(x2, shape).to(type);
   const auto unit = [&](const Tensor& x) {
     return x / clamp_min(vector_norm(x, 2, {dim}, true), Tensor::wrap(eps));

@@ -176,8 +176,11 @@ Tensor contract(Tensor a, Tensor b, uint64_t summed) {
     if (b.sizes()[d] == 1 && a.sizes()[d] != 1) alone_a.push_back(d);
     if (a.sizes()[d] == 1 && b.sizes()[d] != 1) alone_b.push_back(d);
   }
-  if (!alone_a.empty()) a = sum(a, alone_a, true, a.dtype());
-  if (!alone_b.empty()) b = sum(b, alone_b, true, b.dtype());
+  if (!alone_a.empty()) a = sum(a, alone_a, true);
+  if (!alone_b.empty()) b = sum(b, alone_b, true);
+  const DType type = promote_types(a.dtype(), b.dtype());  // integers sum in int64
+  a = a.to(type);
+  b = b.to(type);
   // Dims of both: batch, or summed. Dims of one alone: rows of a, columns of b.
   Shape batch, rows, cols, inner, shape_batch, shape(static_cast<size_t>(n), 1);
   int64_t m = 1, k = 1, c = 1, batches = 1;
@@ -274,7 +277,7 @@ Tensor einsum(const std::string& text, const TensorList& operands, Ints path) {
   Tensor out = list[0];
   Shape rest;
   for (int d = dims.output; d < dims.total; ++d)
-    if (out.sizes()[d] != 1) rest.push_back(d);
+    if (out.sizes()[d] != 1 || operands.size() == 1) rest.push_back(d);
   if (!rest.empty()) out = sum(out, rest, true);
   return reshape(out, out.sizes().slice(0, static_cast<size_t>(dims.output)));
 }

@@ -1,3 +1,4 @@
+#include "norch/ops/segment.h"  // result_type is public
 #include "ops/elementwise.h"
 
 #include <algorithm>

@@ -76,7 +76,7 @@ Tensor index_set(const char* name, const Tensor& self, const IndexSpec& spec, co
 }
 
 IndexEntry mask_entry(const Tensor& mask, int64_t dim) {
-  const Tensor m = mask.dtype() == DType::Bool ? mask.contiguous() : ne(mask, Tensor::wrap(0));
+  const Tensor m = (mask.dtype() == DType::Bool ? mask : ne(mask, Tensor::wrap(0))).contiguous();
   return {kernels::flat_nonzero(m.device(), m), dim, mask.dim()};
 }
 

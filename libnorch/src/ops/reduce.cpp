@@ -114,7 +114,7 @@ Tensor nansum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dty
   const DType type = sum_dtype(t, dtype);
   NORCH_CHECK_IMPLEMENTED(!t.is_complex(), "nansum does not support complex inputs");
   if (!t.is_floating_point()) return sum(t, dims, keepdim, type);
-  if (!sums_directly(t.dtype(), type)) return nansum(t.to(type), dims, keepdim);
+  if (!sums_directly(t.dtype(), type)) return nansum(t.to(type), dims, keepdim, type);
   const ReducedDims d = reduced_dims("nansum", t, dims, keepdim);
   Tensor out = new_tensor(d.out, type, t.device());
   kernels::reduce_norm(t.device(), NormOp::NanSum, make_reduce_plan(t, d.mask), out, kernels::ReduceArgs{});
@@ -138,7 +138,7 @@ Tensor prod(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype
   if (type == DType::Bool) return all(t, dims, keepdim).to(type);
   if (is_complex(type)) return complex_product(t.to(type), reduced_dims("prod", t, dims, keepdim));
   if (is_wide_unsigned(type)) return prod(t, dims, keepdim, DType::Int64).to(type);
-  if (!sums_directly(t.dtype(), type)) return prod(t.to(type), dims, keepdim);
+  if (!sums_directly(t.dtype(), type)) return prod(t.to(type), dims, keepdim, type);
   const ReducedDims d = reduced_dims("prod", t, dims, keepdim);
   Tensor out = new_tensor(d.out, type, t.device());
   kernels::reduce(t.device(), ReduceOp::Prod, make_reduce_plan(t, d.mask), out, kernels::ReduceArgs{});

@@ -210,7 +210,10 @@ std::pair<Tensor, Tensor> frexp(const Tensor& x) {
   return {mantissa, exponent};
 }
 
-Tensor ldexp(const Tensor& x, const Tensor& exponent) { return mul(x, pow(Tensor::wrap(2.0), exponent)); }
+Tensor ldexp(const Tensor& x, const Tensor& exponent) {
+  const Tensor result = mul(x, pow(Tensor::wrap(2.0), exponent));
+  return result.to(float_type(result_type(x, exponent)));  // an integer exponent does not widen 16-bit floats
+}
 
 Tensor heaviside(const Tensor& x, const Tensor& values) {
   NORCH_CHECK(x.dtype() == values.dtype(), "heaviside is not yet implemented for tensors with different dtypes: ",

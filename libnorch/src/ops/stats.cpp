@@ -168,7 +168,8 @@ Tensor logsumexp(const Tensor& t, Ints dims, bool keepdim) {
   const ReducedDims d = reduced_dims("logsumexp", t, dims, keepdim);
   if (t.is_complex()) {
     const Shape list = dim_list(d, t.dim());
-    if (t.numel() == 0 || t.dim() == 0) return t.dim() == 0 ? t.clone() : log(sum(exp(t), list, keepdim));
+    if (t.dim() == 0) return log(exp(t));  // with the angle in (-pi, pi], like the others
+    if (t.numel() == 0) return log(sum(exp(t), list, keepdim));
     const Tensor high = amax(real(t.detach()), list, true);
     const Tensor shift = masked_fill(high, eq(abs(high), Tensor::wrap(HUGE_VAL)), Tensor::wrap(0));
     return log(sum(exp(t - shift), list, keepdim)) + (keepdim ? shift : reshape(shift, d.out));

@@ -107,7 +107,7 @@ Tensor istft(const Tensor& input, const StftOptions& o, std::optional<int64_t> l
     return flat.is_complex() ? view_as_complex(sums) : sums;
   };
   const Tensor y = overlapped(frames);
-  const Tensor weight = overlapped(expand(real(mul(f.window, conj(f.window))), {1, count, f.n}).contiguous());
+  const Tensor weight = overlapped(expand(mul(f.window, f.window), {1, count, f.n}).contiguous());
   const int64_t start = o.center ? f.n / 2 : 0;
   const int64_t end = length ? start + *length : o.center ? total - f.n / 2 : total;
   const int64_t stop = std::min(end, total);

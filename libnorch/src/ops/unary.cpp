@@ -119,10 +119,12 @@ Tensor asinh_gradient(const Tensor& g, const Tensor& x) {
   return g * conj(rsqrt(y * y + 1.0));
 }
 
+/// (y cos(y) - sin(y)) / y^2 for y = pi x, times pi. Where y is small that cancels, and the power series is right.
 Tensor sinc_gradient(const Tensor& g, const Tensor& x) {
-  const Tensor y = x * kPi;
-  const Tensor square = x * x * kPi, slope = (cos(y) * y - sin(y)) / square;
-  return g * masked_fill(slope, eq(square, Tensor::wrap(0)), Tensor::wrap(0));
+  const Tensor y = x * kPi, small = lt(abs(y.detach()), Tensor::wrap(0.1)), square = y * y;
+  const Tensor series = y * (square * (square * (square * (1.0 / 45360) - 1.0 / 840) + 1.0 / 30) - 1.0 / 3);
+  const Tensor far = masked_fill(y, small, Tensor::wrap(1)), direct = (cos(far) * far - sin(far)) / (far * far);
+  return g * (where(small, series, direct) * kPi);
 }
 
 }  // namespace
@@ -181,7 +183,7 @@ Tensor rad2deg(const Tensor& x) { return mul(x, Tensor::wrap(180 / kPi)); }
 Tensor rad2deg_(const Tensor& self) { return mul_(self, Tensor::wrap(180 / kPi)); }
 
 static Tensor logit_op(const char* name, const Tensor& x, std::optional<double> eps, const Tensor& out) {
-  NORCH_CHECK(!eps || *eps >= 0, name, ": eps must not be negative, got ", *eps);
+  if (eps && *eps < 0) eps = std::nullopt;  // as PyTorch has it
   return from_input(name, "LogitBackward0", UnaryOp::Logit, x, float_type(x.dtype()), out, {eps.value_or(-1), 0, 0},
                     [eps](const Tensor& g, const Tensor& x) {
                       const double low = eps.value_or(0), high = 1 - low;

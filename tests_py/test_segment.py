@@ -56,7 +56,7 @@ def test_segment_reduce_errors():
 def test_range_has_its_end():
     assert norch.range(1, 4).tolist() == [1, 2, 3, 4] and norch.range(3).dtype == norch.float32
     assert norch.range(1, 0, -0.5, dtype=norch.float64).tolist() == [1, 0.5, 0]
-    with pytest.raises(RuntimeError, match="inconsistent"):
+    with pytest.raises(RuntimeError, match="step"):
         norch.range(1, 0)
 
 

@@ -58,31 +58,6 @@ void bind_basic_ops(Binder& b) {
   b.function("set_default_dtype", &set_default_dtype,
              "set_default_dtype(d)\n\nSets the dtype of float tensors made without one.", "d"_a);
   b.function("promote_types", &promote_types, "promote_types(type1, type2) -> dtype", "type1"_a, "type2"_a);
-  b.function(
-      "result_type", [](const Operand& a, const Operand& b) { return result_type(a.tensor, b.tensor); },
-      "result_type(tensor1, tensor2) -> dtype\n\nThe dtype in which an operation of two tensors or numbers computes.\n\n"
-      ">>> norch.result_type(norch.tensor([1, 2]), 1.0)\nnorch.float32",
-      "tensor1"_a, "tensor2"_a);
-  b.op(
-      "is_nonzero",
-      [](const Tensor& t) {
-        NORCH_CHECK(t.numel() == 1, "Boolean value of Tensor with ", t.numel() ? "more than one value" : "no values",
-                    " is ambiguous");
-        return ne(t, Tensor::wrap(0)).item<bool>();
-      },
-      "is_nonzero(input) -> bool\n\nWhether the only element is not zero.", "input"_a);
-  b.op(
-      "is_same_size", [](const Tensor& t, const Tensor& other) { return t.sizes() == other.sizes(); },
-      "is_same_size(input, other) -> bool", "input"_a, "other"_a);
-  b.op(
-      "is_signed", [](const Tensor& t) { return is_signed(t.dtype()); },
-      "is_signed(input) -> bool\n\nWhether the dtype holds negative numbers.", "input"_a);
-  b.op(
-      "is_inference", [](const Tensor& t) { return t.impl()->inference; },
-      "is_inference(input) -> bool\n\nWhether the tensor was made in inference mode.", "input"_a);
-  b.op(
-      "get_device", [](const Tensor& t) { return t.is_cpu() ? -1 : static_cast<int>(t.device().index); },
-      "get_device(input) -> int\n\nThe number of the tensor's GPU, -1 on the CPU.", "input"_a);
   b.function("can_cast", &can_cast, "can_cast(from_, to) -> bool", "from_"_a, "to"_a);
   b.method("dim", &Tensor::dim, "dim() -> int");
   b.op("numel", &Tensor::numel, "numel(input) -> int", "input"_a);

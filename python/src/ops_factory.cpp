@@ -178,26 +178,6 @@ void bind_filled(Binder& b) {
 }
 
 void bind_sequences(Binder& b) {
-  const char* range_doc =
-      "range(start=0, end, step=1, *, dtype=None, device=None, requires_grad=False) -> Tensor\n\nstart, start + step, ... up "
-      "to and with end, in the default float dtype. arange, which leaves `end` out, is what Python's range does.\n\n"
-      ">>> norch.range(1, 2, 0.5)\ntensor([1.0000, 1.5000, 2.0000])";
-  const auto range_row = [](double start, double end, double step, FACTORY_PARAMETERS) {
-    NORCH_CHECK(step != 0, "range(): step must be nonzero");
-    NORCH_CHECK(std::isfinite(start) && std::isfinite(end), "range(): unsupported range: ", start, " -> ", end);
-    NORCH_CHECK(step > 0 ? end >= start : end <= start, "range(): upper bound and lower bound inconsistent with step sign");
-    const double count = std::floor((end - start) / step) + 1;
-    const Tensor out = arange(0.0, count, 1.0, options(kFloat64, device, false)) * Scalar(step) + Scalar(start);
-    const Tensor cast = out.to(dtype.value_or(default_dtype()));
-    return requires_grad ? cast.requires_grad_() : cast;
-  };
-  b.function(
-      "range",
-      [range_row](double end, MaybeDType dtype, nb::handle layout, MaybeDevice device, bool pin, bool requires_grad) {
-        return range_row(0, end, 1, dtype, layout, device, pin, requires_grad);
-      },
-      range_doc, "end"_a, FACTORY_KEYWORDS);
-  b.function("range", range_row, range_doc, "start"_a, "end"_a, "step"_a = 1, FACTORY_KEYWORDS);
   const char* arange_doc =
       "arange(start=0, end, step=1, *, dtype=None, device=None, requires_grad=False) -> Tensor\n\nstart, start + step, "
       "... up to but without end; int64 unless a number is a float.";

@@ -128,7 +128,8 @@ void bind_measures(Binder& b) {
       "frobenius_norm(input, dim=(), keepdim=False) -> Tensor\n\nThe root of the sum of squares.\n\n"
       ">>> norch.frobenius_norm(norch.tensor([[3.0, 4.0]]))\ntensor(5.)",
       "input"_a, "dim"_a = Shape(), "keepdim"_a = false);
-  const char* nuclear_doc = "nuclear_norm(input, dim=(-2, -1), keepdim=False) -> Tensor\n\nThe sum of the singular values.";
+  const char* nuclear_doc = "nuclear_norm(input, dim=(-2, -1), keepdim=False) -> Tensor\n\nThe sum of the singular values.\n\n"
+                            ">>> norch.nuclear_norm(norch.tensor([[3.0, 0.0], [0.0, 4.0]]))\ntensor(7.)";
   b.function(
       "nuclear_norm", [](const Tensor& t, bool keepdim) { return linalg::matrix_norm(t, std::string("nuc"), {-2, -1}, keepdim); },
       nuclear_doc, "input"_a, "keepdim"_a = false);

@@ -85,15 +85,12 @@ void bind_adaptive_max_pool(Binder& b, const char* name, AdaptiveMax f) {
       },
       doc.c_str(), "input"_a, "output_size"_a.none(), "return_indices"_a = false);
   const auto with_indices = [f, name](const Tensor& input, nb::handle size, bool) { return f(input, output_size_of(name, size)); };
+  const std::string shape = std::string("1, ") + (name[17] == '1' ? "4" : name[17] == '2' ? "4, 4" : "4, 4, 4");
   const std::string both = std::string(name) + "_with_indices(input, output_size) -> (Tensor, Tensor)\n\nAs " + name +
-                           ", with the places of the largest elements.";
+                           ", with the places of the largest elements.\n\n>>> norch.nn.functional." + name +
+                           "_with_indices(norch.zeros(" + shape + "), 1)[1].flatten()\ntensor([0])";
   b.functional((std::string(name) + "_with_indices").c_str(), with_indices, both.c_str(), "input"_a,
                "output_size"_a.none(), "return_indices"_a = false);
-  // torch.adaptive_max_pool1d, unlike that of nn.functional, always returns both.
-  if (std::string(name) == "adaptive_max_pool1d")
-    b.function(
-        name, [f, name](const Tensor& input, nb::handle size) { return f(input, output_size_of(name, size)); }, both.c_str(),
-        "input"_a, "output_size"_a);
 }
 
 using AvgPool = Tensor (*)(const Tensor&, Ints, Ints, Ints, bool, bool, std::optional<int64_t>);

@@ -1,4 +1,3 @@
-#include "norch/ops/segment.h"  // result_type is public
 #include "ops/elementwise.h"
 
 #include <algorithm>

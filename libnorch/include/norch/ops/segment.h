@@ -8,12 +8,6 @@
 
 namespace norch {
 
-/// The dtype in which an op of the two computes: tensors with dims outrank 0-d ones, which outrank numbers, unless those
-/// are of a lower category (bool < integer < float < complex).
-///
-///   result_type(zeros({2}, kFloat16), Tensor::wrap(1.5));   // kFloat16
-NORCH_API DType result_type(const Tensor& a, const Tensor& b);
-
 /// The coordinates of places that were counted in row-major order in a tensor of the given shape: for each dim an int64
 /// tensor of the shape of `indices` (integers).
 /// \throws TypeError for indices that are no integers, ValueError for negative sizes.

@@ -20,26 +20,40 @@ def _assert(condition: Any, message: str) -> None:
 def get_device(input: Tensor) -> int:
     """get_device(input) -> int
 
-    The index of the tensor's GPU; -1 on the CPU."""
+    The index of the tensor's GPU; -1 on the CPU.
+
+        >>> norch.get_device(norch.zeros(1))
+        -1"""
     return int(input.device.index or 0) if input.is_cuda else -1
 
 
 def is_same_size(input: Tensor, other: Tensor) -> bool:
-    """is_same_size(input, other) -> bool"""
+    """is_same_size(input, other) -> bool
+
+    Whether both have the same shape.
+
+        >>> norch.is_same_size(norch.zeros(2), norch.zeros(2, 1))
+        False"""
     return input.shape == other.shape
 
 
 def is_signed(input: Tensor) -> bool:
     """is_signed(input) -> bool
 
-    Whether the dtype holds negative numbers."""
+    Whether the dtype holds negative numbers.
+
+        >>> norch.is_signed(norch.zeros(1, dtype=norch.uint8))
+        False"""
     return bool(input.dtype.is_signed)
 
 
 def is_nonzero(input: Tensor) -> bool:
     """is_nonzero(input) -> bool
 
-    Whether the one element of `input` is not zero. Raises RuntimeError for other numbers of elements."""
+    Whether the one element of `input` is not zero. Raises RuntimeError for other numbers of elements.
+
+        >>> norch.is_nonzero(norch.tensor([2.0]))
+        True"""
     if input.numel() == 1:
         return bool(input.item() != 0)
     what = "no values" if input.numel() == 0 else "more than one value"
@@ -71,7 +85,10 @@ def asarray(
     """asarray(obj, *, dtype=None, device=None, copy=None, requires_grad=False) -> Tensor
 
     A tensor of anything: without a copy where that can be (tensors, NumPy arrays, buffers, DLPack), unless `copy`.
-    copy=False raises ValueError where a copy is needed."""
+    copy=False raises ValueError where a copy is needed.
+
+        >>> norch.asarray([1, 2])
+        tensor([1, 2])"""
     if not isinstance(obj, Tensor) and hasattr(obj, "__dlpack__") and not hasattr(obj, "__array_interface__"):
         obj = norch.from_dlpack(obj)
     shared = obj if isinstance(obj, Tensor) else None
@@ -131,7 +148,10 @@ def frombuffer(buffer: Any, *, dtype: norch.dtype, count: int = -1, offset: int 
 def range(start: float = 0, end: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """range(start=0, end, step=1) -> Tensor
 
-    start, start + step, ... up to and with `end`: what arange replaced. The default float dtype unless given."""
+    start, start + step, ... up to and with `end`: what arange replaced. The default float dtype unless given.
+
+        >>> norch.range(1, 2, 0.5)
+        tensor([1.0000, 1.5000, 2.0000])"""
     if end is None:
         start, end = 0, start
     if step == 0 or (end - start) / step < 0:

@@ -113,7 +113,11 @@ def embedding(  # type: ignore[no-redef]
 def normalize(  # type: ignore[no-redef]
     input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None
 ) -> Tensor:
-    """input / max(|input|, eps), the p-norm along `dim`; written to `out` if that is given."""
+    """input / max(|input|, eps), the p-norm along `dim`; written to `out` if that is given.
+
+    >>> F.normalize(norch.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
     result = _C._nn.normalize(input, p, dim, eps)
     return result if out is None else out.resize_(result.shape).copy_(result)
 

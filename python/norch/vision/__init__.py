@@ -1,7 +1,7 @@
-"""Data sets and transforms of images, as in torchvision.
+"""Data sets, transforms and models of images, as in torchvision.
 
-`norch.vision.datasets`, `transforms`, `io` and `utils` have torchvision's names and are imported when first used.
-Pillow decodes images: `pip install 'norch[vision]'`.
+`norch.vision.datasets`, `transforms`, `models`, `ops`, `io` and `utils` have torchvision's names and are imported when
+first used. Pillow decodes images: `pip install 'norch[vision]'`.
 """
 
 import importlib as _importlib
@@ -13,10 +13,12 @@ from norch._C import __version__ as __version__
 if _TYPE_CHECKING:
     from norch.vision import datasets as datasets
     from norch.vision import io as io
+    from norch.vision import models as models
+    from norch.vision import ops as ops
     from norch.vision import transforms as transforms
     from norch.vision import utils as utils
 
-_LAZY = ("datasets", "io", "transforms", "utils")
+_LAZY = ("datasets", "io", "models", "ops", "transforms", "utils")
 
 
 def get_image_backend() -> str:

@@ -1,4 +1,4 @@
-"""Downloads of data sets and weights: to a file that appears only once it is complete and its checksum is right."""
+"""Downloads of data sets: to a file that appears only once it is complete and its checksum is right."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ USER_AGENT = "norch.vision"
 _CHUNK = 1 << 17
 
 
-def file_digest(path: Any, algorithm: str = "md5") -> str:
-    """The checksum of a file, in hexadecimal."""
-    digest = hashlib.new(algorithm, usedforsecurity=False)
+def file_md5(path: Any) -> str:
+    """The MD5 checksum of a file, in hexadecimal."""
+    digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
@@ -46,15 +46,8 @@ class _Progress:
         print(("\r" if sys.stderr.isatty() else "") + self.text(), file=sys.stderr)
 
 
-def download(
-    url: str,
-    path: str,
-    *,
-    digest: str | None = None,
-    algorithm: str = "md5",
-    progress: bool = True,
-) -> None:
-    """Downloads `url` to the file `path`. `digest` is its checksum, or the checksum's first digits.
+def download(url: str, path: str, md5: str | None = None) -> None:
+    """Downloads `url` to the file `path`, whose checksum should be `md5`.
 
     Raises URLError where the address is not reached (as without a network), and RuntimeError where what came is not
     what the checksum says."""
@@ -64,21 +57,15 @@ def download(
         with urllib.request.urlopen(request, timeout=60) as response, open(part, "wb") as file:
             length = response.headers.get("Content-Length")
             total = int(length) if length and length.isdigit() else None
-            bar = _Progress(os.path.basename(path), total) if progress else None
-            done = 0
+            bar = _Progress(os.path.basename(path), total)
             while chunk := response.read(_CHUNK):
                 file.write(chunk)
-                done += len(chunk)
-                if bar:
-                    bar.add(len(chunk))
-            if bar:
-                bar.close()
-        if total is not None and done != total:
-            raise RuntimeError(f"download of {url} ended after {done} of {total} bytes; try again")
-        if digest is not None and not file_digest(part, algorithm).startswith(digest.lower()):
-            raise RuntimeError(
-                f"download of {url}: File not found or corrupted. Its {algorithm} checksum is not {digest}"
-            )
+                bar.add(len(chunk))
+            bar.close()
+        if total is not None and bar.done != total:
+            raise RuntimeError(f"download of {url} ended after {bar.done} of {total} bytes; try again")
+        if md5 is not None and file_md5(part) != md5:
+            raise RuntimeError(f"download of {url}: File not found or corrupted. Its MD5 checksum is not {md5}")
         os.replace(part, path)
     except urllib.error.HTTPError:
         raise

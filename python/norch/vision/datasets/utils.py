@@ -15,7 +15,7 @@ import zlib
 from typing import Any, Callable, Iterable
 from urllib.parse import urlparse
 
-from .._download import download, file_digest
+from .._download import download, file_md5
 
 __all__ = [
     "calculate_md5",
@@ -39,7 +39,7 @@ _DAMAGED = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZ
 
 def calculate_md5(fpath: Any, chunk_size: int = 1024 * 1024) -> str:
     """The MD5 checksum of a file, in hexadecimal."""
-    return file_digest(fpath, "md5")
+    return file_md5(fpath)
 
 
 def check_md5(fpath: Any, md5: str, **kwargs: Any) -> bool:
@@ -69,7 +69,7 @@ def download_url(
     if drive:
         download_file_from_google_drive(drive.group(1), root, os.path.basename(path), md5)
     else:
-        download(url, path, digest=md5)
+        download(url, path, md5)
 
 
 def download_file_from_google_drive(file_id: str, root: Any, filename: Any = None, md5: str | None = None) -> None:

@@ -110,8 +110,10 @@ def get_image_num_channels(img: Any) -> int:
 
 def _pixels(pic: Any, dtype: Any = None) -> Tensor:
     """A PIL image's pixels, copied, as [C, H, W]."""
-    array = np.array(pic, dtype, copy=True)
-    return norch.from_numpy(array).view(pic.height, pic.width, len(pic.getbands())).permute(2, 0, 1)
+    if len(pic.getbands()) == 1:
+        return norch.from_numpy(np.array(pic, dtype, copy=True)).unsqueeze(0)
+    # Pillow hands out channels one by one much faster than pixels of several channels.
+    return norch.from_numpy(np.stack([np.asarray(band) for band in pic.split()]))
 
 
 def to_tensor(pic: Any) -> Tensor:
@@ -122,7 +124,7 @@ def to_tensor(pic: Any) -> Tensor:
         img = norch.from_numpy(np.ascontiguousarray((pic[:, :, None] if pic.ndim == 2 else pic).transpose(2, 0, 1)))
     elif _is_pil_image(pic):
         dtypes = {"I": np.int32, "I;16": np.int16, "I;16B": np.int16, "F": np.float32}
-        img = _pixels(pic, dtypes.get(pic.mode, np.uint8)).contiguous()
+        img = _pixels(pic, dtypes.get(pic.mode, np.uint8))
         if pic.mode == "1":
             img = 255 * img
     else:

@@ -233,7 +233,7 @@ class Stub:
             elif isinstance(attribute, types.FunctionType):
                 self.python_function(member, attribute, "    ")
             elif kind == "property":
-                self.property(member, attribute.fget)
+                self.property(member, attribute)
             elif kind == "getset_descriptor":
                 annotation = ATTRIBUTES.get(member, "typing.Any")
                 self.lines.append("    @property")
@@ -248,10 +248,14 @@ class Stub:
         if len(self.lines) == start:
             self.lines[-1] += " ..."
 
-    def property(self, name: str, getter: Any) -> None:
+    def property(self, name: str, value: property) -> None:
         self.lines.append("    @property")
-        text, doc, _ = getter.__nb_signature__[0]
-        self.signature(f"def {name}({text.partition('(')[2]}", "    ", doc)
+        if hasattr(value.fget, "__nb_signature__"):
+            text, doc, _ = value.fget.__nb_signature__[0]
+            self.signature(f"def {name}({text.partition('(')[2]}", "    ", doc)
+        else:  # written in Python and attached to the class
+            annotation = ATTRIBUTES.get(name, "typing.Any")
+            self.signature(f"def {name}(self) -> {annotation}", "    ", value.__doc__)
 
     def module(self, module: types.ModuleType) -> list[types.ModuleType]:
         """Everything in a module; returns its submodules."""

@@ -57,8 +57,8 @@ class WeightsEnum(Enum):
         to it first where they are missing. Without a network, RuntimeError says where to put the file."""
         from norch.hub import load_state_dict_from_url
 
-        kwargs.setdefault("map_location", "cpu")
-        return load_state_dict_from_url(self.url, *args, progress=progress, check_hash=check_hash, **kwargs)
+        options: Any = {"map_location": "cpu", "progress": progress, "check_hash": check_hash, **kwargs}
+        return load_state_dict_from_url(self.url, *args, **options)
 
     @property
     def url(self) -> str:

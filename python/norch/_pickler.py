@@ -12,6 +12,7 @@ import numpy as np
 
 import norch
 from norch._C import Parameter, Tensor
+from norch.nn.modules._registry import Registry
 
 from ._rebuild import STORAGE_DTYPES
 
@@ -101,6 +102,8 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         if isinstance(obj, norch.dtype):
             obj = _name(f"torch.{_name_of(obj)}")
+        elif isinstance(obj, Registry):
+            obj = dict(obj)  # what the module that owns it makes one of again
         elif isinstance(obj, (np.number, np.bool_)):
             obj = obj.item()
         super().save(obj, save_persistent_id)  # type: ignore[misc]

@@ -16,6 +16,8 @@ import pytest
 import norch
 from norch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
+
 
 class Mixed(Dataset):
     """Samples of many kinds; `size` makes them large enough for shared memory."""
@@ -222,7 +224,7 @@ def test_the_rest_can_be_read_after_an_error():
 
 
 def test_a_worker_that_dies_is_reported():
-    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid \d+\) is killed by signal: SIGKILL"):
+    with pytest.raises(RuntimeError, match=r"DataLoader worker \(pid \d+\) is killed by signal: Killed"):
         list(DataLoader(Script(lambda: os.kill(os.getpid(), signal.SIGKILL)), 2, num_workers=2))
     with pytest.raises(RuntimeError, match=r"exited unexpectedly with exit code 3"):
         list(DataLoader(Script(lambda: os._exit(3)), 2, num_workers=2))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 import weakref
 from multiprocessing import connection as mp_connection
 from typing import Any, Iterator
 
+import norch
+
 from . import _transport, _worker
+from ._utils.pin_memory import pin_memory
 from .sampler import draw_seed
 
 __all__ = ["LocalIterator", "WorkerIterator"]
@@ -18,25 +22,54 @@ _END = object()
 _PIPE_BYTES = 1 << 16  # what a pipe surely takes while nobody reads
 
 
-class LocalIterator:
-    """Loads batches when they are asked for."""
+class _Iterator:
+    """What both kinds share: the iteration, and what happens to a batch on its way out."""
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
-        self._indices = iter(loader._index_sampler)
-        draw_seed(loader.generator)  # as with workers: their number does not change what is drawn after
-        self._fetch = _worker.make_fetch(
-            loader.dataset, loader._batched, loader._stream, loader.collate_fn, loader.drop_last
-        )
+        self._pin_memory = loader.pin_memory and norch.cuda.is_available()
+        self._num_yielded = 0
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> Any:
-        return self._fetch(next(self._indices))
-
     def __len__(self) -> int:
         return len(self._loader)
+
+    def __next__(self) -> Any:
+        batch = self._next_batch()
+        self._num_yielded += 1
+        expected = self._loader._IterableDataset_len_called
+        if expected is not None and self._num_yielded > expected and self._loader._stream:
+            message = (
+                f"Length of IterableDataset {self._loader.dataset} was reported to be {expected} (when accessing "
+                f"len(dataloader)), but {self._num_yielded} samples have been fetched. "
+            )
+            if self._loader.num_workers > 0:
+                message += (
+                    "For multiprocessing data-loading, this could be caused by not properly configuring the "
+                    "IterableDataset replica at each worker: see get_worker_info()."
+                )
+            warnings.warn(message, stacklevel=2)
+        return pin_memory(batch) if self._pin_memory else batch
+
+    def _next_batch(self) -> Any:
+        raise NotImplementedError
+
+
+class LocalIterator(_Iterator):
+    """Loads batches when they are asked for."""
+
+    def __init__(self, loader: Any) -> None:
+        super().__init__(loader)
+        self._indices = iter(loader._index_sampler)
+        draw_seed(loader.generator)  # as with workers: their number does not change what is drawn after
+        self._fetch = _worker.make_fetch(
+            loader.dataset, loader._auto_collation, loader._stream, loader.collate_fn, loader.drop_last
+        )
+
+    def _next_batch(self) -> Any:
+        return self._fetch(next(self._indices))
 
 
 def _stop(owner: int, connections: list, processes: list) -> None:
@@ -55,18 +88,19 @@ def _stop(owner: int, connections: list, processes: list) -> None:
             p.join()
 
 
-class WorkerIterator:
+class WorkerIterator(_Iterator):
     """Loads batches in worker processes, ahead of need, and yields them in the sampler's order.
 
     Each worker has one connection; it answers its tasks in order, so the next batch is always the next
     message of a known worker, and a worker that died shows as the end of its connection."""
 
     def __init__(self, loader: Any) -> None:
-        self._loader = loader
+        super().__init__(loader)
         self._workers = loader.num_workers
         self._prefetch = loader.prefetch_factor
         self._timeout = loader.timeout
         context = loader.multiprocessing_context or multiprocessing.get_context()
+        iter(loader._index_sampler)  # a sampler that draws when asked does so before and after the seed, as in PyTorch
         base_seed = draw_seed(loader.generator)
         self._connections: list[Any] = []
         self._processes: list[Any] = []
@@ -77,7 +111,7 @@ class WorkerIterator:
             self._connections.append(ours)
             spec = _worker.Spec(
                 dataset=loader.dataset,
-                batched=loader._batched,
+                batched=loader._auto_collation,
                 stream=loader._stream,
                 collate_fn=loader.collate_fn,
                 drop_last=loader.drop_last,
@@ -85,7 +119,8 @@ class WorkerIterator:
                 worker_id=i,
                 num_workers=self._workers,
                 inline_limit=_PIPE_BYTES // self._prefetch,
-                parent_pid=os.getpid(),
+                # A fork server is the parent of its processes, and ends with this one.
+                parent_pid=None if context.get_start_method() == "forkserver" else os.getpid(),
             )
             inherited = list(self._connections) if forked else []
             process = context.Process(target=_worker.run, args=(spec, base_seed, theirs, inherited), daemon=True)
@@ -110,9 +145,12 @@ class WorkerIterator:
         while self._tasks:
             worker = next(iter(self._tasks.values()))
             self._tasks.pop(self._receive(worker)[0])
-        base_seed = draw_seed(self._loader.generator)
-        for c in self._connections:
-            c.send((None, base_seed))
+        for worker, c in enumerate(self._connections):
+            try:
+                c.send((None, None))
+            except (BrokenPipeError, ConnectionResetError):
+                self._report_death(worker)
+        self._num_yielded = 0
         self._begin()
 
     def _give_task(self) -> None:
@@ -151,7 +189,7 @@ class WorkerIterator:
         self._stop()
         if code is not None and code < 0:
             raise RuntimeError(
-                f"DataLoader worker (pid {process.pid}) is killed by signal: {signal.Signals(-code).name}."
+                f"DataLoader worker (pid {process.pid}) is killed by signal: {signal.strsignal(-code) or -code}. "
             ) from None
         raise RuntimeError(
             f"DataLoader worker (pid(s) {process.pid}) exited unexpectedly with exit code {code}. Details are lost "
@@ -185,10 +223,7 @@ class WorkerIterator:
             self._ready[number] = answer
         return _END
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
+    def _next_batch(self) -> Any:
         if not self._stop.alive:
             raise StopIteration
         answer = self._answer()
@@ -200,6 +235,3 @@ class WorkerIterator:
         if isinstance(answer, _worker.Failure):
             answer.reraise()
         return answer
-
-    def __len__(self) -> int:
-        return len(self._loader)

@@ -47,7 +47,7 @@ class Spec(NamedTuple):
     worker_id: int
     num_workers: int
     inline_limit: int
-    parent_pid: int
+    parent_pid: int | None
 
 
 class EndOfStream:
@@ -148,18 +148,17 @@ def run(spec: Spec, base_seed: int, connection: Any, inherited: list) -> None:
     for other in inherited:  # ends of the main process that fork() copied: they would hide its death
         other.close()
     norch.set_num_threads(1)
+    parent_pid = spec.parent_pid or os.getppid()
     seed = _seed(base_seed, spec.worker_id)
     _info = WorkerInfo(spec.worker_id, spec.num_workers, seed, spec.dataset)
     failure, fetch = _start(spec, spec.init_fn)
     try:
         while True:
             while not connection.poll(5.0):
-                if os.getppid() != spec.parent_pid:
+                if os.getppid() != parent_pid:
                     return
             number, index = connection.recv()
-            if number is None:  # a new epoch of a persistent worker: the index is its seed
-                seed = _seed(index, spec.worker_id)
-                _info = WorkerInfo(spec.worker_id, spec.num_workers, seed, spec.dataset)
+            if number is None:  # a new epoch of a persistent worker, whose generators go on
                 failure, fetch = _start(spec, None)
                 continue
             answer: Any = failure

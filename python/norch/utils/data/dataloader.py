@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
+import os
+import warnings
 from typing import Any, Generic, Iterator, TypeVar
 
 from ._iterator import LocalIterator, WorkerIterator
+from ._worker import get_worker_info as get_worker_info
 from .collate import default_collate, default_convert
 from .dataset import Dataset, IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
 
 __all__ = ["DataLoader"]
+
+# PyTorch's names of the iterators, which programs compare with.
+_SingleProcessDataLoaderIter = LocalIterator
+_MultiProcessingDataLoaderIter = WorkerIterator
+_FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -30,8 +38,14 @@ class DataLoader(Generic[T_co]):
     default one. num_workers: load in that many processes, `prefetch_factor` batches ahead in each;
     `persistent_workers` keeps them between epochs; `worker_init_fn(id)` runs first in each; `timeout`
     seconds without a batch is an error. Worker w has seed base_seed + w in random, numpy and norch.
-    `pin_memory` and `pin_memory_device` are accepted: batches are in ordinary memory.
+    With `pin_memory` and a GPU, batches that have a method of that name are what it returns; tensors stay in
+    ordinary memory.
+
+    dataset, sampler, batch_sampler, batch_size, drop_last and persistent_workers can't be set afterwards.
     """
+
+    _iterator: WorkerIterator | None = None
+    __initialized = False
 
     def __init__(
         self,
@@ -117,11 +131,48 @@ class DataLoader(Generic[T_co]):
         self.prefetch_factor = 2 if num_workers > 0 and prefetch_factor is None else prefetch_factor
         self.persistent_workers = persistent_workers
         self.in_order = in_order
-        self._batched = batch_sampler is not None
-        self._index_sampler = batch_sampler if self._batched else sampler
-        self.collate_fn = collate_fn or (default_collate if self._batched else default_convert)
-        self.multiprocessing_context = self._context(multiprocessing_context)
-        self._iterator: WorkerIterator | None = None
+        self.collate_fn = collate_fn or (default_collate if self._auto_collation else default_convert)
+        self.multiprocessing_context = multiprocessing_context
+        self._IterableDataset_len_called: int | None = None
+        self.__initialized = True
+        self.check_worker_number_rationality()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.__initialized and name in _FIXED:
+            raise ValueError(f"{name} attribute should not be set after {type(self).__name__} is initialized")
+        super().__setattr__(name, value)
+
+    @property
+    def _auto_collation(self) -> bool:
+        return self.batch_sampler is not None
+
+    @property
+    def _index_sampler(self) -> Any:
+        return self.sampler if self.batch_sampler is None else self.batch_sampler
+
+    @property
+    def multiprocessing_context(self) -> Any:
+        """How worker processes are started; None: multiprocessing's default."""
+        return self._multiprocessing_context
+
+    @multiprocessing_context.setter
+    def multiprocessing_context(self, context: Any) -> None:
+        self._multiprocessing_context = self._context(context)
+
+    def check_worker_number_rationality(self) -> None:
+        """Warns if there are more workers than processors."""
+        try:
+            processors = len(os.sched_getaffinity(0))
+        except AttributeError:  # on other systems than Linux
+            processors = os.cpu_count() or 1
+        if self.num_workers > processors:
+            warnings.warn(
+                f"This DataLoader will create {self.num_workers} worker processes in total. Our suggested max number of "
+                f"worker in current system is {processors}, which is smaller than what this DataLoader is going to "
+                "create. Please be aware that excessive worker creation might get DataLoader running slow or even "
+                "freeze, lower the worker number to avoid potential slowness/freeze if necessary.",
+                stacklevel=3,
+            )
 
     def _context(self, context: Any) -> Any:
         if context is None:
@@ -146,13 +197,14 @@ class DataLoader(Generic[T_co]):
             )
         return context
 
+    def _get_iterator(self) -> Any:
+        return LocalIterator(self) if self.num_workers == 0 else WorkerIterator(self)
+
     def __iter__(self) -> Iterator[Any]:
-        if self.num_workers == 0:
-            return LocalIterator(self)
-        if not self.persistent_workers:
-            return WorkerIterator(self)
+        if self.num_workers == 0 or not self.persistent_workers:
+            return self._get_iterator()
         if self._iterator is None or not self._iterator._stop.alive:
-            self._iterator = WorkerIterator(self)
+            self._iterator = self._get_iterator()
         else:
             self._iterator.restart()
         return self._iterator
@@ -161,6 +213,7 @@ class DataLoader(Generic[T_co]):
         if not self._stream:
             return len(self._index_sampler)
         n: int = len(self.dataset)  # type: ignore[arg-type]
+        self._IterableDataset_len_called = n  # iterating warns of streams that are longer
         if self.batch_size is None:
             return n
         return n // self.batch_size if self.drop_last else (n + self.batch_size - 1) // self.batch_size

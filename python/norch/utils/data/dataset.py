@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import warnings
 from typing import Any, Generic, Iterable, Iterator, Sequence, TypeVar
 
 import norch
@@ -89,6 +90,19 @@ class StackDataset(Dataset[Any]):
         if isinstance(self.datasets, dict):
             return {k: d[index] for k, d in self.datasets.items()}
         return tuple(d[index] for d in self.datasets)
+
+    def __getitems__(self, indices: list) -> list:
+        """The samples of several indices, from datasets that fetch many at once."""
+        keyed = isinstance(self.datasets, dict)
+        columns = []
+        for d in self.datasets.values() if keyed else self.datasets:
+            many = getattr(d, "__getitems__", None)
+            column = many(indices) if callable(many) else [d[i] for i in indices]
+            if len(column) != len(indices):
+                raise ValueError(f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(column)}")
+            columns.append(column)
+        rows = zip(*columns)
+        return [dict(zip(self.datasets, row)) for row in rows] if keyed else list(rows)
 
     def __len__(self) -> int:
         return self._length
@@ -176,6 +190,9 @@ def random_split(
             sizes.append(math.floor(n * fraction))
         for i in range(n - sum(sizes)):  # what rounding left over goes round the parts
             sizes[i % len(sizes)] += 1
+        for i, size in enumerate(sizes):
+            if size == 0:
+                warnings.warn(f"Length of split at index {i} is 0. This might result in an empty dataset.", stacklevel=2)
     else:
         sizes = list(lengths)  # type: ignore[arg-type]
     if sum(sizes) != n:

@@ -26,6 +26,7 @@ set(NORCH_KERNEL_STEMS
   reduce_select
   reduce_test
   resample
+  rnn
   scan
   softmax
   sort

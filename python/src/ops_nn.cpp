@@ -158,6 +158,43 @@ void bind_parametric(Binder& b) {
          "generator"_a = nb::none());
 }
 
+TensorList given_tensors(const std::vector<std::optional<Tensor>>& list) {
+  TensorList result;
+  for (const std::optional<Tensor>& t : list) result.push_back(tensor_or_none(t));
+  return result;
+}
+
+RnnMode rnn_mode(const std::string& name) {
+  if (name == "LSTM") return RnnMode::lstm;
+  if (name == "GRU") return RnnMode::gru;
+  NORCH_CHECK_VALUE(name == "RNN_TANH" || name == "RNN_RELU", "Unrecognized RNN mode: ", name);
+  return name == "RNN_TANH" ? RnnMode::tanh : RnnMode::relu;
+}
+
+RnnWeights rnn_weights(const std::vector<std::optional<Tensor>>& list) {
+  NORCH_CHECK(list.size() == 5, "rnn: expected five weights (w_ih, w_hh, b_ih, b_hh, w_hr), got ", list.size());
+  const TensorList w = given_tensors(list);
+  return {w[0], w[1], w[2], w[3], w[4]};
+}
+
+void bind_recurrent(Binder& b) {
+  b.functional(
+      "_rnn_cell",
+      [](const std::string& mode, const Tensor& input, const TensorList& state,
+         const std::vector<std::optional<Tensor>>& weights) {
+        return rnn_cell(rnn_mode(mode), input, state, rnn_weights(weights));
+      },
+      "The steps behind RNNCell, LSTMCell and GRUCell.", "mode"_a, "input"_a, "state"_a, "weights"_a);
+  b.functional(
+      "_rnn_layer",
+      [](const std::string& mode, const Tensor& data, const Shape& batch_sizes, const TensorList& state,
+         const std::vector<std::optional<Tensor>>& weights, bool reverse) {
+        return rnn_layer(rnn_mode(mode), data, batch_sizes, state, rnn_weights(weights), reverse);
+      },
+      "The layers behind RNN, LSTM and GRU.", "mode"_a, "data"_a, "batch_sizes"_a, "state"_a, "weights"_a,
+      "reverse"_a = false);
+}
+
 }  // namespace
 
 void bind_nn_ops(Binder& b) {
@@ -166,6 +203,7 @@ void bind_nn_ops(Binder& b) {
   bind_attention(b);
   bind_bags(b);
   bind_parametric(b);
+  bind_recurrent(b);
 }
 
 }  // namespace norch::python

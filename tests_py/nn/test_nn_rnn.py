@@ -146,16 +146,25 @@ def test_gradients(mode, kwargs):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_devices_and_float32(mode, device):
-    m = make(mode, num_layers=2, bidirectional=True).float()
-    x = norch.randn(6, 3, 3)
-    expected = m(x)[0].detach().numpy()
-    m = m.to(device)
-    inputs = x.to(device).requires_grad_()
-    out, _ = m(inputs)
-    close(out, expected, 1e-5)
-    out.sum().backward()
-    assert inputs.grad.shape == x.shape and all(p.grad is not None for p in m.parameters())
+@pytest.mark.parametrize("dtype,tolerance", [(norch.float32, 1e-5), (norch.bfloat16, 0.1), (norch.float16, 0.02)])
+def test_devices_and_dtypes(mode, dtype, tolerance, device):
+    """Values and gradients are those of float64 on the CPU."""
+    norch.manual_seed(0)
+    plain = make(mode, num_layers=2, bidirectional=True)
+    m = copy.deepcopy(plain).to(device, dtype)
+    x = norch.randn(6, 3, 3, dtype=norch.float64)
+    results = []
+    for model in (plain, m):
+        p = next(model.parameters())
+        packed = U.pack_padded_sequence(x.to(p.device, p.dtype).requires_grad_(), [6, 4, 1])
+        out, final = model(packed)
+        h = final[0] if mode == "LSTM" else final
+        (out.data.sum() + 2 * h.sum()).backward()
+        results.append([out.data, h, *(w.grad for w in model.parameters())])
+    for got, expected in zip(results[1], results[0]):
+        assert got.dtype == dtype and got.device.type == device
+        scale = max(1.0, float(expected.detach().abs().max()))
+        close(got.double(), expected.detach().numpy(), tolerance * scale)
 
 
 def test_only_what_needs_a_gradient_gets_one():

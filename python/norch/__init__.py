@@ -54,6 +54,7 @@ newaxis = None
 
 if _TYPE_CHECKING:
     from norch import accelerator as accelerator
+    from norch import amp as amp
     from norch import array_api as array_api
     from norch import backends as backends
     from norch import compat as compat
@@ -95,6 +96,24 @@ if _TYPE_CHECKING:
     from norch._settings import set_num_interop_threads as set_num_interop_threads
     from norch._settings import set_warn_always as set_warn_always
     from norch._settings import use_deterministic_algorithms as use_deterministic_algorithms
+    from norch.amp.autocast_mode import autocast as autocast
+    from norch.amp.autocast_mode import autocast_decrement_nesting as autocast_decrement_nesting
+    from norch.amp.autocast_mode import autocast_increment_nesting as autocast_increment_nesting
+    from norch.amp.autocast_mode import clear_autocast_cache as clear_autocast_cache
+    from norch.amp.autocast_mode import get_autocast_cpu_dtype as get_autocast_cpu_dtype
+    from norch.amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
+    from norch.amp.autocast_mode import get_autocast_gpu_dtype as get_autocast_gpu_dtype
+    from norch.amp.autocast_mode import is_autocast_available as is_autocast_available
+    from norch.amp.autocast_mode import is_autocast_cache_enabled as is_autocast_cache_enabled
+    from norch.amp.autocast_mode import is_autocast_cpu_enabled as is_autocast_cpu_enabled
+    from norch.amp.autocast_mode import is_autocast_enabled as is_autocast_enabled
+    from norch.amp.autocast_mode import set_autocast_cache_enabled as set_autocast_cache_enabled
+    from norch.amp.autocast_mode import set_autocast_cpu_dtype as set_autocast_cpu_dtype
+    from norch.amp.autocast_mode import set_autocast_cpu_enabled as set_autocast_cpu_enabled
+    from norch.amp.autocast_mode import set_autocast_dtype as set_autocast_dtype
+    from norch.amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
+    from norch.amp.autocast_mode import set_autocast_gpu_dtype as set_autocast_gpu_dtype
+    from norch.amp.grad_scaler import GradScaler as GradScaler
     from norch.serialization import load as load
     from norch.serialization import save as save
     from norch.sparse import sparse_coo_tensor as sparse_coo_tensor
@@ -108,6 +127,7 @@ if _TYPE_CHECKING:
 # Submodules are imported when first used, so that `import norch` takes no time.
 _LAZY = (
     "accelerator",
+    "amp",
     "array_api",
     "backends",
     "compat",
@@ -138,6 +158,24 @@ _LAZY = (
     "vision",
 )
 _LAZY_FUNCTIONS = {
+    "autocast": "amp.autocast_mode",
+    "autocast_decrement_nesting": "amp.autocast_mode",
+    "autocast_increment_nesting": "amp.autocast_mode",
+    "clear_autocast_cache": "amp.autocast_mode",
+    "get_autocast_cpu_dtype": "amp.autocast_mode",
+    "get_autocast_dtype": "amp.autocast_mode",
+    "get_autocast_gpu_dtype": "amp.autocast_mode",
+    "is_autocast_available": "amp.autocast_mode",
+    "is_autocast_cache_enabled": "amp.autocast_mode",
+    "is_autocast_cpu_enabled": "amp.autocast_mode",
+    "is_autocast_enabled": "amp.autocast_mode",
+    "set_autocast_cache_enabled": "amp.autocast_mode",
+    "set_autocast_cpu_dtype": "amp.autocast_mode",
+    "set_autocast_cpu_enabled": "amp.autocast_mode",
+    "set_autocast_dtype": "amp.autocast_mode",
+    "set_autocast_enabled": "amp.autocast_mode",
+    "set_autocast_gpu_dtype": "amp.autocast_mode",
+    "GradScaler": "amp.grad_scaler",
     "are_deterministic_algorithms_enabled": "_settings",
     "compile": "_settings",
     "get_deterministic_debug_mode": "_settings",

@@ -1,4 +1,5 @@
 // The module norch._C.
+#include "autocast.h"
 #include "bind.h"
 #include "compat.h"
 #include "core/blocking.h"
@@ -56,6 +57,7 @@ NB_MODULE(_C, m) {
   bind_function(b);
   bind_storage(b);
   bind_optim(b);
+  bind_autocast(b);
   bind_generator(b);
   bind_random_ops(b);
   bind_io(b);

@@ -191,6 +191,19 @@ void bind_optim(Binder& b) {
        "weight_decay"_a = 0.0, "momentum"_a = 0.0, "centered"_a = false, "maximize"_a = false);
   bind_rules(b, m);
   b.in(
+      m, "unscale_",
+      [](const TensorList& grads, const Tensor& inverse_scale, const Tensor& found_inf) {
+        optim::unscale_(grads, inverse_scale, found_inf);
+      },
+      "Multiplies the gradients by `inverse_scale`; sets `found_inf` to 1 if any element is inf or NaN.", "grads"_a,
+      "inverse_scale"_a, "found_inf"_a);
+  b.in(
+      m, "update_scale_",
+      [](const Tensor& scale, const Tensor& growth_tracker, const Tensor& found_inf, double growth, double backoff,
+         int64_t interval) { optim::update_scale_(scale, growth_tracker, found_inf, growth, backoff, interval); },
+      "The loss scale of the next step, after a step that found inf or NaN or not.", "scale"_a, "growth_tracker"_a,
+      "found_inf"_a, "growth"_a, "backoff"_a, "interval"_a);
+  b.in(
       m, "count_step", [](const TensorList& steps) { optim::count_step(steps); },
       "Adds 1 to each step count, a tensor without dims.", "steps"_a);
   b.in(

@@ -200,6 +200,16 @@ NORCH_API void zero_grad(const TensorList& params, bool set_to_none = true);
 NORCH_API Tensor clip_grad_norm_(const TensorList& grads, double max_norm, double norm_type = 2,
                                  bool error_if_nonfinite = false);
 
+/// For loss scaling: multiplies the gradients (undefined ones are skipped) in place by `inverse_scale`, and sets
+/// `found_inf` to 1 if any element was inf or NaN. Both are float32 tensors of one element on the gradients' device;
+/// nothing waits for the device. One kernel per dtype.
+/// \throws Error when a gradient lies on another device or is not floating-point or complex.
+NORCH_API void unscale_(const TensorList& grads, const Tensor& inverse_scale, const Tensor& found_inf);
+/// The scale of the next step: times `backoff` if `found_inf` is not 0; else times `growth` after `interval` steps in a
+/// row, which the int32 number `growth_tracker` counts, unless that would be infinite. Does not wait for the device.
+NORCH_API void update_scale_(const Tensor& scale, const Tensor& growth_tracker, const Tensor& found_inf, double growth,
+                             double backoff, int64_t interval);
+
 /// What all optimizers share.
 class NORCH_API Optimizer {
  public:

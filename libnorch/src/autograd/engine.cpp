@@ -8,6 +8,7 @@
 
 #include "autograd/node.h"
 #include "norch/ops.h"
+#include "ops/autocast.h"
 
 namespace norch::autograd {
 
@@ -286,6 +287,7 @@ void add_roots(Pass& pass, const TensorList& outputs, const TensorList& grads, b
 
 void backward(const TensorList& tensors, const TensorList& grads, bool retain_graph, bool create_graph,
               const TensorList& inputs) {
+  const autocast::Suspend off;
   Pass pass(retain_graph || create_graph, create_graph);
   add_roots(pass, tensors, grads, create_graph);
   if (inputs.empty()) {
@@ -312,6 +314,7 @@ void backward(const TensorList& tensors, const TensorList& grads, bool retain_gr
 TensorList grad(const TensorList& outputs, const TensorList& inputs, const TensorList& grad_outputs, bool retain_graph,
                 bool create_graph, bool allow_unused, bool materialize_grads) {
   NORCH_CHECK_VALUE(!inputs.empty(), "grad requires non-empty inputs.");
+  const autocast::Suspend off;
   Pass pass(retain_graph || create_graph, create_graph);
   add_roots(pass, outputs, grad_outputs, create_graph);
   std::vector<Edge> targets;

@@ -36,6 +36,13 @@ NORCH_KERNEL(norm_finish, void(const Tensor& partial, double p, double max_norm,
 /// data[0] of each entry is multiplied by coefficient[1].
 NORCH_KERNEL(scale_list, void(DType dtype, const OptimTensors& list, const Tensor& coefficient))
 
+/// data[0] of each entry is multiplied by the float32 number `inverse_scale`; the float32 number `found_inf` becomes 1
+/// where an element was not finite.
+NORCH_KERNEL(unscale_list, void(DType dtype, const OptimTensors& list, const Tensor& inverse_scale, const Tensor& found_inf))
+/// The float32 number `scale` for the next step and the int32 number of steps since it changed; see optim::update_scale_.
+NORCH_KERNEL(update_scale, void(const Tensor& scale, const Tensor& growth_tracker, const Tensor& found_inf, double growth,
+                                double backoff, int64_t interval))
+
 inline constexpr int64_t kNormChunk = 16384;
 
 inline namespace NORCH_ISA {
@@ -217,6 +224,20 @@ void visit_rmsprop(DType dtype, const optim::RmspropOptions& o, Run&& run) {
     else
       run(RmspropStep<C, false, false>(o), tag);
   });
+}
+
+NORCH_HD void next_scale(float* scale, int32_t* tracker, float found_inf, double growth, double backoff,
+                         int64_t interval) {
+  if (found_inf != 0) {
+    *scale = static_cast<float>(*scale * backoff);
+    *tracker = 0;
+  } else if (*tracker + 1 >= interval) {
+    const float grown = static_cast<float>(*scale * growth);
+    if (grown <= 3.402823466e38f) *scale = grown;  // unless it would be infinite
+    *tracker = 0;
+  } else {
+    ++*tracker;
+  }
 }
 
 /// The contribution of x to a p-norm, before the root. `Kind`: 0 = count of nonzeros, 1 = |x|, 2 = x^2, 3 = |x|^p,

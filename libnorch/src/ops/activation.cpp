@@ -12,6 +12,7 @@
 #include "norch/ops/factory.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
+#include "ops/autocast.h"
 #include "ops/elementwise.h"
 
 namespace norch {
@@ -254,6 +255,7 @@ Tensor tanhshrink(const Tensor& x) {
 }
 
 Tensor softplus(const Tensor& x, double beta, double threshold) {
+  NORCH_AUTOCAST(float32_cuda, softplus, x, beta, threshold);
   return apply("softplus", "SoftplusBackward0", Activation::Softplus, x, {beta, threshold, 0}, {}, softplus_slope);
 }
 Tensor hardshrink(const Tensor& x, double lambda) {

@@ -7,6 +7,7 @@
 #include "kernels/reduce.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
+#include "ops/autocast.h"
 #include "ops/norm_common.h"
 
 namespace norch {
@@ -225,6 +226,7 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
 }  // namespace
 
 Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight, const Tensor& bias, double eps) {
+  NORCH_AUTOCAST(float32_cuda, group_norm, x, num_groups, weight, bias, eps);
   check_input("group_norm", x, weight, bias, Tensor(), Tensor());
   NORCH_CHECK(num_groups > 0, "group_norm: Expected num groups to be greater than 0, got ", num_groups);
   NORCH_CHECK(x.sizes()[1] % num_groups == 0, "group_norm: Expected number of channels in input to be divisible by "

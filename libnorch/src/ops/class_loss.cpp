@@ -8,6 +8,7 @@
 #include "norch/ops/softmax.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -176,11 +177,13 @@ Tensor cross_entropy_probabilities(const Tensor& x, const Tensor& target, const 
 
 Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction reduction,
                 int64_t ignore_index) {
+  NORCH_AUTOCAST(float32, nll_loss, input, target, weight, reduction, ignore_index);
   return nll(prepare("nll_loss", input, target, weight, reduction, ignore_index, 0), input);
 }
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction reduction,
                      int64_t ignore_index, double label_smoothing) {
+  NORCH_AUTOCAST(float32_cpu, cross_entropy, input, target, weight, reduction, ignore_index, label_smoothing);
   NORCH_CHECK(label_smoothing >= 0 && label_smoothing <= 1,
               "cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", label_smoothing);
   if (input.dim() > 0 && input.sizes() == target.sizes()) {

@@ -9,11 +9,13 @@
 #include "norch/ops/reduce.h"
 #include "norch/ops/slice.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/product.h"
 
 namespace norch {
 
 Tensor tensordot(const Tensor& a, const Tensor& b, Ints dims_a, Ints dims_b) {
+  NORCH_AUTOCAST(widest_cuda, tensordot, a, b, dims_a, dims_b);
   NORCH_CHECK(dims_a.size() == dims_b.size(), "tensordot: both dimension lists should have same length, got ", dims_a,
               " and ", dims_b);
   Shape left, right, order_a, order_b, shape, stretched_a, stretched_b;
@@ -56,6 +58,7 @@ Tensor tensordot(const Tensor& a, const Tensor& b, Ints dims_a, Ints dims_b) {
 }
 
 Tensor tensordot(const Tensor& a, const Tensor& b, int64_t dims) {
+  NORCH_AUTOCAST(widest_cuda, tensordot, a, b, dims);
   NORCH_CHECK(dims >= 0, "tensordot: expects dims >= 0, but got dims=", dims);
   NORCH_CHECK(dims <= a.dim() && dims <= b.dim(), "tensordot: expects dims < ndim_a or ndim_b, but got dims=", dims);
   Shape left, right;
@@ -109,6 +112,7 @@ Tensor linalg_cross(const Tensor& a, const Tensor& b, int64_t dim) {
 }
 
 Tensor cross(const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
+  NORCH_AUTOCAST(widest_cuda, cross, a, b, dim);
   if (dim) return linalg_cross(a, b, *dim);
   const Shape shape = broadcast_shapes(a.sizes(), b.sizes(), "cross");
   for (size_t d = 0; d < shape.size(); ++d)
@@ -159,12 +163,14 @@ Tensor chain(const char* op, const TensorList& list) {
 }  // namespace
 
 Tensor chain_matmul(const TensorList& matrices) {
+  NORCH_AUTOCAST(lower_cuda, chain_matmul, matrices);
   NORCH_CHECK(!matrices.empty(), "chain_matmul(): Expected one or more matrices");
   for (const Tensor& t : matrices) NORCH_CHECK_TYPE(t.defined(), "chain_matmul(): an operand is None");
   return chain("chain_matmul()", matrices);
 }
 
 Tensor multi_dot(const TensorList& tensors) {
+  NORCH_AUTOCAST(lower_cuda, multi_dot, tensors);
   const size_t n = tensors.size();
   NORCH_CHECK(n >= 2, "multi_dot(): expected at least 2 tensors but got ", n);
   for (const Tensor& t : tensors) NORCH_CHECK_TYPE(t.defined(), "multi_dot(): an operand is None");

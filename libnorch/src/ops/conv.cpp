@@ -7,6 +7,7 @@
 #include "norch/ops/factory.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/conv_integer.h"
 #include "ops/product.h"
 
@@ -190,6 +191,7 @@ Tensor convolution(const char* op, int dims, const Tensor& input, const Tensor& 
 
 Tensor conv(const char* op, int dims, const Tensor& input, const Tensor& weight, const Tensor& bias, Ints stride,
             Ints padding, Ints dilation, int64_t groups) {
+  NORCH_AUTOCAST(lower, conv, op, dims, input, weight, bias, stride, padding, dilation, groups);
   check_operands(op, input, weight, bias, dims);
   const Shape pad = per_dim(op, "padding", padding, dims);
   return convolution(op, dims, input, weight, bias, per_dim(op, "stride", stride, dims), pad, pad,
@@ -198,6 +200,7 @@ Tensor conv(const char* op, int dims, const Tensor& input, const Tensor& weight,
 
 Tensor conv(const char* op, int dims, const Tensor& input, const Tensor& weight, const Tensor& bias, Ints stride,
             ConvPadding padding, Ints dilation, int64_t groups) {
+  NORCH_AUTOCAST(lower, conv, op, dims, input, weight, bias, stride, padding, dilation, groups);
   if (padding == ConvPadding::valid) return conv(op, dims, input, weight, bias, stride, Ints{0}, dilation, groups);
   check_operands(op, input, weight, bias, dims);
   const Shape steps = per_dim(op, "stride", stride, dims), spread = per_dim(op, "dilation", dilation, dims);
@@ -216,6 +219,7 @@ Tensor conv(const char* op, int dims, const Tensor& input, const Tensor& weight,
 
 Tensor transposed(const char* op, int dims, const Tensor& input, const Tensor& weight, const Tensor& bias, Ints stride,
                   Ints padding, Ints output_padding, int64_t groups, Ints dilation) {
+  NORCH_AUTOCAST(lower, transposed, op, dims, input, weight, bias, stride, padding, output_padding, groups, dilation);
   check_operands(op, input, weight, bias, dims);
   if (input.dim() == dims + 1) {
     Shape shape(input.sizes());

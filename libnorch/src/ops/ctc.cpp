@@ -10,6 +10,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -65,6 +66,7 @@ Tensor losses_of(const Ctc& c, const Tensor& log_probs, bool zero_infinity) {
 
 Tensor ctc_loss(const Tensor& log_probs_, const Tensor& targets, const Tensor& input_lengths_,
                 const Tensor& target_lengths_, int64_t blank, Reduction reduction, bool zero_infinity) {
+  NORCH_AUTOCAST(float32_cpu, ctc_loss, log_probs_, targets, input_lengths_, target_lengths_, blank, reduction, zero_infinity);
   NORCH_CHECK_IMPLEMENTED(log_probs_.is_floating_point(), "ctc_loss: not implemented for ", log_probs_.dtype(),
                           "; convert to a floating-point dtype");
   NORCH_CHECK(log_probs_.dim() == 2 || log_probs_.dim() == 3, "ctc_loss: expected log_probs of shape (T, N, C) or (T, C), "

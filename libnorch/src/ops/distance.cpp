@@ -11,6 +11,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -52,6 +53,7 @@ void check_float(const char* op, const Tensor& t) {
 }  // namespace
 
 Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim, double eps) {
+  NORCH_AUTOCAST(float32_cuda, cosine_similarity, x1, x2, dim, eps);
   const DType type = promote_types(x1.dtype(), x2.dtype());
   NORCH_CHECK(is_floating_point(type), "cosine_similarity: expected common dtype to be floating point, yet common dtype is ",
               type);
@@ -67,9 +69,13 @@ Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double ep
   return vector_norm(x1 - x2 + Scalar(eps), p, {-1}, keepdim);
 }
 
-Tensor dist(const Tensor& a, const Tensor& b, const Scalar& p) { return vector_norm(a - b, p); }
+Tensor dist(const Tensor& a, const Tensor& b, const Scalar& p) {
+  NORCH_AUTOCAST(float32_cuda, dist, a, b, p);
+  return vector_norm(a - b, p);
+}
 
 Tensor cdist(const Tensor& x1, const Tensor& x2, double p, DistanceMode mode) {
+  NORCH_AUTOCAST(float32, cdist, x1, x2, p, mode);
   check_float("cdist", x1);
   check_float("cdist", x2);
   NORCH_CHECK(x1.dim() >= 2, "cdist only supports at least 2D tensors, X1 got: ", x1.dim(), "D");
@@ -94,6 +100,7 @@ Tensor cdist(const Tensor& x1, const Tensor& x2, double p, DistanceMode mode) {
 }
 
 Tensor pdist(const Tensor& input, double p) {
+  NORCH_AUTOCAST(float32_cuda, pdist, input, p);
   NORCH_CHECK(input.dim() == 2, "pdist only supports 2D tensors, got: ", input.dim(), "D");
   check_float("pdist", input);
   NORCH_CHECK(p >= 0, "pdist only supports non-negative p values");

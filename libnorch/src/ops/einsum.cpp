@@ -10,6 +10,7 @@
 #include "norch/ops/reduce.h"
 #include "norch/ops/slice.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/product.h"
 
 namespace norch {
@@ -228,6 +229,7 @@ Tensor contract(Tensor a, Tensor b, uint64_t summed) {
 }  // namespace
 
 Tensor einsum(const std::string& text, const TensorList& operands, Ints path) {
+  NORCH_AUTOCAST(lower_cuda, einsum, text, operands, path);
   NORCH_CHECK(!operands.empty(), "einsum(): must provide at least one operand");
   for (const Tensor& t : operands) NORCH_CHECK_TYPE(t.defined(), "einsum(): an operand is None");
   const Equation equation = parse(text, operands.size());

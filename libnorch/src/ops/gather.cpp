@@ -11,6 +11,7 @@
 #include "norch/ops/slice.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/index_plan.h"
 
 namespace norch {
@@ -314,6 +315,7 @@ Tensor scatter_(const Tensor& self, int64_t dim, const Tensor& index, const Scal
   return scatter_form("scatter_", self, dim, index, full({}, value, self.options()), true, reduce, true);
 }
 Tensor scatter_add(const Tensor& self, int64_t dim, const Tensor& index, const Tensor& src) {
+  NORCH_AUTOCAST(widest_cuda, scatter_add, self, dim, index, src);
   return scatter_form("scatter_add", self, dim, index, src, false, "add", false);
 }
 Tensor scatter_add_(const Tensor& self, int64_t dim, const Tensor& index, const Tensor& src) {

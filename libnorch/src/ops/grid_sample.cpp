@@ -17,6 +17,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -138,6 +139,8 @@ void check_operands(const Tensor& input, const Tensor& grid) {
 
 Tensor grid_sample(const Tensor& input, const Tensor& grid, std::string_view mode, std::string_view padding_mode,
                    bool align_corners) {
+  NORCH_AUTOCAST(widest_cuda, grid_sample, input, grid, mode, padding_mode, align_corners);
+  NORCH_AUTOCAST(float32_cpu, grid_sample, input, grid, mode, padding_mode, align_corners);
   NORCH_CHECK_VALUE(mode == "bilinear" || mode == "nearest" || mode == "bicubic", "nn.functional.grid_sample(): expected "
                     "mode to be 'bilinear', 'nearest' or 'bicubic', but got: '", std::string(mode), "'");
   NORCH_CHECK_VALUE(padding_mode == "zeros" || padding_mode == "border" || padding_mode == "reflection",

@@ -11,6 +11,7 @@
 #include "norch/ops/slice.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/index_ops.h"
 
 namespace norch {
@@ -312,6 +313,7 @@ Tensor index_put_(const Tensor& self, IndexItems items, const Scalar& value, boo
 }
 
 Tensor index_put(const Tensor& t, IndexItems items, const Tensor& value, bool accumulate) {
+  NORCH_AUTOCAST(widest_cuda, index_put, t, items, value, accumulate);
   NORCH_CHECK(t.defined() && value.defined(), "index_put: a tensor is undefined");
   return index_put_(t.clone(), items, value, accumulate);
 }

@@ -11,6 +11,7 @@
 #include "norch/ops/slice.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/index_ops.h"
 
 namespace norch {
@@ -170,6 +171,7 @@ Tensor index_add_(const Tensor& self, int64_t dim, const Tensor& index, const Te
   return add_along("index_add_", self, dim, index, source, alpha, true);
 }
 Tensor index_copy(const Tensor& self, int64_t dim, const Tensor& index, const Tensor& source) {
+  NORCH_AUTOCAST(widest_cpu, index_copy, self, dim, index, source);
   return copy_along("index_copy", self, dim, index, source, false);
 }
 Tensor index_copy_(const Tensor& self, int64_t dim, const Tensor& index, const Tensor& source) {

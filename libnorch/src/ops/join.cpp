@@ -11,6 +11,7 @@
 #include "norch/ops/indexing.h"
 #include "norch/ops/slice.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/index_plan.h"
 
 namespace norch {
@@ -77,6 +78,7 @@ bool skipped(const Tensor& t) { return t.dim() == 1 && t.numel() == 0; }
 }  // namespace
 
 Tensor cat(const TensorList& tensors, int64_t dim) {
+  NORCH_AUTOCAST(widest_cpu, cat, tensors, dim);
   check_list("cat", tensors);
   // A 1-d tensor without elements fits anything, so the first other one gives the shape.
   const Tensor* first = nullptr;
@@ -132,6 +134,7 @@ Tensor cat(const TensorList& tensors, int64_t dim) {
 }
 
 Tensor stack(const TensorList& tensors, int64_t dim) {
+  NORCH_AUTOCAST(widest_cpu, stack, tensors, dim);
   check_list("stack", tensors);
   const Shape each(tensors[0].sizes());
   dim = wrap_dim(dim, tensors[0].dim() + 1);

@@ -14,6 +14,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/linalg_common.h"
 #include "ops/product.h"
 
@@ -100,6 +101,7 @@ Tensor matrix_power(const Tensor& a, int64_t n) {
 }
 
 Tensor vecdot(const Tensor& x, const Tensor& y, int64_t dim) {
+  NORCH_AUTOCAST(lower, vecdot, x, y, dim);
   NORCH_CHECK(is_differentiable(x.dtype()), "linalg.vecdot: Expected a floating point or complex tensor as input. Got ",
               scalar_type_name(x.dtype()));
   detail::check_alike("linalg.vecdot", x, "x", y, "y");

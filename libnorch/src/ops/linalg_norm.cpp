@@ -7,6 +7,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/linalg_common.h"
 #include "ops/product.h"
 
@@ -50,6 +51,7 @@ Tensor largest(const Tensor& t, int64_t dim, bool keepdim) {
 }  // namespace
 
 Tensor matrix_norm(const Tensor& a, const Scalar& ord, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  autocast::widen(dtype, a, autocast::float32_cuda);
   const auto d = matrix_dims(a, dims);
   const double p = ord.to_double(), size = std::fabs(p);
   NORCH_CHECK(size == 1 || size == 2 || std::isinf(size), "linalg.matrix_norm: Order ", ord, " not supported.");
@@ -66,6 +68,7 @@ Tensor matrix_norm(const Tensor& a, const Scalar& ord, Ints dims, bool keepdim, 
 }
 
 Tensor matrix_norm(const Tensor& a, const std::string& ord, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  autocast::widen(dtype, a, autocast::float32_cuda);
   const auto d = matrix_dims(a, dims);
   NORCH_CHECK(ord == "fro" || ord == "nuc", "linalg.matrix_norm: Order ", ord, " not supported.");
   if (ord == "fro") return vector_norm(a, 2, {d.first, d.second}, keepdim, dtype);

@@ -3,11 +3,13 @@
 #include "norch/ops/binary.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/product.h"
 
 namespace norch {
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  NORCH_AUTOCAST(lower, linear, input, weight, bias);
   const Ints si = input.sizes(), sw = weight.sizes();
   NORCH_CHECK(!si.empty() && !sw.empty(), "linear: both arguments to linear need to be at least 1D, but they are ",
               si.size(), "D and ", sw.size(), "D");
@@ -36,6 +38,7 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
 }
 
 Tensor bilinear(const Tensor& input1, const Tensor& input2, const Tensor& weight, const Tensor& bias) {
+  NORCH_AUTOCAST(widest_cuda, bilinear, input1, input2, weight, bias);
   const Ints s1 = input1.sizes(), s2 = input2.sizes(), sw = weight.sizes();
   NORCH_CHECK(s1.size() == s2.size() && !s1.empty() && s1.slice(0, s1.size() - 1) == s2.slice(0, s2.size() - 1),
               "bilinear: batch dimensions of input1 and input2 do not match: got shapes ", s1, " and ", s2);

@@ -10,6 +10,7 @@
 #include "norch/ops/reduce.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -173,26 +174,35 @@ Reduction parse_reduction(const std::string& text) {
 }
 
 Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
+  NORCH_AUTOCAST(float32, mse_loss, input, target, reduction);
   return pointwise("mse_loss", {LossOp::Mse, "MseLossBackward0"}, input, target, reduction);
 }
 
 Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
+  NORCH_AUTOCAST(float32, l1_loss, input, target, reduction);
   if (input.is_complex() || target.is_complex()) return reduce(abs(sub(input, target)), reduction);
   return pointwise("l1_loss", {LossOp::L1, "L1LossBackward0"}, input, target, reduction);
 }
 
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, Reduction reduction, double beta) {
+  NORCH_AUTOCAST(float32, smooth_l1_loss, input, target, reduction, beta);
   NORCH_CHECK(beta >= 0, "smooth_l1_loss does not support negative values for beta.");
   if (beta == 0) return l1_loss(input, target, reduction);
   return pointwise("smooth_l1_loss", {LossOp::SmoothL1, "SmoothL1LossBackward0", beta}, input, target, reduction);
 }
 
 Tensor huber_loss(const Tensor& input, const Tensor& target, Reduction reduction, double delta) {
+  NORCH_AUTOCAST(float32, huber_loss, input, target, reduction, delta);
   NORCH_CHECK(delta > 0, "huber_loss does not support non-positive values for delta.");
   return pointwise("huber_loss", {LossOp::Huber, "HuberLossBackward0", delta}, input, target, reduction);
 }
 
 Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction reduction) {
+  NORCH_CHECK(!autocast::forbidden(input, autocast::float32_cuda),
+              "torch.nn.functional.binary_cross_entropy and torch.nn.BCELoss are unsafe to autocast: their input, a "
+              "probability, loses too much as a 16-bit float. Use binary_cross_entropy_with_logits or "
+              "BCEWithLogitsLoss without the sigmoid before it, which are safe");
+  NORCH_AUTOCAST(float32_cpu, binary_cross_entropy, input, target, weight, reduction);
   NORCH_CHECK_VALUE(input.sizes() == target.sizes(), "Using a target size (", target.sizes(),
                     ") that is different to the input size (", input.sizes(),
                     ") is deprecated. Please ensure they have the same size.");
@@ -205,6 +215,7 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, const Ten
 
 Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target, const Tensor& weight,
                                         const Tensor& pos_weight, Reduction reduction) {
+  NORCH_AUTOCAST(float32, binary_cross_entropy_with_logits, input, target, weight, pos_weight, reduction);
   constexpr const char* name = "binary_cross_entropy_with_logits";
   NORCH_CHECK_VALUE(input.sizes() == target.sizes(), "Target size (", target.sizes(),
                     ") must be the same as input size (", input.sizes(), ")");
@@ -227,6 +238,7 @@ Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& targe
 }
 
 Tensor kl_div(const Tensor& input, const Tensor& target, Reduction reduction, bool log_target) {
+  NORCH_AUTOCAST(float32, kl_div, input, target, reduction, log_target);
   return pointwise("kl_div", {log_target ? LossOp::KlDivLog : LossOp::KlDiv, "KlDivBackward0"}, input, target,
                    reduction);
 }

@@ -8,6 +8,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -22,11 +23,13 @@ Tensor at_least(const Tensor& x, double floor) { return clamp_min(x, number(floo
 }  // namespace
 
 Tensor soft_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
+  NORCH_AUTOCAST(float32, soft_margin_loss, input, target, reduction);
   return reduce(softplus(neg(target * input)), reduction);
 }
 
 Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin,
                            Reduction reduction) {
+  NORCH_AUTOCAST(float32, margin_ranking_loss, input1, input2, target, margin, reduction);
   NORCH_CHECK(input1.dim() == input2.dim() && input1.dim() == target.dim(),
               "margin_ranking_loss : All input tensors should have same dimension but got sizes: input1: ",
               input1.sizes(), ", input2: ", input2.sizes(), ", target: ", target.sizes());
@@ -34,6 +37,7 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
 }
 
 Tensor hinge_embedding_loss(const Tensor& input, const Tensor& target, double margin, Reduction reduction) {
+  NORCH_AUTOCAST(float32, hinge_embedding_loss, input, target, margin, reduction);
   const Tensor zero = zeros({}, input.options());
   const Tensor apart = where(ne(target, number(1)), at_least(Scalar(margin) - input, 0), zero);
   const Tensor near = where(ne(target, number(-1)), input, zero);
@@ -42,6 +46,7 @@ Tensor hinge_embedding_loss(const Tensor& input, const Tensor& target, double ma
 
 Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin,
                              Reduction reduction) {
+  NORCH_AUTOCAST(float32, cosine_embedding_loss, input1, input2, target, margin, reduction);
   NORCH_CHECK((target.dim() == 0 || target.dim() == 1) && input1.dim() == target.dim() + 1 &&
                   input2.dim() == input1.dim(),
               "cosine_embedding_loss: ", target.dim(), "D target tensor expects ", target.dim() + 1,
@@ -58,6 +63,7 @@ Tensor cosine_embedding_loss(const Tensor& input1, const Tensor& input2, const T
 
 Tensor triplet_margin_loss(const Tensor& anchor, const Tensor& positive, const Tensor& negative, double margin, double p,
                            double eps, bool swap, Reduction reduction) {
+  NORCH_AUTOCAST(float32, triplet_margin_loss, anchor, positive, negative, margin, p, eps, swap, reduction);
   NORCH_CHECK_VALUE(margin > 0, "margin must be greater than 0, got ", margin);
   NORCH_CHECK(anchor.dim() == positive.dim() && anchor.dim() == negative.dim(),
               "The anchor, positive, and negative tensors are expected to have the same number of dimensions, but got: "
@@ -94,6 +100,7 @@ Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor
 
 Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
                         Reduction reduction) {
+  NORCH_AUTOCAST(float32, poisson_nll_loss, input, target, log_input, full, eps, reduction);
   Tensor losses = log_input ? exp(input) - target * input : input - target * log(input + Scalar(eps));
   if (full) {
     const Tensor stirling = target * log(target) - target + log(target * Scalar(6.28318530717958647693)) * Scalar(0.5);

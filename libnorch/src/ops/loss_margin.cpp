@@ -10,6 +10,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -31,6 +32,7 @@ void check_scores(const char* op, const Tensor& input) {
 
 Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, double margin, const Tensor& weight,
                          Reduction reduction) {
+  NORCH_AUTOCAST(float32, multi_margin_loss, input, target, p, margin, weight, reduction);
   const char* op = "multi_margin_loss";
   NORCH_CHECK(p == 1 || p == 2, op, ": only p == 1 and p == 2 supported, got ", p);
   check_scores(op, input);
@@ -54,6 +56,7 @@ Tensor multi_margin_loss(const Tensor& input, const Tensor& target, int64_t p, d
 }
 
 Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
+  NORCH_AUTOCAST(float32, multilabel_margin_loss, input, target, reduction);
   const char* op = "multilabel_margin_loss";
   check_scores(op, input);
   NORCH_CHECK(target.dtype() == DType::Int64, op, ": expected scalar type Long for the target but found ",

@@ -8,6 +8,7 @@
 #include "norch/ops/copy.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/dtype_views.h"
 #include "ops/product.h"
 
@@ -107,21 +108,25 @@ Tensor add_product(const char* op, const char* node, const Tensor& input, const 
 }  // namespace
 
 Tensor mm(const Tensor& a, const Tensor& b) {
+  NORCH_AUTOCAST(lower, mm, a, b);
   check_mm("mm", a, b);
   return product("MmBackward0", a, false, b, false);
 }
 
 Tensor bmm(const Tensor& a, const Tensor& b) {
+  NORCH_AUTOCAST(lower, bmm, a, b);
   check_bmm("bmm", a, b);
   return product("BmmBackward0", a, false, b, false);
 }
 
 Tensor mv(const Tensor& a, const Tensor& v) {
+  NORCH_AUTOCAST(lower_cuda, mv, a, v);
   check_mv("mv", a, v);
   return reshape(product("MvBackward0", a, false, unsqueezed(v, 1), false), {a.sizes()[0]});
 }
 
 Tensor dot(const Tensor& a, const Tensor& b) {
+  NORCH_AUTOCAST(widest_cuda, dot, a, b);
   NORCH_CHECK(a.dim() == 1 && b.dim() == 1, "dot: 1D tensors expected, but got ", a.dim(), "D and ", b.dim(),
               "D tensors");
   NORCH_CHECK(a.numel() == b.numel(), "dot: inconsistent tensor size, expected tensor ", a.sizes(), " and src ",
@@ -143,9 +148,13 @@ Tensor dot(const Tensor& a, const Tensor& b) {
   return out;
 }
 
-Tensor vdot(const Tensor& a, const Tensor& b) { return dot(conj(a), b); }
+Tensor vdot(const Tensor& a, const Tensor& b) {
+  NORCH_AUTOCAST(widest_cuda, vdot, a, b);
+  return dot(conj(a), b);
+}
 
 Tensor matmul(const Tensor& a, const Tensor& b) {
+  NORCH_AUTOCAST(lower, matmul, a, b);
   const size_t na = a.sizes().size(), nb = b.sizes().size();
   NORCH_CHECK(na > 0 && nb > 0, "matmul: both arguments to matmul need to be at least 1D, but they are ", na, "D and ",
               nb, "D");
@@ -190,6 +199,7 @@ Tensor outer(const Tensor& a, const Tensor& b) {
 }
 
 Tensor addmm(const Tensor& input, const Tensor& mat1, const Tensor& mat2, const Scalar& beta, const Scalar& alpha) {
+  NORCH_AUTOCAST(lower, addmm, input, mat1, mat2, beta, alpha);
   check_mm("addmm", mat1, mat2);
   if (input.dim() == 1 && input.sizes()[0] == mat2.sizes()[1] && input.dtype() == mat1.dtype() &&
       input.device() == mat1.device() && equals(beta, 1) && equals(alpha, 1))
@@ -199,12 +209,14 @@ Tensor addmm(const Tensor& input, const Tensor& mat1, const Tensor& mat2, const 
 
 Tensor baddbmm(const Tensor& input, const Tensor& batch1, const Tensor& batch2, const Scalar& beta,
                const Scalar& alpha) {
+  NORCH_AUTOCAST(lower, baddbmm, input, batch1, batch2, beta, alpha);
   check_bmm("baddbmm", batch1, batch2);
   return add_product("baddbmm", "BaddbmmBackward0", input, batch1, batch2, beta, alpha);
 }
 
 Tensor addbmm(const Tensor& input, const Tensor& batch1, const Tensor& batch2, const Scalar& beta,
               const Scalar& alpha) {
+  NORCH_AUTOCAST(lower, addbmm, input, batch1, batch2, beta, alpha);
   check_bmm("addbmm", batch1, batch2);
   // The sum over the batch is one product over batch and k together.
   const int64_t b = batch1.sizes()[0], m = batch1.sizes()[1], k = batch1.sizes()[2], n = batch2.sizes()[2];
@@ -213,6 +225,7 @@ Tensor addbmm(const Tensor& input, const Tensor& batch1, const Tensor& batch2, c
 }
 
 Tensor addmv(const Tensor& input, const Tensor& mat, const Tensor& vec, const Scalar& beta, const Scalar& alpha) {
+  NORCH_AUTOCAST(lower_cuda, addmv, input, mat, vec, beta, alpha);
   check_mv("addmv", mat, vec);
   check_input("addmv", input, mat, {mat.sizes()[0]});
   const Tensor column = input.dim() == 0 ? input : unsqueezed(input, 1);
@@ -221,6 +234,7 @@ Tensor addmv(const Tensor& input, const Tensor& mat, const Tensor& vec, const Sc
 }
 
 Tensor addr(const Tensor& input, const Tensor& vec1, const Tensor& vec2, const Scalar& beta, const Scalar& alpha) {
+  NORCH_AUTOCAST(lower_cuda, addr, input, vec1, vec2, beta, alpha);
   NORCH_CHECK(vec1.dim() == 1 && vec2.dim() == 1, "addr: Expected 1-D argument vec1 and vec2, but got ", vec1.dim(),
               "-D and ", vec2.dim(), "-D");
   Tensor out = outer(vec1, vec2);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/factory.h"
+#include "ops/autocast.h"
 #include "ops/norm_common.h"
 
 namespace norch {
@@ -89,10 +90,12 @@ double epsilon_of(DType t) {
 }  // namespace
 
 Tensor layer_norm(const Tensor& x, Ints normalized_shape, const Tensor& weight, const Tensor& bias, double eps) {
+  NORCH_AUTOCAST(float32_cuda, layer_norm, x, normalized_shape, weight, bias, eps);
   return row_norm("layer_norm", "NativeLayerNormBackward0", x, normalized_shape, weight, bias, eps, true);
 }
 
 Tensor rms_norm(const Tensor& x, Ints normalized_shape, const Tensor& weight, std::optional<double> eps) {
+  NORCH_AUTOCAST(float32_cuda, rms_norm, x, normalized_shape, weight, eps);
   const double least = eps ? *eps : epsilon_of(to_real(x.dtype()));
   if (!x.is_complex()) return row_norm("rms_norm", "FusedRmsNormBackward0", x, normalized_shape, weight, {}, least, false);
   check_shape("rms_norm", x, normalized_shape, weight, {});

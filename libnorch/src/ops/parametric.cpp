@@ -7,10 +7,12 @@
 #include "norch/ops/random.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
 Tensor prelu(const Tensor& x, const Tensor& weight) {
+  NORCH_AUTOCAST(lower, prelu, x, weight);
   const Ints s = x.sizes();
   const int64_t n = weight.numel();
   NORCH_CHECK(weight.dim() <= 1, "prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = ", weight.dim());

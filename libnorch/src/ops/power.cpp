@@ -9,6 +9,7 @@
 #include "norch/ops/factory.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
+#include "ops/autocast.h"
 #include "ops/dtype_views.h"
 #include "ops/elementwise.h"
 
@@ -111,7 +112,10 @@ Tensor power(const char* name, const Tensor& a, const Tensor& b, DType type, con
 
 }  // namespace
 
-Tensor pow(const Tensor& a, const Tensor& b) { return power("pow", a, b, result_type(a, b), {}); }
+Tensor pow(const Tensor& a, const Tensor& b) {
+  NORCH_AUTOCAST(float32_cuda, pow, a, b);
+  return power("pow", a, b, result_type(a, b), {});
+}
 Tensor pow_(const Tensor& self, const Tensor& b) {
   InPlace write("pow_", self);
   return write.finish(power("pow_", write.input(), b, result_type(write.input(), b), write.output()));

@@ -4,6 +4,7 @@
 #include "core/factory.h"
 #include "kernels/reduce.h"
 #include "norch/ops.h"
+#include "ops/autocast.h"
 #include "ops/dtype_views.h"
 #include "ops/reduce_common.h"
 
@@ -100,6 +101,7 @@ Tensor complex_product(const Tensor& t, const ReducedDims& d) {
 }  // namespace
 
 Tensor sum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  autocast::widen(dtype, t, autocast::float32_cuda);
   return sum_op("sum", "SumBackward1", t, dims, keepdim, sum_dtype(t, dtype), false);
 }
 
@@ -134,6 +136,7 @@ Tensor nanmean(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dt
 }
 
 Tensor prod(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  autocast::widen(dtype, t, autocast::float32);
   const DType type = sum_dtype(t, dtype);
   if (type == DType::Bool) return all(t, dims, keepdim).to(type);
   if (is_complex(type)) return complex_product(t.to(type), reduced_dims("prod", t, dims, keepdim));

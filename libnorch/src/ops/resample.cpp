@@ -11,6 +11,7 @@
 #include "norch/ops/copy.h"
 #include "norch/ops/pool.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/resample_taps.h"
 
 namespace norch {
@@ -133,6 +134,7 @@ void check_size(const Tensor& input, int64_t dims, Ints size) {
 
 Tensor interpolate(const Tensor& input, Ints size, const std::vector<double>& scale_factor, std::string_view mode,
                    std::optional<bool> align_corners, std::optional<bool> recompute_scale_factor, bool antialias) {
+  NORCH_AUTOCAST(float32_cuda, interpolate, input, size, scale_factor, mode, align_corners, recompute_scale_factor, antialias);
   const bool aligns = mode != "nearest" && mode != "area" && mode != "nearest-exact";
   NORCH_CHECK_VALUE(aligns || !align_corners, "align_corners option can only be set with the interpolating modes: linear | "
                     "bilinear | bicubic | trilinear");

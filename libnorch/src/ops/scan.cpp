@@ -14,6 +14,7 @@
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
 #include "ops/along_dim.h"
+#include "ops/autocast.h"
 #include "ops/dtype_views.h"
 
 namespace norch {
@@ -105,6 +106,7 @@ DType result_dtype(const Tensor& t, std::optional<DType> dtype) {
 }  // namespace
 
 Tensor cumsum(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
+  autocast::widen(dtype, t, autocast::float32_cuda);
   dim = wrap_dim(dim, t.dim(), "cumsum");
   const DType type = result_dtype(t, dtype);
   if (is_complex(type)) {
@@ -117,6 +119,7 @@ Tensor cumsum(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
 }
 
 Tensor cumprod(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
+  autocast::widen(dtype, t, autocast::float32_cuda);
   dim = wrap_dim(dim, t.dim(), "cumprod");
   const DType type = result_dtype(t, dtype);
   if (is_complex(type)) return doubling_scan(t.to(type), dim, mul);

@@ -7,6 +7,7 @@
 #include "norch/ops/reduce.h"
 #include "norch/ops/unary.h"
 #include "ops/along_dim.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -56,8 +57,14 @@ Tensor forward_op(bool log, const Tensor& t, int64_t dim, std::optional<DType> d
 
 }  // namespace
 
-Tensor softmax(const Tensor& t, int64_t dim, std::optional<DType> dtype) { return forward_op(false, t, dim, dtype); }
-Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<DType> dtype) { return forward_op(true, t, dim, dtype); }
+Tensor softmax(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
+  autocast::widen(dtype, t, autocast::float32_cuda);
+  return forward_op(false, t, dim, dtype);
+}
+Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
+  autocast::widen(dtype, t, autocast::float32_cuda);
+  return forward_op(true, t, dim, dtype);
+}
 Tensor softmin(const Tensor& t, int64_t dim, std::optional<DType> dtype) {
   return softmax(neg(dtype ? t.to(*dtype) : t), dim);
 }

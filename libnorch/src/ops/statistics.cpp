@@ -10,6 +10,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 
 namespace norch {
 
@@ -68,6 +69,7 @@ Tensor corrcoef(const Tensor& x) {
 }
 
 Tensor renorm(const Tensor& x, const Scalar& p, int64_t dim, const Scalar& maxnorm) {
+  NORCH_AUTOCAST(float32_cuda, renorm, x, p, dim, maxnorm);
   NORCH_CHECK(p.to_double() > 0, "renorm: non-positive-norm not supported, got p = ", p);
   NORCH_CHECK(maxnorm.to_double() >= 0, "renorm: expected maxnorm to be >= 0 but got ", maxnorm);
   NORCH_CHECK(x.dim() > 1, "renorm: input needs at least 2 dimensions, got ", x.dim(), " dimensions");

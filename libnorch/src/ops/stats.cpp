@@ -10,6 +10,7 @@
 #include "norch/ops/reduce.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
+#include "ops/autocast.h"
 #include "ops/reduce_common.h"
 
 namespace norch {
@@ -129,6 +130,7 @@ std::pair<Tensor, Tensor> std_mean(const Tensor& t, Ints dims, double correction
 }
 
 Tensor vector_norm(const Tensor& t, const Scalar& p, Ints dims, bool keepdim, std::optional<DType> dtype) {
+  autocast::widen(dtype, t, autocast::float32_cuda);
   if (dtype && *dtype != t.dtype()) {
     NORCH_CHECK(is_differentiable(*dtype) && t.is_complex() <= is_complex(*dtype), "linalg.vector_norm: the dtype of the "
                 "input ", t.dtype(), " should be convertible without narrowing to the specified dtype ", *dtype);
@@ -164,6 +166,7 @@ Tensor vector_norm(const Tensor& t, const Scalar& p, Ints dims, bool keepdim, st
 }
 
 Tensor logsumexp(const Tensor& t, Ints dims, bool keepdim) {
+  NORCH_AUTOCAST(float32_cuda, logsumexp, t, dims, keepdim);
   if (!is_differentiable(t.dtype())) return logsumexp(t.to(default_dtype()), dims, keepdim);
   const ReducedDims d = reduced_dims("logsumexp", t, dims, keepdim);
   if (t.is_complex()) {

@@ -9,6 +9,7 @@
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/unary.h"
+#include "ops/autocast.h"
 #include "ops/dtype_views.h"
 #include "ops/elementwise.h"
 
@@ -250,6 +251,7 @@ Tensor lerp_(const Tensor& self, const Tensor& end, const Tensor& weight) {
   return write.finish(lerp_op("lerp_", write.input(), end, weight, write.output()));
 }
 Tensor addcmul(const Tensor& x, const Tensor& a, const Tensor& b, const Scalar& value) {
+  NORCH_AUTOCAST(widest_cuda, addcmul, x, a, b, value);
   return addcmul_op("addcmul", x, a, b, value, {});
 }
 Tensor addcmul_(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& value) {
@@ -257,6 +259,7 @@ Tensor addcmul_(const Tensor& self, const Tensor& a, const Tensor& b, const Scal
   return write.finish(addcmul_op("addcmul_", write.input(), a, b, value, write.output()));
 }
 Tensor addcdiv(const Tensor& x, const Tensor& a, const Tensor& b, const Scalar& value) {
+  NORCH_AUTOCAST(widest_cuda, addcdiv, x, a, b, value);
   return addcdiv_op("addcdiv", x, a, b, value, {});
 }
 Tensor addcdiv_(const Tensor& self, const Tensor& a, const Tensor& b, const Scalar& value) {

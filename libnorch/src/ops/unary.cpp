@@ -13,6 +13,7 @@
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/ternary.h"
+#include "ops/autocast.h"
 #include "ops/dtype_views.h"
 #include "ops/elementwise.h"
 
@@ -137,44 +138,60 @@ Tensor sinc_gradient(const Tensor& g, const Tensor& x) {
     return write.finish(name##_op(#name "_", write.input(), write.output())); \
   }
 
+// The same for an op that autocasting computes in float32 on CUDA.
+#define NORCH_TWO_FORMS_FLOAT32(name)                                         \
+  Tensor name(const Tensor& x) {                                              \
+    NORCH_AUTOCAST(float32_cuda, name, x);                                    \
+    return name##_op(#name, x, {});                                           \
+  }                                                                           \
+  Tensor name##_(const Tensor& self) {                                        \
+    InPlace write(#name "_", self);                                           \
+    return write.finish(name##_op(#name "_", write.input(), write.output())); \
+  }
+
 // An op of the default float dtype for integers. `kind` says what the gradient is made of; its expression may use g
 // and x (from_input), g and y (from_result) or g (from_gradient).
-#define NORCH_FLOAT_OP(name, Op, kind, lambda)                                                               \
+#define NORCH_FLOAT_BODY(name, Op, kind, lambda)                                                             \
   static Tensor name##_op(const char* op_name, const Tensor& x, const Tensor& out) {                         \
     return kind(op_name, #Op "Backward0", UnaryOp::Op, x, float_type(x.dtype()), out, Parameters(), lambda); \
-  }                                                                                                          \
+  }
+#define NORCH_FLOAT_OP(name, Op, kind, lambda) \
+  NORCH_FLOAT_BODY(name, Op, kind, lambda)     \
   NORCH_TWO_FORMS(name)
+#define NORCH_FLOAT32_OP(name, Op, kind, lambda) \
+  NORCH_FLOAT_BODY(name, Op, kind, lambda)       \
+  NORCH_TWO_FORMS_FLOAT32(name)
 #define NORCH_OF_INPUT(...) [](const Tensor& g, const Tensor& x) { return __VA_ARGS__; }
 #define NORCH_OF_RESULT(...) [](const Tensor& g, const Tensor& y) { return __VA_ARGS__; }
 
-NORCH_FLOAT_OP(acos, Acos, from_input, NORCH_OF_INPUT(g * neg(rsqrt(1.0 - x * x))))
+NORCH_FLOAT32_OP(acos, Acos, from_input, NORCH_OF_INPUT(g * neg(rsqrt(1.0 - x * x))))
 NORCH_FLOAT_OP(acosh, Acosh, from_input, acosh_gradient)
-NORCH_FLOAT_OP(asin, Asin, from_input, NORCH_OF_INPUT(g * rsqrt(1.0 - x * x)))
+NORCH_FLOAT32_OP(asin, Asin, from_input, NORCH_OF_INPUT(g * rsqrt(1.0 - x * x)))
 NORCH_FLOAT_OP(asinh, Asinh, from_input, asinh_gradient)
 NORCH_FLOAT_OP(atan, Atan, from_input, NORCH_OF_INPUT(g / (x * x + 1.0)))
 NORCH_FLOAT_OP(atanh, Atanh, from_input, NORCH_OF_INPUT(g / (1.0 - x * x)))
 NORCH_FLOAT_OP(cos, Cos, from_input, NORCH_OF_INPUT(g * neg(sin(x))))
-NORCH_FLOAT_OP(cosh, Cosh, from_input, NORCH_OF_INPUT(g * sinh(x)))
+NORCH_FLOAT32_OP(cosh, Cosh, from_input, NORCH_OF_INPUT(g * sinh(x)))
 NORCH_FLOAT_OP(digamma, Digamma, from_input, NORCH_OF_INPUT(g * polygamma(1, x)))
 NORCH_FLOAT_OP(erf, Erf, from_input, NORCH_OF_INPUT(exp(neg(x * x)) * kTwoOverSqrtPi * g))
 NORCH_FLOAT_OP(erfc, Erfc, from_input, NORCH_OF_INPUT(exp(neg(x * x)) * -kTwoOverSqrtPi * g))
-NORCH_FLOAT_OP(erfinv, Erfinv, from_result, NORCH_OF_RESULT(exp(y * y) * (1 / kTwoOverSqrtPi) * g))
-NORCH_FLOAT_OP(exp, Exp, from_result, NORCH_OF_RESULT(g * y))
+NORCH_FLOAT32_OP(erfinv, Erfinv, from_result, NORCH_OF_RESULT(exp(y * y) * (1 / kTwoOverSqrtPi) * g))
+NORCH_FLOAT32_OP(exp, Exp, from_result, NORCH_OF_RESULT(g * y))
 NORCH_FLOAT_OP(exp2, Exp2, from_result, NORCH_OF_RESULT(g * y * kLn2))
-NORCH_FLOAT_OP(expm1, Expm1, from_result, NORCH_OF_RESULT(g * (y + 1.0)))
+NORCH_FLOAT32_OP(expm1, Expm1, from_result, NORCH_OF_RESULT(g * (y + 1.0)))
 NORCH_FLOAT_OP(lgamma, Lgamma, from_input, NORCH_OF_INPUT(g * digamma(x)))
-NORCH_FLOAT_OP(log, Log, from_input, NORCH_OF_INPUT(g / x))
-NORCH_FLOAT_OP(log10, Log10, from_input, NORCH_OF_INPUT(g / (x * kLn10)))
-NORCH_FLOAT_OP(log1p, Log1p, from_input, NORCH_OF_INPUT(g / (x + 1.0)))
-NORCH_FLOAT_OP(log2, Log2, from_input, NORCH_OF_INPUT(g / (x * kLn2)))
-NORCH_FLOAT_OP(reciprocal, Reciprocal, from_result, NORCH_OF_RESULT(neg(g) * (y * y)))
-NORCH_FLOAT_OP(rsqrt, Rsqrt, from_result, NORCH_OF_RESULT(g * -0.5 * (y * y * y)))
+NORCH_FLOAT32_OP(log, Log, from_input, NORCH_OF_INPUT(g / x))
+NORCH_FLOAT32_OP(log10, Log10, from_input, NORCH_OF_INPUT(g / (x * kLn10)))
+NORCH_FLOAT32_OP(log1p, Log1p, from_input, NORCH_OF_INPUT(g / (x + 1.0)))
+NORCH_FLOAT32_OP(log2, Log2, from_input, NORCH_OF_INPUT(g / (x * kLn2)))
+NORCH_FLOAT32_OP(reciprocal, Reciprocal, from_result, NORCH_OF_RESULT(neg(g) * (y * y)))
+NORCH_FLOAT32_OP(rsqrt, Rsqrt, from_result, NORCH_OF_RESULT(g * -0.5 * (y * y * y)))
 NORCH_FLOAT_OP(sigmoid, Sigmoid, from_result, NORCH_OF_RESULT(sigmoid_backward(g, y)))
 NORCH_FLOAT_OP(sin, Sin, from_input, NORCH_OF_INPUT(g * cos(x)))
 NORCH_FLOAT_OP(sinc, Sinc, from_input, sinc_gradient)
-NORCH_FLOAT_OP(sinh, Sinh, from_input, NORCH_OF_INPUT(g * cosh(x)))
+NORCH_FLOAT32_OP(sinh, Sinh, from_input, NORCH_OF_INPUT(g * cosh(x)))
 NORCH_FLOAT_OP(sqrt, Sqrt, from_result, NORCH_OF_RESULT(g / (y * 2.0)))
-NORCH_FLOAT_OP(tan, Tan, from_result, NORCH_OF_RESULT(g * (y * y + 1.0)))
+NORCH_FLOAT32_OP(tan, Tan, from_result, NORCH_OF_RESULT(g * (y * y + 1.0)))
 NORCH_FLOAT_OP(tanh, Tanh, from_result, NORCH_OF_RESULT(tanh_backward(g, y)))
 
 Tensor deg2rad(const Tensor& x) { return mul(x, Tensor::wrap(kPi / 180)); }

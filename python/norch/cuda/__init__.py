@@ -219,4 +219,8 @@ def __getattr__(name: str) -> Any:
 
     if name in CUDA_TYPES:  # FloatTensor, LongTensor, ...
         return CUDA_TYPES[name]
+    if name == "amp":
+        import importlib
+
+        return importlib.import_module("norch.cuda.amp")
     raise AttributeError(f"module 'norch.cuda' has no attribute '{name}'")

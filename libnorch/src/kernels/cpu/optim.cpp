@@ -1,6 +1,7 @@
 #include "kernels/optim.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "kernels/cpu/optim_update.h"
 
@@ -74,6 +75,33 @@ void scale_list(DType dtype, const OptimTensors& list, const Tensor& coefficient
       });
     }
   });
+}
+
+void unscale_list(DType dtype, const OptimTensors& list, const Tensor& inverse_scale, const Tensor& found_inf) {
+  std::atomic<bool> found{false};
+  visit_float("unscale_", dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = ComputeType<T>;
+    const C by = static_cast<C>(*inverse_scale.data<float>());
+    for (const OptimTensor& t : list) {
+      T* x = static_cast<T*>(t.data[0]);
+      parallel_for(t.n, kStepGrain, [&](int64_t begin, int64_t end) {
+        C odd = 0;  // stays 0 while all are finite: inf * 0 and NaN * 0 are NaN
+        for (int64_t i = begin; i < end; ++i) {
+          const C v = static_cast<C>(x[i]);
+          odd = odd + v * C(0);
+          x[i] = static_cast<T>(v * by);
+        }
+        if (odd != C(0)) found.store(true, std::memory_order_relaxed);
+      });
+    }
+  });
+  if (found) *found_inf.data<float>() = 1;
+}
+
+void update_scale(const Tensor& scale, const Tensor& growth_tracker, const Tensor& found_inf, double growth,
+                  double backoff, int64_t interval) {
+  next_scale(scale.data<float>(), growth_tracker.data<int32_t>(), *found_inf.data<float>(), growth, backoff, interval);
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

@@ -66,7 +66,58 @@ __global__ void __launch_bounds__(kThreads) scale_kernel(const __grid_constant__
   for (int64_t j = begin + threadIdx.x; j < end; j += kThreads) x[j] = static_cast<T>(static_cast<C>(x[j]) * by);
 }
 
+template <class T>
+__global__ void __launch_bounds__(kThreads) unscale_kernel(const __grid_constant__ Table table, const float* inverse_scale,
+                                                           float* found_inf) {
+  using C = ComputeType<T>;
+  using Vector = loops::Vector<T, kWidth<T>>;
+  constexpr int W = kWidth<T>;
+  const C by = static_cast<C>(*inverse_scale);
+  const int i = find_tensor(table, blockIdx.x);
+  T* x = static_cast<T*>(table.data[0][i]);
+  const int64_t begin = (blockIdx.x - table.first_block[i]) * kNormChunk;
+  const int64_t end = begin + kNormChunk < table.n[i] ? begin + kNormChunk : table.n[i];
+  bool odd = false;
+  const auto scaled = [&](T v) {
+    const C c = static_cast<C>(v);
+    odd |= !isfinite(c);
+    return static_cast<T>(c * by);
+  };
+  int64_t done = begin;
+  if (table.aligned[i]) {
+    done = end - (end - begin) % W;
+    for (int64_t j = begin + threadIdx.x * W; j < done; j += kThreads * W) {
+      Vector v = *reinterpret_cast<const Vector*>(x + j);
+#pragma unroll
+      for (int k = 0; k < W; ++k) v.v[k] = scaled(v.v[k]);
+      *reinterpret_cast<Vector*>(x + j) = v;
+    }
+  }
+  for (int64_t j = done + threadIdx.x; j < end; j += kThreads) x[j] = scaled(x[j]);
+  if (odd) *found_inf = 1.0f;  // whoever writes writes the same
+}
+
+__global__ void update_scale_kernel(float* scale, int32_t* tracker, const float* found_inf, double growth, double backoff,
+                                    int64_t interval) {
+  next_scale(scale, tracker, *found_inf, growth, backoff, interval);
+}
+
 }  // namespace
+
+void unscale_list(DType dtype, const OptimTensors& list, const Tensor& inverse_scale, const Tensor& found_inf) {
+  visit_float("unscale_", dtype, [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    for_each_table(list, kNormChunk, [&](const Table& table, unsigned blocks) {
+      launch(unscale_kernel<T>, blocks, kThreads, 0, table, inverse_scale.data<float>(), found_inf.data<float>());
+    });
+  });
+}
+
+void update_scale(const Tensor& scale, const Tensor& growth_tracker, const Tensor& found_inf, double growth,
+                  double backoff, int64_t interval) {
+  launch(update_scale_kernel, 1, 1, 0, scale.data<float>(), growth_tracker.data<int32_t>(), found_inf.data<float>(),
+         growth, backoff, interval);
+}
 
 void sgd_step(DType dtype, const OptimTensors& list, const optim::SgdOptions& options, const float* skip) {
   visit_sgd(dtype, options, [&](const auto& f, auto tag) { update_all<typename decltype(tag)::type>(list, f, skip); });

@@ -31,3 +31,11 @@ def set_device(device: Any) -> None:
 
 def synchronize(device: Any = None) -> None:
     """Does nothing: operations on the CPU are done when they return."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "amp":
+        import importlib
+
+        return importlib.import_module("norch.cpu.amp")
+    raise AttributeError(f"module 'norch.cpu' has no attribute '{name}'")

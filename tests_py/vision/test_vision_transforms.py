@@ -276,3 +276,30 @@ def test_v2_names(pil):
     assert v2.functional.to_image(np.zeros((4, 5), np.uint8)).shape == (1, 4, 5)
     with pytest.raises(ValueError, match="A dict of dtypes is not supported"):
         v2.ToDtype({norch.Tensor: norch.float32})
+
+
+AUGMENTATIONS = [T.AutoAugment(policy) for policy in T.AutoAugmentPolicy] + [T.RandAugment(3), T.TrivialAugmentWide()]
+
+
+@pytest.mark.parametrize("transform", AUGMENTATIONS, ids=[repr(t) for t in AUGMENTATIONS])
+def test_augmentations(pil, transform):
+    tensor = TF.pil_to_tensor(pil)
+    images = [transform(pil) for _ in range(30)]
+    assert all(image.size == pil.size and image.mode == "RGB" for image in images)
+    assert len({image.tobytes() for image in images}) > 3
+    for fill in (None, 5, [1, 2, 3]):
+        transform.fill = fill
+        assert all(transform(tensor).dtype == norch.uint8 for _ in range(10))
+    transform.fill = None
+    norch.manual_seed(7)
+    first = transform(pil)
+    norch.manual_seed(7)
+    assert transform(pil).tobytes() == first.tobytes()
+
+
+def test_policies():
+    assert [len(T.AutoAugment(policy).policies) for policy in T.AutoAugmentPolicy] == [25, 25, 25]
+    assert T.AutoAugment().policies[0] == (("Posterize", 0.4, 8), ("Rotate", 0.6, 9))
+    assert repr(T.AutoAugment()) == "AutoAugment(policy=AutoAugmentPolicy.IMAGENET, fill=None)"
+    with pytest.raises(ValueError, match="The provided policy imagenet is not recognized"):
+        T.AutoAugment("imagenet")

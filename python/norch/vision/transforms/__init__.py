@@ -4,4 +4,5 @@ Random transforms draw from norch's default generator, in the order in which tor
 """
 
 from . import functional as functional
+from .autoaugment import *  # noqa: F403
 from .transforms import *  # noqa: F403

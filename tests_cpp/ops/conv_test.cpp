@@ -88,7 +88,7 @@ TEST(Conv, Gradients) {
                   {numbers({2, 4, 3, 4}), numbers({4, 3, 3, 2}), numbers({6})});
 }
 
-// Shapes that take the Winograd way in float32: odd and even sizes, channels that fill no panel, every padding.
+// Odd and even sizes, channels that fill no panel, every padding.
 TEST(Conv, ManyChannelsBy3x3) {
   const Case cases[] = {
       {{4, 40, 9, 7}, {33, 40, 3, 3}, {1}, {1}},

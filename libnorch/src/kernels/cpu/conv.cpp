@@ -6,7 +6,8 @@
 // channels times a block of positions is held in registers over runs of channels and taps, whose sums are added.
 // Positions in the padding between rows are computed and dropped.
 //
-// 3x3 kernels over many channels take the Winograd way (conv_winograd.h) instead.
+// No transform of Winograd's: its results differ by rounding where a direct sum is exactly zero, and optimizers that
+// divide by a gradient's size make whole steps of that.
 //
 // The gradient of the input is the same thing over planes of the output's gradient, once per residue of the stride. How a
 // sum is split follows from its length, so results depend on shapes alone.
@@ -18,7 +19,6 @@
 #include <vector>
 
 #include "kernels/cpu/conv_planes.h"
-#include "kernels/cpu/conv_winograd.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
 #include "kernels/gemm.h"
@@ -296,22 +296,6 @@ void backward_input(const Conv& conv, const Tensor& gx, const Tensor& grad, cons
   }
 }
 
-/// The Winograd way, of the gradient by the input if `gradient`. False where it does not fit or pay.
-bool winograd(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& weight, const Tensor& bias,
-              bool gradient) {
-  const Winograd way = winograd_of(conv, gradient);
-  if (out.dtype() != DType::Float32 || way.n == 0 || !way.pays()) return false;
-  const float* w = static_cast<const float*>(weight.data_ptr());
-  const Scratch<float> u(Winograd::kPlaces * way.panels() * way.c_in * kRows);
-  if (gradient)
-    way.transform_weights(u.data, [&](int64_t o, int64_t c, int64_t t) { return w[(c * way.c_out + o) * 9 + 8 - t]; });
-  else
-    way.transform_weights(u.data, [&](int64_t o, int64_t c, int64_t t) { return w[(o * way.c_in + c) * 9 + t]; });
-  way.run(static_cast<const float*>(x.data_ptr()), u.data,
-          bias.defined() ? static_cast<const float*>(bias.data_ptr()) : nullptr, static_cast<float*>(out.data_ptr()));
-  return true;
-}
-
 /// Pointwise: out = w x, or w^T x, for each sample, added to what is there if `add`.
 void pointwise(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, bool transpose, bool add) {
   const int64_t positions = conv.out_size(), from = transpose ? conv.c_out : conv.c_in,
@@ -336,7 +320,6 @@ void pointwise(const Conv& conv, const Tensor& out, const Tensor& x, const Tenso
 void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
   visit_float("conv", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    if (winograd(conv, out, x, w, bias, false)) return;
     // A 16-bit result of `bias + product` would be rounded twice.
     if (!is_pointwise(conv) || (bias.defined() && sizeof(T) == 2))
       return forward<T, ComputeType<T>>(conv, out, x, w, bias);
@@ -354,7 +337,6 @@ void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, co
   visit_float("conv", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     if (is_pointwise(conv)) return pointwise(conv, gx, g, w, true, false);
-    if (winograd(conv, gx, g, w, Tensor(), true)) return;
     backward_input<T, ComputeType<T>>(conv, gx, g, w);
   });
 }

@@ -104,6 +104,16 @@ def test_torchs_whole_module():
     assert net[0].weight.grad.tolist() == [[1, 1]]
 
 
+def test_hooks_of_a_restored_module_run():
+    net = nn.Linear(1, 1)
+    net.register_forward_hook(print)
+    state = net.__getstate__()
+    del state["_hooked"]  # PyTorch's modules have no such flag
+    other = nn.Linear.__new__(nn.Linear)
+    other.__setstate__(state)
+    assert other._hooked
+
+
 class Net(nn.Module):
     def __init__(self):
         super().__init__()

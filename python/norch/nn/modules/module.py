@@ -228,6 +228,8 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
         attributes.update(state)
         for name in _HOOK_DICTS:
             attributes.setdefault(name, OrderedDict())
+        if any(attributes[name] for name in _HOOK_DICTS):  # PyTorch's modules, read from a file, lack the flag
+            attributes["_hooked"] = True
         attributes.setdefault("_non_persistent_buffers_set", set())
         for name in ("_parameters", "_buffers", "_modules"):
             attributes[name] = Registry(self, attributes.get(name))

@@ -71,6 +71,10 @@ class SafeUnpickler:
                 operation(self)
         except (IndexError, struct.error, UnicodeDecodeError):
             raise UnpicklingError(f"load: the pickle in the file is damaged near byte {self.at}") from None
+        except (TypeError, ValueError, OverflowError) as e:
+            if self._user:  # what the user allowed may raise what it likes
+                raise
+            raise UnpicklingError(f"load: the pickle in the file is damaged near byte {self.at} ({e})") from None
         except RecursionError:
             raise UnpicklingError("load: the objects in the file are nested too deeply") from None
 

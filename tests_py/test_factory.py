@@ -142,3 +142,27 @@ def test_fill(device):
     assert v.grad.item() == 2
     with pytest.raises(RuntimeError, match="0-dimension"):
         t.fill_(norch.ones(2, device=device))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **k: norch.rand(2, **k),
+        lambda **k: norch.randn(2, **k),
+        lambda **k: norch.randint(0, 3, (2,), **k),
+        lambda **k: norch.randint(3, (2,), **k),
+        lambda **k: norch.randperm(3, **k),
+        lambda **k: norch.normal(0.0, 1.0, (2,), **k),
+        lambda **k: norch.rand_like(norch.ones(2), **k),
+        lambda **k: norch.randint_like(norch.ones(2), 3, **k),
+        lambda **k: norch.tril_indices(2, 2, **k),
+        lambda **k: norch.fft.fftfreq(4, **k),
+        lambda **k: norch.ones(2).new_tensor([2], **k),
+    ],
+)
+def test_layout_and_pinned_memory_are_taken(make):
+    assert make(layout=norch.strided, pin_memory=False).numel() > 0
+
+
+def test_tensor_takes_pin_memory():
+    assert norch.tensor([1], pin_memory=False).item() == 1

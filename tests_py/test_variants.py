@@ -117,3 +117,23 @@ def test_fill_diagonal_wraps():
             expected = np.zeros(shape)
             np.fill_diagonal(expected, 1, wrap=wrap)
             np.testing.assert_array_equal(norch.zeros(shape).fill_diagonal_(1, wrap).numpy(), expected)
+
+
+def test_functions_of_methods():
+    x = norch.ones(3, requires_grad=True)
+    assert not norch.detach(x).requires_grad and norch.detach(input=x).data_ptr() == x.data_ptr()
+    assert norch.constant_pad_nd(norch.ones(1, 1), (1, 0), 2.5).tolist() == [[2.5, 1]]
+    y = norch.ones(2, 50)
+    assert norch.alpha_dropout_(y, 0.5, True) is y and len(y.unique()) == 2
+    assert norch.feature_dropout_(y, 0.5, False) is y
+
+
+def test_diff_casts_to_out():
+    out = norch.empty(0, dtype=norch.float64)
+    assert norch.diff(norch.tensor([1, 4]), out=out).tolist() == [3.0]
+
+
+def test_an_empty_input_is_no_out_either():
+    x = norch.zeros(0)
+    with pytest.raises(RuntimeError, match="single memory location"):
+        norch.cat((x, norch.ones(2)), out=x)

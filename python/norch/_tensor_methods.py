@@ -145,7 +145,17 @@ def frombuffer(buffer: Any, *, dtype: norch.dtype, count: int = -1, offset: int 
     return out.requires_grad_() if requires_grad else out
 
 
-def range(start: float = 0, end: float | None = None, step: float = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+def range(
+    start: float = 0,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Tensor:
     """range(start=0, end, step=1) -> Tensor
 
     start, start + step, ... up to and with `end`: what arange replaced. The default float dtype unless given.

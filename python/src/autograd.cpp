@@ -28,6 +28,11 @@ void bind_autograd(Binder& b) {
       "backward(gradient=None, retain_graph=None, create_graph=False, inputs=None)\n\nAccumulates into .grad of the "
       "leaves the gradient of this tensor times `gradient` (1 for a one-element tensor).",
       "gradient"_a = nb::none(), "retain_graph"_a = nb::none(), "create_graph"_a = false, "inputs"_a = nb::none());
+  b.function(
+      "detach", [](const Tensor& t) { return t.detach(); },
+      "detach(input) -> Tensor\n\nThe same memory, outside the graph.\n\n>>> x = norch.ones(1, requires_grad=True)\n"
+      ">>> norch.detach(x).requires_grad\nFalse",
+      "input"_a);
   b.method("detach", &Tensor::detach, "detach() -> Tensor\n\nThe same memory, outside the graph.");
   b.method(
       "requires_grad_", [](const Tensor& t, bool v) { return t.requires_grad_(v); },

@@ -42,7 +42,7 @@ Tensor to(const Tensor& t, nb::args args, bool non_blocking, bool copy, std::opt
 void bind_basic_ops(Binder& b) {
   b.function(
       "tensor",
-      [](nb::handle data, std::optional<DType> dtype, std::optional<Device> device, bool requires_grad) {
+      [](nb::handle data, std::optional<DType> dtype, std::optional<Device> device, bool requires_grad, bool) {
         const bool stays = !device && is_tensor(data.ptr());  // a tensor's copy lies where the tensor does
         Tensor t = tensor_from_python(data, dtype, stays ? unwrap(data.ptr()).device() : device_or_default(device));
         if (requires_grad) t.requires_grad_();
@@ -50,7 +50,8 @@ void bind_basic_ops(Binder& b) {
       },
       "tensor(data, *, dtype=None, device=None, requires_grad=False) -> Tensor\n\nA new tensor with a copy of `data`: a "
       "number, nested sequences, an array or a tensor.",
-      "data"_a, nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false);
+      "data"_a, nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false,
+      "pin_memory"_a = false);
   b.function("get_num_threads", &num_threads, "get_num_threads() -> int\n\nThe threads that CPU ops use.");
   b.function("set_num_threads", &set_num_threads,
              "set_num_threads(n)\n\nSets the threads that CPU ops use. Results do not depend on it.", "n"_a);

@@ -89,6 +89,12 @@ void bind_conv(Binder& b) {
                "the last dim, then of the one before, and so on; negative amounts crop. mode: 'constant', 'reflect', "
                "'replicate' or 'circular'.",
                "input"_a, "pad"_a, "mode"_a = "constant", "value"_a = nb::none());
+  b.function(
+      "constant_pad_nd",
+      [](const Tensor& t, const Shape& p, const Scalar& value) { return pad(t, p, PaddingMode::constant, value); },
+      "constant_pad_nd(input, pad, value=0) -> Tensor\n\nnn.functional.pad with numbers.\n\n"
+      ">>> norch.constant_pad_nd(norch.ones(2), (1, 0), 7)\ntensor([7., 1., 1.])",
+      "input"_a, "pad"_a, "value"_a = 0);
 }
 
 }  // namespace norch::python

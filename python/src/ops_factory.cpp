@@ -117,13 +117,12 @@ void bind_filled(Binder& b) {
       "memory_format"_a = nb::none());
   b.method(
       "new_tensor",
-      [](const Tensor& t, nb::handle data, MaybeDType dtype, MaybeDevice device, bool requires_grad) {
+      [](const Tensor& t, nb::handle data, FACTORY_PARAMETERS) {
         const Tensor made = tensor_from_python(data, dtype ? dtype : t.dtype(), device.value_or(t.device()));
         if (requires_grad) made.requires_grad_();
         return made;
       },
-      "new_tensor(data) -> Tensor\n\nA new tensor with a copy of `data`, this tensor's dtype and device.", "data"_a,
-      nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false);
+      "new_tensor(data) -> Tensor\n\nA new tensor with a copy of `data`, this tensor's dtype and device.", "data"_a, FACTORY_KEYWORDS);
   b.function(
       "empty_permuted",
       [](const Shape& size, const Shape& physical_layout, FACTORY_PARAMETERS) {
@@ -225,11 +224,11 @@ void bind_sequences(Binder& b) {
   for (auto& [name, f] : indices)
     b.function(
         name,
-        [f = f](int64_t row, int64_t col, int64_t offset, MaybeDType dtype, MaybeDevice device) {
-          return f(row, col, offset, options(dtype ? dtype : kInt64, device, false));
+        [f = f](int64_t row, int64_t col, int64_t offset, FACTORY_PARAMETERS) {
+          return f(row, col, offset, options(dtype ? dtype : kInt64, device, requires_grad));
         },
         "Row and column indices (2, count) of the triangle of a (row, col) matrix.", "row"_a, "col"_a, "offset"_a = 0,
-        nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none());
+        FACTORY_KEYWORDS);
   b.function(
       "meshgrid",
       [](const nb::args& args, const std::string& indexing) {

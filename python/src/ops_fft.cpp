@@ -88,7 +88,7 @@ void bind_transforms(Binder& b, nb::module_& m) {
     b.in(
         m, name,
         [f = f](int64_t n, double d, std::optional<DType> dtype, std::optional<Device> device,
-                bool requires_grad) {
+                bool requires_grad, nb::handle, bool) {
           TensorOptions options(dtype.value_or(default_dtype()));
           const Tensor t = f(n, d, options.device(device_or_default(device)));
           if (requires_grad) t.requires_grad_();
@@ -97,7 +97,7 @@ void bind_transforms(Binder& b, nb::module_& m) {
         "(n, d=1.0, *, out=None, dtype=None, device=None, requires_grad=False) -> Tensor\n\nThe frequencies of the results "
         "of fft (fftfreq) or rfft (rfftfreq) of n samples `d` apart.",
         "n"_a, "d"_a = 1.0, nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(),
-        "requires_grad"_a = false);
+        "requires_grad"_a = false, "layout"_a = nb::none(), "pin_memory"_a = false);
 }
 
 StftOptions stft_options(int64_t n_fft, std::optional<int64_t> hop, std::optional<int64_t> length, const std::optional<Tensor>& window,

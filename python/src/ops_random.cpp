@@ -13,6 +13,9 @@ namespace {
 using MaybeDType = std::optional<DType>;
 using MaybeDevice = std::optional<Device>;
 
+/// The keywords that every factory ends with. layout and pin_memory are accepted for PyTorch's sake: norch has one layout.
+#define REST_OF_KEYWORDS "requires_grad"_a = false, "layout"_a = nb::none(), "pin_memory"_a = false
+
 TensorOptions options_of(const MaybeDType& dtype, const MaybeDevice& device, bool requires_grad) {
   TensorOptions o = TensorOptions(device_or_default(device)).requires_grad(requires_grad);
   return dtype ? o.dtype(*dtype) : o;
@@ -44,12 +47,11 @@ void bind_sized(Binder& b, const char* name, F f, const char* doc) {
   b.function(
       name,
       [name, f](nb::args args, const std::optional<Shape>& size, const GeneratorObject* generator, MaybeDType dtype,
-                MaybeDevice device, bool requires_grad, bool pin_memory) {
-        static_cast<void>(pin_memory);
+                MaybeDevice device, bool requires_grad, nb::handle, bool) {
         return f(size_of(name, args, size), options_of(dtype, device, requires_grad), get(generator));
       },
       doc, "args"_a, "size"_a = nb::none(), "generator"_a = nb::none(), "dtype"_a = nb::none(),
-      "device"_a = nb::none(), "requires_grad"_a = false, "pin_memory"_a = false);
+      "device"_a = nb::none(), REST_OF_KEYWORDS);
 }
 
 void bind_random_factories(Binder& b) {
@@ -61,65 +63,65 @@ void bind_random_factories(Binder& b) {
       "randn(*size, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor\n\nNormal, mean 0 and "
       "variance 1.");
   auto randint_row = [](int64_t low, int64_t high, const Shape& size, const GeneratorObject* g, MaybeDType dtype,
-                        MaybeDevice device, bool requires_grad) {
+                        MaybeDevice device, bool requires_grad, nb::handle = {}, bool = false) {
     return randint(low, high, size, options_of(dtype, device, requires_grad), get(g));
   };
   b.function("randint", randint_row,
              "randint(low, high, size, *, generator=None, dtype=int64, device=None, requires_grad=False) -> Tensor\n\n"
              "Integers in [low, high).",
              "low"_a, "high"_a, "size"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(),
-             "device"_a = nb::none(), "requires_grad"_a = false);
+             "device"_a = nb::none(), REST_OF_KEYWORDS);
   b.function(
       "randint",
       [randint_row](int64_t high, const Shape& size, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device,
-                    bool requires_grad) { return randint_row(0, high, size, g, dtype, device, requires_grad); },
+                    bool requires_grad, nb::handle, bool) { return randint_row(0, high, size, g, dtype, device, requires_grad); },
       "randint(high, size, *, ...) -> Tensor\n\nIntegers in [0, high).", "high"_a, "size"_a, nb::kw_only(),
-      "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false);
+      "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(), REST_OF_KEYWORDS);
   b.function(
       "randperm",
-      [](int64_t n, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad) {
+      [](int64_t n, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, nb::handle, bool) {
         return randperm(n, options_of(dtype, device, requires_grad), get(g));
       },
       "randperm(n, *, generator=None, dtype=int64, device=None, requires_grad=False) -> Tensor\n\nA permutation of "
       "0 .. n-1.",
       "n"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
-      "requires_grad"_a = false);
+      REST_OF_KEYWORDS);
 
   b.function(
       "rand_like",
-      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad,
+      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, nb::handle, bool,
          std::optional<MemoryFormat> format) {
         return rand_like(t, options_like(t, dtype, device, requires_grad), format.value_or(MemoryFormat::preserve), get(g));
       },
       "rand_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=norch.preserve_format) -> Tensor",
       "input"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
-      "requires_grad"_a = false, "memory_format"_a = nb::none());
+      REST_OF_KEYWORDS, "memory_format"_a = nb::none());
   b.function(
       "randn_like",
-      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad,
+      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, nb::handle, bool,
          std::optional<MemoryFormat> format) {
         return randn_like(t, options_like(t, dtype, device, requires_grad), format.value_or(MemoryFormat::preserve), get(g));
       },
       "randn_like(input, *, dtype=None, device=None, requires_grad=False, memory_format=norch.preserve_format) -> Tensor",
       "input"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
-      "requires_grad"_a = false, "memory_format"_a = nb::none());
+      REST_OF_KEYWORDS, "memory_format"_a = nb::none());
   auto randint_like_row = [](const Tensor& t, int64_t low, int64_t high, const GeneratorObject* g, MaybeDType dtype,
-                             MaybeDevice device, bool requires_grad, std::optional<MemoryFormat> format) {
+                             MaybeDevice device, bool requires_grad, nb::handle, bool, std::optional<MemoryFormat> format) {
     return randint_like(t, low, high, options_like(t, dtype, device, requires_grad),
                         format.value_or(MemoryFormat::preserve), get(g));
   };
   b.function("randint_like", randint_like_row,
              "randint_like(input, low, high, *, dtype=None, device=None, requires_grad=False) -> Tensor", "input"_a,
              "low"_a, "high"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(),
-             "device"_a = nb::none(), "requires_grad"_a = false, "memory_format"_a = nb::none());
+             "device"_a = nb::none(), REST_OF_KEYWORDS, "memory_format"_a = nb::none());
   b.function(
       "randint_like",
       [randint_like_row](const Tensor& t, int64_t high, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device,
-                         bool requires_grad, std::optional<MemoryFormat> format) {
-        return randint_like_row(t, 0, high, g, dtype, device, requires_grad, format);
+                         bool requires_grad, nb::handle, bool, std::optional<MemoryFormat> format) {
+        return randint_like_row(t, 0, high, g, dtype, device, requires_grad, nb::handle(), false, format);
       },
       "randint_like(input, high, *, ...) -> Tensor", "input"_a, "high"_a, nb::kw_only(), "generator"_a = nb::none(),
-      "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false, "memory_format"_a = nb::none());
+      "dtype"_a = nb::none(), "device"_a = nb::none(), REST_OF_KEYWORDS, "memory_format"_a = nb::none());
 }
 
 void bind_in_place(Binder& b) {
@@ -207,14 +209,14 @@ void bind_draws(Binder& b) {
   b.function(
       "normal",
       [](double mean, double std, const Shape& size, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device,
-         bool requires_grad) {
+         bool requires_grad, nb::handle, bool) {
         Tensor t = normal_(empty(size, options_of(dtype, device, false)), mean, std, get(g));
         if (requires_grad) t.requires_grad_();
         return t;
       },
       "normal(mean, std, size, *, generator=None, dtype=None, device=None) -> Tensor", "mean"_a, "std"_a, "size"_a,
       nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
-      "requires_grad"_a = false);
+      REST_OF_KEYWORDS);
 }
 
 void bind_dropout(Binder& b) {
@@ -236,6 +238,23 @@ void bind_dropout(Binder& b) {
   b.function(
       "feature_alpha_dropout", [](const Tensor& t, double p, bool train) { return feature_alpha_dropout(t, p, train); },
       "feature_alpha_dropout(input, p, train) -> Tensor", "input"_a, "p"_a, "train"_a);
+  struct InPlace {
+    const char* name;
+    Tensor (*f)(const Tensor&, double, bool);
+  };
+  const InPlace in_place[] = {
+      {"alpha_dropout_", [](const Tensor& t, double p, bool train) { return alpha_dropout(t, p, train); }},
+      {"feature_dropout_", [](const Tensor& t, double p, bool train) { return feature_dropout(t, p, train); }},
+      {"feature_alpha_dropout_", [](const Tensor& t, double p, bool train) { return feature_alpha_dropout(t, p, train); }},
+  };
+  for (const InPlace& row : in_place)
+    b.function(
+        row.name,
+        [f = row.f](const Tensor& t, double p, bool train) {
+          const Tensor out = f(t, p, train);
+          return out.is_same(t) ? t : copy_(t, out);
+        },
+        "The same, written into the tensor.", "input"_a, "p"_a, "train"_a);
 
   // `batched` is the number of dims of an input with a batch dim; dropout2d takes three dims as a batch, too.
   auto channels = [&](const char* name, int64_t batched, int64_t lowest, int64_t unbatched_dims, const char* doc) {

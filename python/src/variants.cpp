@@ -19,7 +19,7 @@ constexpr const char* kOut[] = {
     "asin", "asinh", "atan", "atan2", "atanh", "bernoulli", "bitwise_and", "bitwise_left_shift", "bitwise_not",
     "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bucketize", "cat", "chain_matmul", "cholesky",
     "cholesky_inverse", "cholesky_solve", "clamp", "clamp_max", "clamp_min", "column_stack", "complex", "copysign",
-    "cos", "cosh", "cumprod", "cumsum", "deg2rad", "digamma", "div", "dstack", "eq", "erf", "erfc", "erfinv", "exp",
+    "cos", "cosh", "cumprod", "cumsum", "deg2rad", "diff", "digamma", "div", "dstack", "eq", "erf", "erfc", "erfinv", "exp",
     "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "gcd", "ge", "geqrf", "gt", "histogramdd",
     "hstack", "hypot", "i0", "igamma", "igammac", "inverse", "isin", "isneginf", "isposinf", "kron", "lcm", "ldexp", "le",
     "lerp", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not",
@@ -43,7 +43,7 @@ constexpr const char* kOut[] = {
     "irfft2", "irfftn", "rfft", "rfft2", "rfftn"};
 constexpr const char* kOutOfSameDtype[] = {
     "abs", "addbmm", "addmm", "addmv", "amax", "amin", "aminmax", "avg_pool2d", "avg_pool3d", "baddbmm", "bmm",
-    "ceil", "conj_physical", "cross", "cummax", "cummin", "diag", "diff", "dot", "floor", "frac", "frexp", "gather",
+    "ceil", "conj_physical", "cross", "cummax", "cummin", "diag", "dot", "floor", "frac", "frexp", "gather",
     "gelu", "hardshrink", "heaviside", "histc", "histogram", "index_add", "index_copy", "index_reduce",
     "index_select", "inner", "kthvalue", "linear", "log_softmax", "logcumsumexp", "logsigmoid", "lu_solve",
     "lu_unpack", "masked_select", "matmul", "mm", "mode", "msort", "mv", "nan_to_num", "nanquantile", "neg", "norm",
@@ -108,10 +108,12 @@ void check_apart(nb::handle input, nb::handle out, bool whole_too) {
   }
   if (!is_tensor(input.ptr()) || !is_tensor(out.ptr())) return;
   const Tensor x = unwrap(input.ptr()), y = unwrap(out.ptr());
-  if (!(x.storage() == y.storage()) || x.numel() == 0 || y.numel() == 0 || !is_dense(x) || !is_dense(y)) return;
+  if (x.is_same(y) && !whole_too) return;
+  if (!x.is_same(y) && (!(x.storage() == y.storage()) || x.numel() == 0 || y.numel() == 0 || !is_dense(x) || !is_dense(y)))
+    return;
   const auto [begin, end] = extent(x);
   const auto [from, to] = extent(y);
-  const bool same = begin == from && end == to && x.strides() == y.strides();
+  const bool same = x.is_same(y) || (begin == from && end == to && x.strides() == y.strides());
   NORCH_CHECK(same ? !whole_too : end <= from || to <= begin, "unsupported operation: some elements of the input tensor "
               "and the written-to tensor refer to a single memory location. Please clone() the tensor before performing "
               "the operation.");

@@ -115,3 +115,50 @@ def test_focal_loss():
     assert norch.allclose(ops.sigmoid_focal_loss(x, target, reduction="mean"), expected.mean(), rtol=1e-4)
     with pytest.raises(ValueError, match="Supported reduction modes"):
         ops.sigmoid_focal_loss(x, target, reduction="max")
+
+
+def plain_roi_align(x, row, size, scale, ratio, aligned):
+    """One box at a time, one point at a time."""
+    channels, height, width = x.shape[1:]
+    x1, y1, x2, y2 = row[1:] * scale - (0.5 if aligned else 0)
+    w, h = x2 - x1, y2 - y1
+    if not aligned:
+        w, h = max(w, 1.0), max(h, 1.0)
+    bin_h, bin_w = h / size[0], w / size[1]
+    n_h, n_w = (ratio, ratio) if ratio > 0 else (int(np.ceil(bin_h)), int(np.ceil(bin_w)))
+    out = np.zeros((channels, *size))
+    for i, j, a, b in np.ndindex(*size, n_h, n_w):
+        y, c = y1 + (i + (a + 0.5) / n_h) * bin_h, x1 + (j + (b + 0.5) / n_w) * bin_w
+        if -1 <= y <= height and -1 <= c <= width:
+            y, c = min(max(y, 0), height - 1), min(max(c, 0), width - 1)
+            y0, c0 = int(y), int(c)
+            near, far = min(y0 + 1, height - 1), min(c0 + 1, width - 1)
+            image = x[int(row[0])]
+            above = image[:, y0, c0] * (1 - (c - c0)) + image[:, y0, far] * (c - c0)
+            below = image[:, near, c0] * (1 - (c - c0)) + image[:, near, far] * (c - c0)
+            out[:, i, j] += (above * (1 - (y - y0)) + below * (y - y0)) / (n_h * n_w)
+    return out
+
+
+@pytest.mark.parametrize("ratio", [-1, 2])
+@pytest.mark.parametrize("aligned", [False, True])
+def test_roi_align(ratio, aligned, device):
+    x = np.random.randn(2, 3, 8, 9)
+    corners = np.random.rand(6, 2) * 16 - 3
+    rows = np.concatenate([np.random.randint(0, 2, (6, 1)), corners, corners + 0.2 + np.random.rand(6, 2) * 12], 1)
+    got = ops.roi_align(
+        norch.from_numpy(x).to(device), norch.from_numpy(rows).to(device), (2, 3), 0.5, ratio, aligned
+    )
+    expected = np.stack([plain_roi_align(x, row, (2, 3), 0.5, ratio, aligned) for row in rows])
+    np.testing.assert_allclose(got.cpu().numpy(), expected, atol=1e-12)
+
+
+def test_roi_align_of_lists_and_gradients():
+    x = norch.randn(2, 2, 5, 5, dtype=norch.float64, requires_grad=True)
+    boxes = [norch.tensor([[0.0, 0, 3, 4]]), norch.zeros(0, 4)]
+    assert norch.autograd.gradcheck(lambda x: ops.roi_align(x, boxes, 2, sampling_ratio=2), (x,))
+    module = ops.RoIAlign(2, 1.0, 2)
+    assert module(x, boxes).shape == (1, 2, 2, 2)
+    assert repr(module) == "RoIAlign(output_size=2, spatial_scale=1.0, sampling_ratio=2, aligned=False)"
+    with pytest.raises(AssertionError, match=r"not correct as Tensor\[K, 5\]"):
+        ops.roi_align(x, norch.zeros(2, 4), 2)

@@ -16,5 +16,7 @@ from .misc import Conv3dNormActivation as Conv3dNormActivation
 from .misc import FrozenBatchNorm2d as FrozenBatchNorm2d
 from .misc import Permute as Permute
 from .misc import SqueezeExcitation as SqueezeExcitation
+from .roi_align import RoIAlign as RoIAlign
+from .roi_align import roi_align as roi_align
 from .stochastic_depth import StochasticDepth as StochasticDepth
 from .stochastic_depth import stochastic_depth as stochastic_depth

@@ -141,3 +141,22 @@ def test_changed_bytes_never_do_harm(tmp_path):
             safetensors.load(bytes(changed))
         except (RuntimeError, ValueError):
             pass
+
+
+class Tied(norch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = norch.nn.Linear(2, 2), norch.nn.Linear(2, 2)
+        self.b.weight = self.a.weight
+
+
+def test_models(tmp_path):
+    path, net, other = tmp_path / "m.safetensors", Tied(), Tied()
+    safetensors.save_model(net, path)
+    assert set(safetensors.load_file(path)) == {"a.weight", "a.bias", "b.bias"}
+    assert safetensors.load_model(other, path) == (set(), [])
+    assert norch.equal(other.b.weight, net.a.weight) and norch.equal(other.b.bias, net.b.bias)
+    with pytest.raises(RuntimeError, match="Missing key.*'weight'(.|\\n)*Unexpected key.*'a.bias'"):
+        safetensors.load_model(norch.nn.Linear(2, 2), path)
+    missing, unexpected = safetensors.load_model(norch.nn.Linear(2, 2), path, strict=False)
+    assert missing == {"weight", "bias"} and unexpected == ["a.bias", "a.weight", "b.bias"]

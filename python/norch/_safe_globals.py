@@ -63,7 +63,8 @@ def _path(entry: _Global) -> tuple[str, Any]:
 
 
 def allowed(entries: Iterable[_Global] | None = None) -> dict[str, Any]:
-    """The listed objects by the names that files use; norch's also by torch's."""
+    """The listed objects by the names that files use; norch's also by torch's, and the reverse."""
     found = dict(map(_path, get_safe_globals() if entries is None else entries))
-    found.update({"torch" + k[len("norch") :]: v for k, v in list(found.items()) if k.startswith("norch.")})
+    for ours, theirs in (("norch.", "torch."), ("torch.", "norch.")):  # norch.compat gives classes torch's names
+        found.update({theirs + k[len(ours) :]: v for k, v in list(found.items()) if k.startswith(ours)})
     return found

@@ -95,7 +95,7 @@ class _Adopting(SourceFileLoader):
 
 
 class Finder(MetaPathFinder):
-    """Finds torch and torchvision in norch; everything else is left to the other finders."""
+    """Finds torch, torchvision and safetensors.torch in norch; everything else is left to the other finders."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -105,6 +105,8 @@ class Finder(MetaPathFinder):
             return self._alias(fullname)
         if top == "torchvision":
             return self._torchvision(fullname)
+        if fullname == "safetensors.torch":  # the package's own reaches into PyTorch's memory
+            return ModuleSpec(fullname, _Alias(importlib.import_module("norch.utils.safetensors")))
         if top == "norch" and not _is_private(fullname):
             spec = PathFinder.find_spec(fullname, path, target)
             if spec is not None and type(spec.loader) is SourceFileLoader:

@@ -27,7 +27,12 @@ def make_grid(
 ) -> Tensor:
     """One image [C, H', W'] of the images [B, C, H, W] (or a list of images [C, H, W]), `nrow` to a row, with `padding`
     pixels of `pad_value` around each. One channel becomes three. `normalize` maps `value_range` (by default, the least
-    and the greatest value of all images, or with `scale_each` of each) to (0, 1)."""
+    and the greatest value of all images, or with `scale_each` of each) to (0, 1).
+
+    >>> from norch.vision.utils import make_grid
+    >>> make_grid(norch.zeros(10, 1, 28, 28), nrow=5).shape
+    norch.Size([3, 62, 152])
+    """
     if isinstance(tensor, list):
         for t in tensor:
             if not isinstance(t, Tensor):

@@ -15,7 +15,13 @@ __all__ = ["FakeData"]
 class FakeData(VisionDataset):
     """`size` images of noise, [C, H, W] as `image_size` says, with random classes.
 
-    Sample i depends on `random_offset + i` alone: the default generator is as it was after taking a sample."""
+    Sample i depends on `random_offset + i` alone: the default generator is as it was after taking a sample.
+
+    >>> from norch.vision import datasets, transforms
+    >>> image, target = datasets.FakeData(10, (3, 32, 32), transform=transforms.ToTensor())[0]
+    >>> image.shape
+    norch.Size([3, 32, 32])
+    """
 
     def __init__(
         self,

@@ -208,7 +208,12 @@ def get_model_builder(name: str) -> Callable[..., nn.Module]:
 
 
 def get_model(name: str, **config: Any) -> nn.Module:
-    """The model of that name, made with the arguments `config`."""
+    """The model of that name, made with the arguments `config`.
+
+    >>> from norch.vision import models
+    >>> models.get_model("squeezenet1_1", num_classes=10)(norch.randn(2, 3, 32, 32)).shape
+    norch.Size([2, 10])
+    """
     return get_model_builder(name)(**config)
 
 
@@ -223,6 +228,11 @@ def list_models(
     exclude: Iterable[str] | str | None = None,
 ) -> list[str]:
     """The names of all models (of `module`), sorted: those that match one of the patterns `include` (by default all),
-    and none of `exclude`."""
+    and none of `exclude`.
+
+    >>> from norch.vision import models
+    >>> models.list_models(include="resnet*", exclude="*1*")
+    ['resnet34', 'resnet50']
+    """
     names = {n for n, b in _BUILDERS.items() if module is None or b.__module__.rpartition(".")[0] == module.__name__}
     return sorted((_matching(names, include) if include else names) - _matching(names, exclude))

@@ -81,7 +81,13 @@ def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
     """Indices (int64) of the boxes that stay, the best first: a box goes where one with a higher score overlaps it by
-    more than `iou_threshold`."""
+    more than `iou_threshold`.
+
+    >>> from norch.vision.ops import nms
+    >>> boxes = norch.tensor([[0.0, 0, 4, 4], [0, 0, 4, 5], [6, 6, 9, 9]])
+    >>> nms(boxes, norch.tensor([0.8, 0.9, 0.7]), 0.5)
+    tensor([1, 2])
+    """
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise RuntimeError(f"nms: boxes should be a tensor of shape [N, 4], got {tuple(boxes.shape)}")
     if scores.ndim != 1 or scores.shape[0] != boxes.shape[0]:

@@ -55,7 +55,12 @@ class Compose:
 
 
 class ToTensor:
-    """A PIL image or an array [H, W, C] as a tensor [C, H, W]; bytes become floats in [0, 1]."""
+    """A PIL image or an array [H, W, C] as a tensor [C, H, W]; bytes become floats in [0, 1].
+
+    >>> from norch.vision import transforms
+    >>> transforms.ToTensor()(norch.tensor([[[0, 51, 255]]], dtype=norch.uint8).numpy()).flatten()
+    tensor([0.0000, 0.2000, 1.0000])
+    """
 
     def __call__(self, pic: Any) -> Tensor:
         return F.to_tensor(pic)
@@ -99,7 +104,12 @@ class ToPILImage:
 
 
 class Normalize(nn.Module):
-    """(tensor - mean) / std for each channel."""
+    """(tensor - mean) / std for each channel.
+
+    >>> from norch.vision import transforms
+    >>> transforms.Normalize(mean=[0.5], std=[0.25])(norch.ones(1, 1, 2))
+    tensor([[[2., 2.]]])
+    """
 
     def __init__(self, mean: Any, std: Any, inplace: bool = False) -> None:
         super().__init__()

@@ -27,6 +27,7 @@ set(NORCH_KERNEL_STEMS
   reduce_test
   resample
   rnn
+  sample
   scan
   softmax
   sort

@@ -10,6 +10,10 @@ from typing import Any as _Any
 
 from norch import _C
 from norch._C import *  # noqa: F403
+from norch._C import _dirichlet_grad as _dirichlet_grad
+from norch._C import _sample_dirichlet as _sample_dirichlet
+from norch._C import _standard_gamma as _standard_gamma
+from norch._C import _standard_gamma_grad as _standard_gamma_grad
 from norch._dtype_info import finfo as finfo
 from norch._dtype_info import iinfo as iinfo
 from norch._legacy import BFloat16Tensor as BFloat16Tensor
@@ -62,6 +66,7 @@ if _TYPE_CHECKING:
     from norch import cpu as cpu
     from norch import cuda as cuda
     from norch import distributed as distributed
+    from norch import distributions as distributions
     from norch import fft as fft
     from norch import func as func
     from norch import fx as fx
@@ -135,6 +140,7 @@ _LAZY = (
     "cpu",
     "cuda",
     "distributed",
+    "distributions",
     "fft",
     "func",
     "fx",

@@ -5,6 +5,7 @@
 #include "norch/ops.h"
 #include "norch/ops/dropout.h"
 #include "norch/ops/random.h"
+#include "norch/ops/sample.h"
 
 namespace norch::python {
 
@@ -197,6 +198,28 @@ void bind_draws(Binder& b) {
       "multinomial(input, num_samples, replacement=False, *, generator=None) -> Tensor\n\nIndices drawn with the weights "
       "in each row.",
       "input"_a, "num_samples"_a, "replacement"_a = false, nb::kw_only(), "generator"_a = nb::none());
+  b.function(
+      "binomial",
+      [](const Tensor& count, const Tensor& prob, const GeneratorObject* g) { return binomial(count, prob, get(g)); },
+      "binomial(count, prob, generator=None) -> Tensor\n\nSuccesses of `count` trials of probability `prob`.", "count"_a,
+      "prob"_a, "generator"_a = nb::none());
+  b.function(
+      "_standard_gamma",
+      [](const Tensor& t, const GeneratorObject* g) { return standard_gamma(t, get(g)); },
+      "_standard_gamma(input, generator=None) -> Tensor\n\nGamma numbers of the shapes in input, differentiable.",
+      "input"_a, "generator"_a = nb::none());
+  b.function("_standard_gamma_grad", &standard_gamma_grad,
+             "_standard_gamma_grad(input, output) -> Tensor\n\nHow gamma numbers `output` move with their shapes.",
+             "input"_a, "output"_a);
+  b.function(
+      "_sample_dirichlet",
+      [](const Tensor& t, const GeneratorObject* g) { return sample_dirichlet(t, get(g)); },
+      "_sample_dirichlet(input, generator=None) -> Tensor\n\nDirichlet numbers of the concentrations, differentiable.",
+      "input"_a, "generator"_a = nb::none());
+  b.function("_dirichlet_grad", &dirichlet_grad,
+             "_dirichlet_grad(x, alpha, total) -> Tensor\n\nHow a component x of Dirichlet numbers moves with its "
+             "concentration, divided by 1 - x.",
+             "x"_a, "alpha"_a, "total"_a);
   b.function(
       "poisson", [](const Tensor& t, const GeneratorObject* g) { return poisson(t, get(g)); },
       "poisson(input, generator=None) -> Tensor\n\nPoisson numbers of the rates in input.", "input"_a,

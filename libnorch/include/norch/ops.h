@@ -29,6 +29,7 @@
 #include "norch/ops/reduce.h"
 #include "norch/ops/resample.h"
 #include "norch/ops/rnn.h"
+#include "norch/ops/sample.h"
 #include "norch/ops/scan.h"
 #include "norch/ops/segment.h"
 #include "norch/ops/slice.h"

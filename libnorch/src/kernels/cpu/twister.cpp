@@ -16,7 +16,7 @@ namespace norch::kernels::cpu {
 
 namespace {
 
-constexpr double kPi = 3.14159265358979323846, kTurn = 2 * kPi;
+constexpr double kTurn = 2 * kPi;
 
 /// The elements of up to two tensors of one shape in the order of the first one's memory.
 class Walk {
@@ -298,6 +298,22 @@ void twister_poisson(const Tensor& out, Generator& generator, const Tensor& rate
       to[i] = static_cast<T>(static_cast<ComputeType<T>>(poisson_number(r, source)));
     });
   });
+}
+
+void twister_gamma(const Tensor& out, Generator& generator, const Tensor& shape, bool single) {
+  const TwisterDraw stream(generator);
+  UnitSource source{*stream};
+  for (int64_t i = 0; i < out.numel(); ++i) {
+    const double a = shape.data<double>()[i];
+    out.data<double>()[i] = single ? gamma_number(static_cast<float>(a), source) : gamma_number(a, source);
+  }
+}
+
+void twister_binomial(const Tensor& out, Generator& generator, const Tensor& count, const Tensor& p) {
+  const TwisterDraw stream(generator);
+  UnitSource source{*stream};
+  for (int64_t i = 0; i < out.numel(); ++i)
+    out.data<double>()[i] = binomial_number(count.data<double>()[i], p.data<double>()[i], source);
 }
 
 void twister_permutation(const Tensor& out, Generator& generator) {

@@ -31,6 +31,10 @@ void twister_bernoulli(const Tensor& out, Generator& generator, double p);
 void twister_bernoulli_each(const Tensor& out, Generator& generator, const Tensor& p);
 /// Poisson numbers of the rates; shape and dtype of `out`. \throws Error for a rate below 0 or not finite.
 void twister_poisson(const Tensor& out, Generator& generator, const Tensor& rate);
+/// Gamma numbers of the shapes, and binomial numbers of the counts and probabilities, in contiguous float64. `single`:
+/// shapes are float32 numbers, whose arithmetic is used.
+void twister_gamma(const Tensor& out, Generator& generator, const Tensor& shape, bool single);
+void twister_binomial(const Tensor& out, Generator& generator, const Tensor& count, const Tensor& p);
 /// A permutation of 0 .. n-1 in contiguous int64.
 void twister_permutation(const Tensor& out, Generator& generator);
 /// out[r, k] = an index drawn with the probabilities in row r: int64 rows x n, float rows x classes, contiguous; each

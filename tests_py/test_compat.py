@@ -296,3 +296,20 @@ with torch.serialization.safe_globals([Net, nn.Linear]):
 def test_whole_modules(tmp_path):
     out = lines(tmp_path, MODULES)
     assert out[1:] == ["True True", "False True", "True"], out
+
+
+PLACES = """
+import torch, torch.nn as nn
+from torch.nn.modules.pixelshuffle import PixelShuffle
+from torch.nn.modules.utils import _pair, _reverse_repeat_tuple
+from torch.nn.attention import SDPBackend
+print(PixelShuffle is nn.PixelShuffle, PixelShuffle.__module__, nn.MultiheadAttention.__module__, nn.Parameter.__module__)
+print(torch.nn.modules.activation.MultiheadAttention is nn.MultiheadAttention, _pair(3), _reverse_repeat_tuple((1, 2), 2))
+"""
+
+
+def test_classes_are_where_pytorch_has_them(tmp_path):
+    assert lines(tmp_path, PLACES) == [
+        "True torch.nn.modules.pixelshuffle torch.nn.modules.activation torch.nn.parameter",
+        "True (3, 3) (2, 2, 1, 1)",
+    ]

@@ -96,7 +96,10 @@ class ProcessContext:
         while alive:
             left = None if end is None else max(0.0, end - time.monotonic())
             done = _mp.connection.wait([p.sentinel for p in alive], left)
-            alive = [p for p in alive if p.sentinel not in done]
+            for p in alive:
+                if p.sentinel in done:
+                    p.join()  # its pipe has closed; its exit code may take a moment
+            alive = [p for p in alive if p.exitcode is None]
             failed = [i for i, p in enumerate(self.processes) if p.exitcode not in (None, 0)]
             if failed:
                 self._fail(failed[0])

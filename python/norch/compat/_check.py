@@ -89,6 +89,8 @@ class _Program(ast.NodeVisitor):
                 self._name_imports(node)
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 self._name_imports_from(node)
+        stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        self._rebound = stored | {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
         self.visit(tree)
 
     # -- imports
@@ -138,6 +140,8 @@ class _Program(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         path = self._path(node)
+        if path is not None and _root(node) in self._rebound:
+            return  # the name of an import, or something else by now
         if path is not None:
             self._use(path, node)
             return
@@ -196,6 +200,13 @@ class _Program(ast.NodeVisitor):
         self._tensors.pop()
 
     visit_FunctionDef = visit_AsyncFunctionDef = visit_Module = _visit_scope
+
+
+def _root(node: ast.AST) -> str:
+    """The name that a chain of attributes begins with."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _own_nodes(scope: ast.AST) -> Iterator[ast.AST]:

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any, Callable, Sequence
 
 from ._missing import explain
+from ._places import settle
 
 __all__ = ["Finder", "adopt", "norch_name", "torch_name"]
 
@@ -48,6 +49,7 @@ def adopt(module: ModuleType) -> None:
         if isinstance(value, type) and isinstance(home, str) and (home == "norch" or home.startswith("norch.")):
             if not _is_private(home):
                 value.__module__ = torch_name(home)
+    settle(module)
     module.__getattr__ = _missing_attribute(name, vars(module).get("__getattr__"))  # type: ignore[method-assign]
 
 

@@ -5,12 +5,13 @@ from typing import Any as _Any
 
 from . import functional, grad, init, utils
 from .modules import *  # noqa: F403
+from . import attention as attention  # after the modules, one of which has the same name
 from .parameter import Buffer as Buffer
 from .parameter import Parameter as Parameter
 from .parameter import UninitializedBuffer as UninitializedBuffer
 from .parameter import UninitializedParameter as UninitializedParameter
 
-_LAZY = ("attention", "parallel")
+_LAZY = ("parallel",)
 
 
 def __getattr__(name: str) -> _Any:

@@ -9,12 +9,13 @@
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
-/// log gamma(x) for x > 0: Stirling's series from 8 on, below by log gamma(x) = log gamma(x + 8) - log(x ... (x + 7)).
+/// log gamma(x) for x > 0: log gamma(x + 8) - log(x ... (x + 7)), the first by Stirling's series. (What is beyond the
+/// range of float in the end stays within that of double.)
 inline double positive_log_gamma(double x) {
+  x = x > 1e38 ? 1e38 : x;
   double product = x;
   for (int k = 1; k < 8; ++k) product *= x + k;
-  const bool large = x >= 8;
-  const double z = large ? x : x + 8, r = 1 / z, w = r * r;
+  const double z = x + 8, r = 1 / z, w = r * r;
   double series = -3617.0 / 122400;
   series = series * w + 1.0 / 156;
   series = series * w - 691.0 / 360360;
@@ -23,9 +24,8 @@ inline double positive_log_gamma(double x) {
   series = series * w + 1.0 / 1260;
   series = series * w - 1.0 / 360;
   series = series * w + 1.0 / 12;
-  const double shift = std::log(large ? 1.0 : product);
-  const double y = (z - 0.5) * std::log(z) - z + 0.91893853320467274178 + series * r - shift;  // log(2 pi) / 2
-  return (x == 1) | (x == 2) ? 0 : y;
+  const double half_log_2_pi = 0.91893853320467274178;
+  return (z - 0.5) * std::log(z) - z + half_log_2_pi + series * r - std::log(product);
 }
 
 /// digamma(x) for x > 0: the asymptotic series from 10 on, below by digamma(x) = digamma(x + 10) - sum of 1 / (x + k),
@@ -48,7 +48,10 @@ inline double positive_digamma(double x) {
   return std::log(z) - 0.5 * r - series * w - (large ? 0.0 : derivative / product);
 }
 
-/// A block function (blocks.h): `quick` of positive finite floats, `any` of the others.
+/// What `quick` is not made for: anything but positive finite numbers, and the zeros of log gamma, which are exact.
+inline bool is_odd(float x) { return !(x > 0) | !(x < HUGE_VALF) | (x == 1) | (x == 2); }
+
+/// A block function (blocks.h): `quick` of ordinary floats, `any` of the others.
 template <double (*quick)(double), float (*any)(float)>
 void positive_block(char* const* data, int64_t n, uint32_t, const void*) {
   float* out = reinterpret_cast<float*>(data[0]);
@@ -60,10 +63,10 @@ void positive_block(char* const* data, int64_t n, uint32_t, const void*) {
 #pragma omp simd
     for (int64_t i = 0; i < kLane; ++i) y[i] = static_cast<float>(quick(x[i] > 0 ? x[i] : 1.0));
 #pragma omp simd reduction(| : odd)
-    for (int64_t i = 0; i < kLane; ++i) odd |= (x[i] > 0) & (x[i] < HUGE_VALF) ? 0 : 1;
+    for (int64_t i = 0; i < kLane; ++i) odd |= is_odd(x[i]) ? 1 : 0;
     if (odd) {
       for (int64_t i = 0; i < kLane; ++i)
-        if (!(x[i] > 0 && x[i] < HUGE_VALF)) y[i] = any(x[i]);
+        if (is_odd(x[i])) y[i] = any(x[i]);
     }
     std::memcpy(out + at, y, sizeof y);
   }

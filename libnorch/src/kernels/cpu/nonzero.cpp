@@ -65,10 +65,11 @@ void unravel(const Tensor& out, const Tensor& flat, Ints sizes) {
   parallel_for(flat.numel(), 8192, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       int64_t rest = f[i];
-      for (int64_t d = dims - 1; d >= 0; --d) {
+      for (int64_t d = dims - 1; d > 0; --d) {
         o[i * dims + d] = rest % sizes[d];
         rest /= sizes[d];
       }
+      o[i * dims] = rest;  // no division: each takes as long as all the rest
     }
   });
 }

@@ -289,7 +289,7 @@ void topk(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values
         r.store(row, items, k);
         return;
       }
-      if (n > kRanked && k * 64 <= n) {
+      if (k * (n > kRanked ? 64 : 16) <= n) {
         heap_smallest(r, row, k, items);
         r.store(row, items, k);
         return;
@@ -320,10 +320,7 @@ void kth(int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor&
     each_row<U>(rows, n, [&](int64_t row, Room<U>& room) {
       Item<U>* items = room.items.get();
       r.fill(row, items);
-      if (n <= kRanked)
-        items = rank_sort<U>(items, room.other.get(), n);
-      else
-        select_item(items, n, k);
+      select_item(items, n, k);
       r.store(row, items + k, 1);
     });
   });

@@ -1,29 +1,8 @@
 #include "kernels/complex.h"
-
 #include "kernels/complex_math.h"
 #include "kernels/cuda/loops.cuh"
 
 namespace norch::kernels::cuda {
-
-void unary_complex(const char* op_name, UnaryOp op, const Plan& plan) {
-  visit_complex(op_name, plan.dtype[1], [&](auto tag) {
-    using Z = typename decltype(tag)::type;
-    switch (op) {
-#define NORCH_CASE(name) \
-  case UnaryOp::name: return elementwise<Z, Z>(plan, of_complex::name{});
-#define NORCH_LIBRARY_CASE(name, function) NORCH_CASE(name)
-      NORCH_COMPLEX_LIBRARY(NORCH_LIBRARY_CASE)
-      NORCH_COMPLEX_UNARY(NORCH_CASE)
-#undef NORCH_LIBRARY_CASE
-#undef NORCH_CASE
-#define NORCH_CASE(name) \
-  case UnaryOp::name: return elementwise<bool, Z>(plan, of_complex::name{});
-      NORCH_COMPLEX_TEST(NORCH_CASE)
-#undef NORCH_CASE
-      default: no_complex_op(op_name, plan.dtype[1]);
-    }
-  });
-}
 
 void binary_complex(const char* op_name, BinaryOp op, const Plan& plan, const Scalar& alpha) {
   visit_complex(op_name, plan.dtype[1], [&](auto tag) {

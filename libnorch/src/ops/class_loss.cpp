@@ -74,16 +74,16 @@ struct Outputs {
   Outputs(const ClassLoss& l, const Tensor& x) {
     const DType sums = sum_type(x.dtype());
     if (l.reduce) {
-      out = new_tensor({}, x.dtype(), x.device());
+      out = new_tensor({}, sums, x.device());
       total_weight = new_tensor({}, sums, x.device());
       rows = new_tensor({2, l.n * l.inner}, sums, x.device());
     } else {
-      out = new_tensor(row_shape(x), x.dtype(), x.device());
+      out = new_tensor(row_shape(x), sums, x.device());
     }
   }
 };
 
-Tensor nll_backward(const Arguments& a, const Tensor& g, const Tensor& total_weight, const Shape& sizes);
+Tensor nll_backward(const Arguments& a, const Tensor& g, const Tensor& total_weight, const Shape& sizes, DType dtype);
 
 Tensor nll(const Arguments& a, const Tensor& input) {
   const Tensor x = input.contiguous();
@@ -92,16 +92,17 @@ Tensor nll(const Arguments& a, const Tensor& input) {
   if (recording(input)) {
     record("NllLossBackward0", {input}, {o.out},
            [loss = a.loss, target = save(a.target), weight = save(a.weight), total = o.total_weight,
-            sizes = Shape(x.sizes())](Backward& ctx) {
-             ctx.set(0, nll_backward({loss, ctx.get(target), ctx.get(weight)}, ctx.grad(), total, sizes));
+            sizes = Shape(x.sizes()), dtype = x.dtype()](Backward& ctx) {
+             ctx.set(0, nll_backward({loss, ctx.get(target), ctx.get(weight)}, ctx.grad(), total, sizes, dtype));
            });
   }
-  return o.out;
+  return o.out.to(x.dtype());
 }
 
-Tensor nll_backward(const Arguments& a, const Tensor& grad, const Tensor& total_weight, const Shape& sizes) {
-  const Tensor g = grad.contiguous();
-  Tensor dx = new_tensor(sizes, g.dtype(), g.device());
+Tensor nll_backward(const Arguments& a, const Tensor& grad, const Tensor& total_weight, const Shape& sizes,
+                    DType dtype) {
+  const Tensor g = grad.to(sum_type(dtype)).contiguous();
+  Tensor dx = new_tensor(sizes, dtype, g.device());
   kernels::nll_backward(g.device(), a.loss, dx, g, total_weight, a.target, a.weight);
   if (recording(grad)) {
     // The loss is linear in its input, so the derivative in g is the loss of what comes in.
@@ -113,7 +114,7 @@ Tensor nll_backward(const Arguments& a, const Tensor& grad, const Tensor& total_
 /// dx[c] = g * (sum(q) * softmax(x)[c] - q[c]) per row, with g divided by the total weight for a mean.
 Tensor cross_entropy_backward(const Arguments& a, const Tensor& grad, const Tensor& total_weight, const Tensor& x,
                               const Tensor& lse) {
-  const Tensor g = grad.contiguous();
+  const Tensor g = grad.to(sum_type(x.dtype())).contiguous();
   Tensor dx = new_tensor(x.sizes(), x.dtype(), x.device());
   kernels::cross_entropy_backward(x.device(), a.loss, dx, g, total_weight, x, lse, a.target, a.weight);
   if (recording(grad, x)) {
@@ -183,13 +184,13 @@ Tensor nll_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
 
 Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction reduction,
                      int64_t ignore_index, double label_smoothing) {
-  NORCH_AUTOCAST(float32_cpu, cross_entropy, input, target, weight, reduction, ignore_index, label_smoothing);
   NORCH_CHECK(label_smoothing >= 0 && label_smoothing <= 1,
               "cross_entropy: label_smoothing must be between 0.0 and 1.0. Got: ", label_smoothing);
   if (input.dim() > 0 && input.sizes() == target.sizes()) {
     NORCH_CHECK(target.is_floating_point(),
                 "cross_entropy: Expected floating point type for target with class probabilities, got ", target.dtype());
     NORCH_CHECK(ignore_index < 0, "cross_entropy: ignore_index is not supported for floating point target");
+    NORCH_AUTOCAST(float32, cross_entropy, input, target, weight, reduction, ignore_index, label_smoothing);
     return cross_entropy_probabilities(input, target, weight, reduction, label_smoothing);
   }
   const Arguments a = prepare("cross_entropy", input, target, weight, reduction, ignore_index, label_smoothing);
@@ -205,7 +206,10 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
                                                lse));
            });
   }
-  return o.out;
+  // The kernel sums 16-bit scores in float32: autocasting needs no float32 copy of them.
+  std::optional<DType> result;
+  autocast::widen(result, x, autocast::float32);
+  return o.out.to(result.value_or(x.dtype()));
 }
 
 }  // namespace norch

@@ -16,6 +16,7 @@
 #include "norch/ops/slice.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/autocast.h"
 #include "ops/product.h"
 
 namespace norch {
@@ -252,15 +253,30 @@ constexpr const char* node_name(RnnMode mode) {
   return mode == RnnMode::lstm ? "LstmBackward0" : mode == RnnMode::gru ? "GruBackward0" : "RnnBackward0";
 }
 
+// With the weights one by one, as autocasting wants them.
+TensorList cell_of(RnnMode mode, const Tensor& input, const TensorList& state, const Tensor& w_ih, const Tensor& w_hh,
+                   const Tensor& b_ih, const Tensor& b_hh, const Tensor& w_hr) {
+  return rnn_cell(mode, input, state, {w_ih, w_hh, b_ih, b_hh, w_hr});
+}
+TensorList layer_of(RnnMode mode, const Tensor& data, Ints batch_sizes, const TensorList& state, bool reverse,
+                    const Tensor& w_ih, const Tensor& w_hh, const Tensor& b_ih, const Tensor& b_hh,
+                    const Tensor& w_hr) {
+  return rnn_layer(mode, data, batch_sizes, state, {w_ih, w_hh, b_ih, b_hh, w_hr}, reverse);
+}
+
 }  // namespace
 
 TensorList rnn_cell(RnnMode mode, const Tensor& input, const TensorList& state, const RnnWeights& weights) {
+  NORCH_AUTOCAST(lower_cuda, cell_of, mode, input, state, weights.w_ih, weights.w_hh, weights.b_ih, weights.b_hh,
+                 weights.w_hr);
   check_operands("rnn_cell", mode, input, input.dim() ? input.sizes()[0] : 0, state, weights);
   return composed_step(mode, linear(input, weights.w_ih, weights.b_ih), state, weights);
 }
 
 TensorList rnn_layer(RnnMode mode, const Tensor& data, Ints batch_sizes, const TensorList& state,
                      const RnnWeights& weights, bool reverse) {
+  NORCH_AUTOCAST(lower, layer_of, mode, data, batch_sizes, state, reverse, weights.w_ih, weights.w_hh, weights.b_ih,
+                 weights.b_hh, weights.w_hr);
   const char* op = "rnn_layer";
   NORCH_CHECK(!batch_sizes.empty(), op, ": expected at least one step");
   int64_t total = 0;

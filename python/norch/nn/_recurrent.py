@@ -26,10 +26,6 @@ def rnn(
 ) -> tuple[Tensor, tuple]:
     """All layers over packed data (rows, in); state: (layers * directions, batch, size) each. Dropout on what goes
     from one layer to the next. Returns the last layer's outputs and the final state."""
-    if _C._autocast.is_enabled(data.device.type):
-        from norch.amp.autocast_mode import cast_tensors
-
-        data, *state = cast_tensors([data, *state], data.device.type, _C._autocast.get_dtype(data.device.type))  # type: ignore[assignment]
     directions = 2 if bidirectional else 1
     finals: list[Any] = []
     for first in range(0, len(layers), directions):

@@ -53,23 +53,23 @@ void finish(const ClassLoss& loss, const Tensor& out, const Tensor& total_weight
     weight += static_cast<double>(weights[i]);
   }
   *total_weight.data<S>() = static_cast<S>(weight);
-  *static_cast<T*>(out.data_ptr()) = static_cast<T>(static_cast<S>(loss.mean ? sum / weight : sum));
+  *out.data<S>() = static_cast<S>(loss.mean ? sum / weight : sum);
 }
 
 /// Where row i's loss and weight go.
 template <class T>
 struct RowSink {
   using S = SumType<T>;
-  T* out;
+  S* out;
   S* rows;
   int64_t n;
   RowSink(const ClassLoss& loss, const Tensor& out_, const Tensor& rows_)
-      : out(loss.reduce ? nullptr : static_cast<T*>(out_.data_ptr())),
+      : out(loss.reduce ? nullptr : out_.data<S>()),
         rows(loss.reduce ? rows_.data<S>() : nullptr),
         n(loss.n * loss.inner) {}
   void put(int64_t i, S value, S weight) const {
     if (out) {
-      out[i] = static_cast<T>(value);
+      out[i] = value;
     } else {
       rows[i] = value;
       rows[n + i] = weight;
@@ -81,13 +81,13 @@ struct RowSink {
 template <class T>
 struct RowGradient {
   using S = SumType<T>;
-  const T* g;
+  const S* g;
   bool per_row;
   S scale;
   RowGradient(const ClassLoss& loss, const Tensor& g_, const Tensor& total_weight)
-      : g(static_cast<const T*>(g_.data_ptr())), per_row(!loss.reduce),
+      : g(g_.data<S>()), per_row(!loss.reduce),
         scale(loss.mean ? S(1) / *total_weight.data<S>() : S(1)) {}
-  S of(int64_t i) const { return static_cast<S>(static_cast<ComputeType<T>>(g[per_row ? i : 0])) * scale; }
+  S of(int64_t i) const { return g[per_row ? i : 0] * scale; }
 };
 
 template <class T>

@@ -26,7 +26,7 @@ struct Rows {
   const T* x;
   const int64_t* target;
   const S* weight;
-  T* out;         // losses, if not reduced
+  S* out;         // losses, if not reduced
   S* scratch;     // losses and weights, if reduced
   S* lse;
   TargetWeights<S> q;
@@ -49,7 +49,7 @@ struct Rows {
   }
   __device__ void put(int64_t i, S value, S w) const {
     if (out) {
-      out[i] = static_cast<T>(value);
+      out[i] = value;
     } else {
       scratch[i] = value;
       scratch[n + i] = w;
@@ -61,13 +61,13 @@ struct Rows {
 template <class T>
 struct RowGradient {
   using S = SumType<T>;
-  const T* g;
+  const S* g;
   const S* total_weight;  // null unless divided by
   bool per_row;
   RowGradient(const ClassLoss& l, const Tensor& g_, const Tensor& total)
-      : g(static_cast<const T*>(g_.data_ptr())), total_weight(l.mean ? total.data<S>() : nullptr), per_row(!l.reduce) {}
+      : g(g_.data<S>()), total_weight(l.mean ? total.data<S>() : nullptr), per_row(!l.reduce) {}
   __device__ S of(int64_t i) const {
-    const S v = wide(g[per_row ? i : 0]);
+    const S v = g[per_row ? i : 0];
     return total_weight ? v / *total_weight : v;
   }
 };
@@ -190,7 +190,8 @@ __global__ void __launch_bounds__(kThreads) nll_rows(const Rows<T> r) {
 
 /// Sums the rows' losses and weights in a fixed order.
 template <class T>
-__global__ void __launch_bounds__(kThreads) finish_kernel(const SumType<T>* scratch, int64_t n, bool mean, T* out,
+__global__ void __launch_bounds__(kThreads) finish_kernel(const SumType<T>* scratch, int64_t n, bool mean,
+                                                          SumType<T>* out,
                                                           SumType<T>* total_weight) {
   __shared__ double losses[kThreads], weights[kThreads];
   double loss = 0, weight = 0;
@@ -209,7 +210,7 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(const SumType<T>* scra
   }
   if (threadIdx.x != 0) return;
   *total_weight = static_cast<SumType<T>>(weights[0]);
-  *out = static_cast<T>(static_cast<SumType<T>>(mean ? losses[0] / weights[0] : losses[0]));
+  *out = static_cast<SumType<T>>(mean ? losses[0] / weights[0] : losses[0]);
 }
 
 template <class T>
@@ -217,7 +218,7 @@ void finish(const ClassLoss& loss, const Tensor& out, const Tensor& total_weight
   using S = SumType<T>;
   if (!loss.reduce) return;
   launch(finish_kernel<T>, 1, kThreads, 0, rows.data<S>(), loss.n * loss.inner, loss.mean,
-         static_cast<T*>(out.data_ptr()), total_weight.data<S>());
+         out.data<S>(), total_weight.data<S>());
 }
 
 /// G threads to a row of adjacent classes; G = 1: one to a row whose classes lie apart.
@@ -283,7 +284,7 @@ void nll_forward(const ClassLoss& loss, const Tensor& out, const Tensor& total_w
   visit_float("nll_loss", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     Rows<T> r(loss, x, target, weight, "nll_loss");
-    r.out = loss.reduce ? nullptr : static_cast<T*>(out.data_ptr());
+    r.out = loss.reduce ? nullptr : out.data<SumType<T>>();
     r.scratch = loss.reduce ? rows.data<SumType<T>>() : nullptr;
     launch(nll_rows<T>, blocks_for(r.n, kThreads), kThreads, 0, r);
     finish<T>(loss, out, total_weight, rows);
@@ -307,7 +308,7 @@ void cross_entropy_forward(const ClassLoss& loss, const Tensor& out, const Tenso
   visit_float("cross_entropy", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     Rows<T> r(loss, x, target, weight, "cross_entropy");
-    r.out = loss.reduce ? nullptr : static_cast<T*>(out.data_ptr());
+    r.out = loss.reduce ? nullptr : out.data<SumType<T>>();
     r.scratch = loss.reduce ? rows.data<SumType<T>>() : nullptr;
     r.lse = lse.data<SumType<T>>();
     if (loss.inner == 1)

@@ -169,6 +169,7 @@ def test_no_dims_are_no_reduction_for_truth_values(device):
     x = norch.tensor([[0.0, 2.0]], device=device)
     assert norch.all(x, dim=()).tolist() == [[False, True]] and x.any(dim=(), keepdim=True).tolist() == [[False, True]]
     assert norch.all(x).item() is False and x.sum(dim=()).item() == 2
+    assert norch.any(norch.tensor([0, 5], dtype=norch.uint8, device=device), dim=()).tolist() == [0, 1]
 
 
 def test_narrow_dtypes_of_products(device):

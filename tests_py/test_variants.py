@@ -137,3 +137,10 @@ def test_an_empty_input_is_no_out_either():
     x = norch.zeros(0)
     with pytest.raises(RuntimeError, match="single memory location"):
         norch.cat((x, norch.ones(2)), out=x)
+
+
+def test_a_wrong_element_of_a_list_is_a_type_error():
+    with pytest.raises(TypeError):
+        norch.meshgrid(norch.ones(2), 3)
+    with pytest.raises(TypeError, match="wrong type"):
+        norch.hsplit(norch.ones(4), [1, "a"])

@@ -1,4 +1,6 @@
 // The module norch._C.
+#include <typeinfo>
+
 #include "autocast.h"
 #include "bind.h"
 #include "compat.h"
@@ -30,6 +32,8 @@ NB_MODULE(_C, m) {
       std::rethrow_exception(p);
     } catch (const norch::Error&) {
       set_python_error();
+    } catch (const std::bad_cast&) {  // of a part of an argument, such as an element of a list
+      PyErr_SetString(PyExc_TypeError, "an argument, or an element of one, has the wrong type");
     }
   });
   norch::set_blocking_hooks(leave_python, enter_python);

@@ -37,7 +37,10 @@ Tensor norm_row(const Tensor& t, const std::optional<std::variant<Scalar, std::s
 
 /// any and all over dim=(), unlike other reductions, take each element by itself.
 bool no_dims(const Dims& dim) { return dim && list(dim).empty(); }
-Tensor truths(const Tensor& t) { return t.to(t.device(), t.dtype() == kUInt8 ? kUInt8 : kBool, true); }
+Tensor truths(const Tensor& t) {
+  const Tensor truth = ne(t, Tensor::wrap(0));
+  return t.dtype() == kUInt8 ? truth.to(kUInt8) : truth;
+}
 
 void bind_sums(Binder& b) {
   struct Row {

@@ -119,7 +119,11 @@ def normalize(  # type: ignore[no-redef]
     tensor([[0.6000, 0.8000]])
     """
     result = _C._nn.normalize(input, p, dim, eps)
-    return result if out is None else out.resize_(result.shape).copy_(result)
+    if out is None:
+        return result
+    if not isinstance(out, Tensor):
+        raise TypeError(f"normalize(): argument 'out' must be Tensor, not {type(out).__name__}")
+    return out.resize_(result.shape).copy_(result)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -147,3 +149,17 @@ def test_corrupt_states_raise():
         norch.set_rng_state(state[:100])
     with pytest.raises(TypeError):
         norch.set_rng_state(state.float())
+
+
+def test_norch_compat_draws_it():
+    program = """
+import norch.compat
+norch.compat.install()
+import torch
+from torch.distributions import Categorical
+torch.manual_seed(0)
+print(torch.rand(2).tolist() == [0.49625658988952637, 0.7682217955589294], torch.finfo(torch.float32).bits)
+print(Categorical(torch.tensor([0.2, 0.3, 0.5])).sample((5,)).tolist())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["True 32", "[2, 1, 2, 2, 2]"], done.stderr

@@ -257,8 +257,9 @@ def test_generators():
         g.set_state(norch.zeros(3, dtype=norch.uint8))
     with pytest.raises(TypeError):
         g.set_state(norch.zeros(16))
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="invalid literal"):
         norch.manual_seed("a")
+    assert norch.manual_seed(3.7).initial_seed() == norch.manual_seed("3").initial_seed() == 3
 
 
 def test_the_default_generator():

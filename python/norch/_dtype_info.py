@@ -26,7 +26,7 @@ class finfo:
 
     def __init__(self, type: _C.dtype | None = None) -> None:
         of = _C.get_default_dtype() if type is None else type
-        name = str(of).removeprefix("norch.")
+        name = str(of).rpartition(".")[2]  # after "norch." or, under norch.compat, "torch."
         self.dtype = self._PARTS.get(name, name)
         if not isinstance(of, _C.dtype) or self.dtype not in self._FORMATS:
             raise TypeError(f"finfo() requires a floating point or complex dtype, got {type}; use iinfo for integers")
@@ -61,7 +61,7 @@ class iinfo:
     def __init__(self, type: _C.dtype) -> None:
         if not isinstance(type, _C.dtype) or type.is_floating_point or type.is_complex or type == _C.bool:
             raise TypeError(f"iinfo() requires an integer dtype, got {type}; use finfo for floating-point dtypes")
-        self.dtype = str(type).removeprefix("norch.")
+        self.dtype = str(type).rpartition(".")[2]
         self.bits = 8 * type.itemsize
         self.max = 2 ** (self.bits - (1 if type.is_signed else 0)) - 1
         self.min = -self.max - 1 if type.is_signed else 0

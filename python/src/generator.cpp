@@ -121,7 +121,10 @@ void bind_generator(Binder& b) {
   b.function(
       "manual_seed",
       [root = b.root](nb::handle seed) {
-        default_generator().manual_seed(seed_of(seed));
+        // Whatever int() takes, as in PyTorch.
+        nb::object number = nb::steal(PyNumber_Long(seed.ptr()));
+        if (!number.is_valid()) throw nb::python_error();
+        default_generator().manual_seed(seed_of(number));
         return nb::object(root.attr("default_generator"));
       },
       "manual_seed(seed) -> Generator\n\nSeeds the default generator, whose numbers are the same on every device.",

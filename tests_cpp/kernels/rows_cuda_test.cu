@@ -64,12 +64,12 @@ class CudaRowsOf : public CudaRows, public ::testing::WithParamInterface<DType> 
   void SetUp() override {
     CudaRows::SetUp();
     if (IsSkipped()) return;
-    Generator generator(7);
+    Ref<Generator> generator(new Generator(7));
     for (int k = 0; k < 2; ++k) {
-      cpu_[k] = randn({kRows * kMost + 1}, {}, &generator).to(GetParam());
+      cpu_[k] = randn({kRows * kMost + 1}, {}, generator.get()).to(GetParam());
       gpu_[k] = cpu_[k].cuda();
     }
-    weight_ = randn({kMost}, {}, &generator).to(GetParam());
+    weight_ = randn({kMost}, {}, generator.get()).to(GetParam());
     weight_gpu_ = weight_.cuda();
     tolerance_ = GetParam() == kFloat64 ? 1e-12 : GetParam() == kFloat32 ? 2e-5 : GetParam() == kFloat16 ? 2e-3 : 1.6e-2;
   }

@@ -22,6 +22,18 @@ from norch import _C
 NUMBER = "builtins.bool | builtins.int | builtins.float"
 OPERAND = f"norch.Tensor | {NUMBER}"
 
+# What a binding returns, where its signature has the name of what it would also take for that. A binding that returns
+# nb::object returns one of several types: Any, so that programs needn't cast.
+RETURNED = {
+    "object": "typing.Any",
+    "object | None": "typing.Any",
+    "int | Sequence[int]": "norch.Size",
+    "collections.abc.Sequence[int] | int": "norch.Size",
+    "int | collections.abc.Sequence[int]": "norch.Size",
+    "device | str | int": "norch.device",
+    "norch.device | str | int": "norch.device",
+}
+
 # Read-only attributes; those in WRITABLE can be assigned too.
 ATTRIBUTES = {
     "shape": "norch.Size",
@@ -144,9 +156,12 @@ class Qualify(ast.NodeTransformer):
                 argument.annotation = self.visit(argument.annotation)
             elif not (position == 0 and argument.arg in ("self", "cls")):
                 argument.annotation = ast.parse("typing.Any", mode="eval").body
-        # A binding that returns nb::object returns one of several types: Any, so that programs needn't cast.
-        several = definition.returns is None or ast.unparse(definition.returns) in ("object", "object | None")
-        definition.returns = ast.parse("typing.Any", mode="eval").body if several else self.visit(definition.returns)
+        returned = "object" if definition.returns is None else ast.unparse(definition.returns)
+        if returned in RETURNED:
+            definition.returns = ast.parse(RETURNED[returned], mode="eval").body
+        else:
+            assert definition.returns is not None
+            definition.returns = self.visit(definition.returns)
         return ast.unparse(definition).replace(":\n    ...", ": ...")
 
 

@@ -94,7 +94,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
         location = "cpu" if t.device.type == "cpu" else f"{t.device.type}:{t.device.index or 0}"
         kind = _name("torch." + _STORAGE_NAMES.get(name, "storage.UntypedStorage"))
         storage = _StorageId(("storage", kind, key, location, storage_count(t.dtype, numel), *self._id_end))
-        args = (storage, offset, tuple(t.shape), tuple(t.stride()), t.requires_grad, OrderedDict())
+        args: tuple[Any, ...] = (storage, offset, tuple(t.shape), tuple(t.stride()), t.requires_grad, OrderedDict())
         if name in _STORAGE_NAMES:
             return _name("torch._utils._rebuild_tensor_v2"), args
         return _name("torch._utils._rebuild_tensor_v3"), (*args, t.dtype)

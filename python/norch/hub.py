@@ -54,7 +54,7 @@ def download_url_to_file(url: str, dst: str, hash_prefix: str | None = None, pro
         digest = hashlib.sha256()
         with os.fdopen(handle, "wb") as out, urlopen(Request(url, headers={"User-Agent": "norch.hub"})) as source:
             if progress and sys.stderr.isatty():
-                from tqdm import tqdm
+                from tqdm import tqdm  # type: ignore[import-untyped,unused-ignore]
 
                 length = source.headers.get("Content-Length")
                 bar = tqdm(total=int(length) if length else None, unit="B", unit_scale=True, unit_divisor=1024)

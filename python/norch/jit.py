@@ -117,7 +117,8 @@ def annotate(the_type: Any, the_value: Any) -> Any:
 
 def isinstance(obj: Any, target_type: Any) -> bool:
     """Whether `obj` is of the type; of a container type such as list[int] its elements are looked at too."""
-    origin, args = getattr(target_type, "__origin__", None), getattr(target_type, "__args__", ())
+    origin: Any = getattr(target_type, "__origin__", None)
+    args: tuple[Any, ...] = getattr(target_type, "__args__", ())
     if origin is None:
         return _isinstance(obj, target_type)
     if not _isinstance(origin, type):  # Union, Optional

@@ -26,7 +26,7 @@ from ._version import TorchVersion
 __all__ = ["TORCH_VERSION", "install", "installed"]
 
 #: The PyTorch version that norch follows, as `torch.__version__` tells it under compat.
-TORCH_VERSION = TorchVersion(f"2.13.0+norch{norch.__version__}")
+TORCH_VERSION = TorchVersion(f"2.13.0+norch{_C.__version__}")
 
 _finder: Finder | None = None
 

@@ -159,8 +159,8 @@ class _Program(ast.NodeVisitor):
         for part in node.body:
             self.visit(part)
         self._guarded -= guards
-        for part in [*node.handlers, *node.orelse, *node.finalbody]:
-            self.visit(part)
+        for other in [*node.handlers, *node.orelse, *node.finalbody]:
+            self.visit(other)
 
     def visit_If(self, node: ast.If) -> None:
         asks = any(isinstance(n, ast.Call) and getattr(n.func, "id", "") == "hasattr" for n in ast.walk(node.test))

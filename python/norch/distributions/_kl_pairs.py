@@ -347,6 +347,7 @@ def _everywhere_infinite(p: Any, q: Any) -> Tensor:
     return _infinite_like(p.mean).expand(shape)
 
 
+_p: Any
 for _p in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Pareto, Uniform):
     register_kl(_p, Normal)(_to_normal)
 for _p in (Beta, ContinuousBernoulli, Gamma, Pareto, Uniform):

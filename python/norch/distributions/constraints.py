@@ -331,7 +331,7 @@ class _PositiveDefinite(_Symmetric):
         symmetric = super().check(value)
         if not symmetric.all():
             return symmetric
-        return norch.linalg.cholesky_ex(value).info.eq(0)
+        return norch.linalg.cholesky_ex(value)[1].eq(0)
 
 
 class _Cat(Constraint):

@@ -163,7 +163,7 @@ class Wishart(ExponentialFamily):
         return (
             -nu * (p * _log_2 / 2 + log_det)
             - norch.mvlgamma(nu / 2, p=p)
-            + (nu - p - 1) / 2 * norch.linalg.slogdet(value).logabsdet
+            + (nu - p - 1) / 2 * norch.linalg.slogdet(value)[1]
             - trace / 2
         )
 
@@ -183,6 +183,6 @@ class Wishart(ExponentialFamily):
 
     def _log_normalizer(self, x: Tensor, y: Tensor) -> Tensor:  # type: ignore[override]
         p = self._event_shape[-1]
-        return (y + (p + 1) / 2) * (-norch.linalg.slogdet(-2 * x).logabsdet + _log_2 * p) + norch.mvlgamma(
+        return (y + (p + 1) / 2) * (-norch.linalg.slogdet(-2 * x)[1] + _log_2 * p) + norch.mvlgamma(
             y + (p + 1) / 2, p=p
         )

@@ -347,33 +347,6 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
     return _C.conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad).permute(2, 0, 1)
 
 
-def adaptive_max_pool1d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """`adaptive_max_pool1d(..., return_indices=True)`.
-
-    >>> F.adaptive_max_pool1d_with_indices(norch.arange(4.).view(1, 1, 4), 2)
-    (tensor([[[1., 3.]]]), tensor([[[1, 3]]]))
-    """
-    return _C._nn.adaptive_max_pool1d(input, output_size, True)
-
-
-def adaptive_max_pool2d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """`adaptive_max_pool2d(..., return_indices=True)`.
-
-    >>> F.adaptive_max_pool2d_with_indices(norch.arange(4.).view(1, 1, 2, 2), 1)
-    (tensor([[[[3.]]]]), tensor([[[[3]]]]))
-    """
-    return _C._nn.adaptive_max_pool2d(input, output_size, True)
-
-
-def adaptive_max_pool3d_with_indices(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
-    """`adaptive_max_pool3d(..., return_indices=True)`.
-
-    >>> F.adaptive_max_pool3d_with_indices(norch.arange(8.).view(1, 1, 2, 2, 2), 1)[1].flatten()
-    tensor([7])
-    """
-    return _C._nn.adaptive_max_pool3d(input, output_size, True)
-
-
 def fractional_max_pool2d_with_indices(
     input: Tensor,
     kernel_size: Any,

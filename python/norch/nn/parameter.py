@@ -86,7 +86,8 @@ class UninitializedParameter(_Uninitialized, Parameter):
     cls_to_become = Parameter
 
     def __new__(cls, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> Any:
-        return Parameter.__new__(cls, empty(0, device=device, dtype=dtype), requires_grad)
+        make: Any = Parameter.__new__
+        return make(cls, empty(0, device=device, dtype=dtype), requires_grad)
 
     def __init__(self, requires_grad: bool = True, device: Any = None, dtype: Any = None) -> None:
         pass
@@ -108,7 +109,8 @@ class UninitializedBuffer(_Uninitialized, Tensor):
     def __new__(
         cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
     ) -> Any:
-        tensor = Tensor.__new__(cls, 0)
+        make: Any = Tensor.__new__
+        tensor = make(cls, 0)
         tensor.data = empty(0, device=device, dtype=dtype)
         tensor.requires_grad_(requires_grad)
         tensor.persistent = persistent

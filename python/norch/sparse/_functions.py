@@ -112,10 +112,10 @@ def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """input + alpha * other: of two sparse tensors, or of a dense and a sparse one."""
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         unsupported("add of a number")
-    if not _is_sparse(input):
+    if not isinstance(input, SparseTensor):
         _same_size(input, other, "add")
         return norch.add(input, other.to_dense(), alpha=alpha)
-    if not _is_sparse(other):
+    if not isinstance(other, SparseTensor):
         raise RuntimeError("add(sparse, dense) is not supported. Use add(dense, sparse) instead.")
     _same_size(input, other, "add")
     if input.sparse_dim() != other.sparse_dim():

@@ -51,7 +51,8 @@ class LazyModuleMixin(Module):
         for name, member in self._members_in_order():
             value = state_dict.get(prefix + name)
             if is_lazy(member) and value is not None and not is_lazy(value):
-                member.materialize(value.shape)
+                lazy: Any = member
+                lazy.materialize(value.shape)
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
         """Gives parameters and buffers their shapes and initial values; takes what forward takes."""
@@ -95,11 +96,12 @@ class LazyLinear(LazyModuleMixin, Linear):
 
     def initialize_parameters(self, input: Tensor) -> None:
         weight: Any = self.weight
+        bias: Any = self.bias
         if self.has_uninitialized_params():
             self.in_features = input.size(-1)
             weight.materialize((self.out_features, self.in_features))
-            if self.bias is not None:
-                self.bias.materialize((self.out_features,))
+            if bias is not None:
+                bias.materialize((self.out_features,))
             self.reset_parameters()
         if self.in_features == 0:  # the shapes came from a state dict
             if input.size(-1) != weight.size(-1):
@@ -112,6 +114,13 @@ class LazyLinear(LazyModuleMixin, Linear):
 
 class _LazyConv(LazyModuleMixin):
     _dims: int
+    in_channels: int
+    out_channels: int
+    groups: int
+    kernel_size: Any
+    weight: Any
+    bias: Any
+    _weight_channels: Any
 
     def _make_lazy(self, out_channels: int, bias: bool, device: Any, dtype: Any) -> None:
         self.weight = UninitializedParameter(device=device, dtype=dtype)
@@ -220,6 +229,8 @@ class LazyConvTranspose3d(_LazyConvTransposeNd, ConvTranspose3d):
 
 
 class _LazyNorm(LazyModuleMixin):
+    num_features: int
+
     def __init__(
         self,
         eps: float = 1e-5,

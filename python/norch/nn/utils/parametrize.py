@@ -89,7 +89,7 @@ class ParametrizationList(ModuleList):
             )
         self.is_tensor = isinstance(new, Tensor)
         self.ntensors = 1 if self.is_tensor else len(new)
-        if self.is_tensor:
+        if isinstance(new, Tensor):
             text = "When `right_inverse` outputs one tensor, it may not change the {}."
             _check_same(new, original, ("dtype", "device"), text, "right_inverse(original).", "original.")
             if new is not original:

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-not-found,import-untyped"
 """The summaries of SummaryWriter where only the tensorboard package is installed: its protocol buffers and its writer of
 event files do the work."""
 

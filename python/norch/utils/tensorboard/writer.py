@@ -1,3 +1,4 @@
+# mypy: disable-error-code="import-not-found"
 """torch.utils.tensorboard's SummaryWriter.
 
 tensorboardX has the whole of it, and gets NumPy arrays for tensors. Where only tensorboard is installed, which brings the

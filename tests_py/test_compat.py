@@ -313,3 +313,20 @@ def test_classes_are_where_pytorch_has_them(tmp_path):
         "True torch.nn.modules.pixelshuffle torch.nn.modules.activation torch.nn.parameter",
         "True (3, 3) (2, 2, 1, 1)",
     ]
+
+
+TEXTS = """
+import torch
+print(torch.finfo(torch.float16).max, torch.finfo(torch.float32), torch.iinfo(torch.int8).max)
+print(torch.strided, torch.hann_window(3, layout=torch.strided, periodic=False).tolist(), torch.ones(1).layout)
+print(torch.promote_types(torch.int8, torch.float16), torch.tensor([True]).dtype, torch.ones(1).type())
+"""
+
+
+def test_texts_of_types(tmp_path):
+    assert lines(tmp_path, TEXTS) == [
+        "65504.0 finfo(resolution=1e-06, min=-3.40282e+38, max=3.40282e+38, eps=1.19209e-07, smallest_normal=1.17549e-38, "
+        "tiny=1.17549e-38, dtype=float32) 127",
+        "torch.strided [0.0, 1.0, 0.0] torch.strided",
+        "torch.float16 torch.bool torch.FloatTensor",
+    ]

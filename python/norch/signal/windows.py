@@ -45,7 +45,7 @@ def _window(
     dtype = dtype or norch.get_default_dtype()
     if dtype not in (norch.float32, norch.float64):
         raise ValueError(f"{name} expects float32 or float64 dtypes, got: {dtype}")
-    if layout is not None and str(layout) != "norch.strided":
+    if layout is not None and str(layout).rpartition(".")[2] != "strided":
         raise ValueError(f"{name} is implemented for strided tensors only, got: {layout}")
     if M == 1 and one_is_flat:
         return norch.ones(1, dtype=dtype, device=device, requires_grad=requires_grad)

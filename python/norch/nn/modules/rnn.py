@@ -25,7 +25,7 @@ def _check_type(name: str, value: Any, wanted: type) -> None:
         raise TypeError(f"{name} should be of type {wanted.__name__}, got: {type(value).__name__}")
 
 
-def _permuted(hidden: Tensor, order: Tensor | None) -> Tensor:
+def _apply_permutation(hidden: Tensor, order: Tensor | None) -> Tensor:
     return hidden if order is None else hidden.index_select(1, order)
 
 
@@ -174,7 +174,7 @@ class RNNBase(Module):
 
     def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
         """The state with its batch in another order."""
-        return _permuted(hx, permutation)
+        return _apply_permutation(hx, permutation)
 
     def _check_hidden_ndim(self, hx: Any, batched: bool) -> None:
         kind, n = ("batched 3-D", 3) if batched else ("unbatched 2-D", 2)
@@ -309,7 +309,7 @@ class LSTM(RNNBase):
         self.check_hidden_size(hidden[1], c, "Expected hidden[1] size {}, got {}")
 
     def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
-        return tuple(_permuted(s, permutation) for s in hx)
+        return tuple(_apply_permutation(s, permutation) for s in hx)
 
     def _check_hidden_ndim(self, hx: Any, batched: bool) -> None:
         kind, n = ("batched 3-D", 3) if batched else ("unbatched 2-D", 2)

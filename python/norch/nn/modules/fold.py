@@ -1,0 +1,4 @@
+"""Fold and Unfold, in PyTorch's place."""
+
+from .vision import Fold as Fold
+from .vision import Unfold as Unfold

@@ -1,0 +1,4 @@
+"""PixelShuffle and its inverse, in PyTorch's place."""
+
+from .vision import PixelShuffle as PixelShuffle
+from .vision import PixelUnshuffle as PixelUnshuffle

@@ -111,6 +111,34 @@ def test_pooling_with_indices():
     assert norch.equal(out, x.flatten(2).gather(2, at.flatten(2)).view(2, 3, 3, 3))
 
 
+def test_names_in_pytorchs_places():
+    from norch.nn import _reduction
+    from norch.nn.common_types import _size_2_t  # noqa: F401
+    from norch.nn.modules.activation import MultiheadAttention
+    from norch.nn.modules.batchnorm import LazyBatchNorm1d
+    from norch.nn.modules.distance import PairwiseDistance
+    from norch.nn.modules.fold import Unfold
+    from norch.nn.modules.loss import CTCLoss, TripletMarginLoss
+    from norch.nn.modules.pixelshuffle import PixelShuffle
+    from norch.nn.modules.pooling import MaxUnpool2d
+    from norch.nn.modules.upsampling import Upsample
+    from norch.nn.modules.utils import _pair
+
+    assert MultiheadAttention is nn.MultiheadAttention and LazyBatchNorm1d is nn.LazyBatchNorm1d
+    assert (PairwiseDistance, Unfold, PixelShuffle) == (nn.PairwiseDistance, nn.Unfold, nn.PixelShuffle)
+    assert (CTCLoss, TripletMarginLoss, MaxUnpool2d, Upsample) == (
+        nn.CTCLoss, nn.TripletMarginLoss, nn.MaxUnpool2d, nn.Upsample,
+    )  # fmt: skip
+    assert _pair(3) == (3, 3) and _pair([1, 2]) == (1, 2)
+    assert _reduction.get_enum("mean") == 1 and _reduction.legacy_get_string(False, None, False) == "sum"
+    with pytest.raises(ValueError, match="not a valid value"):
+        _reduction.get_enum("x")
+    layers = {n for family in vars(nn.modules).values() for n, v in getattr(family, "__dict__", {}).items()
+              if isinstance(v, type) and issubclass(v, nn.Module) and not n.startswith("_")}  # fmt: skip
+    assert layers <= set(nn.modules.__all__)
+    assert nn.utils.clip_grad_norm_ and nn.utils is not nn.modules.utils
+
+
 def test_small_things():
     conv = nn.utils.convert_conv2d_weight_memory_format(nn.Conv2d(2, 3, 3), norch.channels_last)
     assert conv.weight.is_contiguous(memory_format=norch.channels_last)

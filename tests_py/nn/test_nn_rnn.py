@@ -167,6 +167,19 @@ def test_devices_and_dtypes(mode, dtype, tolerance, device):
         close(got.double(), expected.detach().numpy(), tolerance * scale)
 
 
+def test_autocast():
+    lstm, x = nn.LSTM(3, 4, bidirectional=True), norch.randn(5, 2, 3)
+    with norch.autocast("cpu", dtype=norch.bfloat16):
+        out, (h, c) = lstm(x)
+        assert out.dtype == h.dtype == c.dtype == norch.bfloat16
+        lstm(x.bfloat16())
+    close(out.float(), lstm(x)[0].detach().numpy(), 0.02)
+    out.float().sum().backward()
+    assert lstm.weight_hh_l0.grad.dtype == norch.float32
+    with pytest.raises(ValueError, match="does not match weight dtype"):
+        lstm(x.bfloat16())
+
+
 def test_only_what_needs_a_gradient_gets_one():
     m = nn.LSTM(3, 4)
     for p in m.parameters():

@@ -3,7 +3,7 @@
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
-from . import functional, grad, init, utils
+from . import _reduction, common_types, functional, grad, init, utils
 from .modules import *  # noqa: F403
 from . import attention as attention  # after the modules, one of which has the same name
 from .parameter import Buffer as Buffer

@@ -28,5 +28,6 @@ def test_a_program_in_strict_mode(tmp_path):
     check(tmp_path, "--strict", ROOT / "tests_py/typing_sample.py")
 
 
-def test_an_example(tmp_path):
-    check(tmp_path, "--ignore-missing-imports", ROOT / "examples/digits.py")
+@pytest.mark.parametrize("example", ["digits.py", "gpt2", "resnet"])
+def test_examples(tmp_path, example):
+    check(tmp_path, "--ignore-missing-imports", ROOT / "examples" / example)

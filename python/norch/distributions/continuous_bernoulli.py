@@ -9,13 +9,14 @@ import norch
 import norch.nn.functional as F
 from norch._C import Tensor
 from . import constraints
+from ._chance import OfChance, check_one_given
 from .exp_family import ExponentialFamily
-from .utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs, probs_to_logits
+from .utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs
 
 __all__ = ["ContinuousBernoulli"]
 
 
-class ContinuousBernoulli(ExponentialFamily):
+class ContinuousBernoulli(OfChance, ExponentialFamily):
     """Density proportional to probs^x (1 - probs)^(1 - x) in [0, 1] (Loaiza-Ganem and Cunningham, 2019). Within `lims`
     around 1/2, where the formulas cancel, Taylor series take their place."""
 
@@ -32,8 +33,7 @@ class ContinuousBernoulli(ExponentialFamily):
         lims: tuple[float, float] = (0.499, 0.501),
         validate_args: bool | None = None,
     ) -> None:
-        if (probs is None) == (logits is None):
-            raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+        check_one_given(probs, logits)
         if probs is not None:
             (self.probs,) = broadcast_all(probs)
             if (validate_args is None or validate_args) and not self.arg_constraints["probs"].check(self.probs).all():
@@ -51,21 +51,6 @@ class ContinuousBernoulli(ExponentialFamily):
     @lazy_property
     def probs(self) -> Tensor:
         return clamp_probs(logits_to_probs(self.logits, is_binary=True))
-
-    @lazy_property
-    def logits(self) -> Tensor:
-        return probs_to_logits(self.probs, is_binary=True)
-
-    @property
-    def param_shape(self) -> Any:
-        return self._param.size()
-
-    @property
-    def _param(self) -> Tensor:
-        return self.__dict__["probs" if "probs" in self.__dict__ else "logits"]
-
-    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
-        return self._param.new(*args, **kwargs)
 
     def _outside_unstable_region(self) -> Tensor:
         return norch.max(norch.le(self.probs, self._lims[0]), norch.gt(self.probs, self._lims[1]))

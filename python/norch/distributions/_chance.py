@@ -1,0 +1,63 @@
+"""What the distributions over a chance of success, or over categories, have in common."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from norch._C import Tensor
+from .distribution import Distribution
+from .utils import lazy_property, logits_to_probs, probs_to_logits
+
+
+def check_one_given(probs: Any, logits: Any) -> None:
+    """Raises ValueError unless exactly one of the two ways to give chances is used."""
+    if (probs is None) == (logits is None):
+        raise ValueError("Either `probs` or `logits` must be specified, but not both.")
+
+
+class OfChance(Distribution):
+    """Has chances as `probs` or `logits`: the one that was given, and the other worked out from it when asked for.
+
+    `_is_binary` says whether each element is the chance of one event, or the last dim has those of all categories."""
+
+    _is_binary = True
+
+    @lazy_property
+    def logits(self) -> Tensor:
+        return probs_to_logits(self.probs, is_binary=self._is_binary)
+
+    @lazy_property
+    def probs(self) -> Tensor:
+        return logits_to_probs(self.logits, is_binary=self._is_binary)
+
+    @property
+    def param_shape(self) -> Any:
+        return self._param.size()
+
+    @property
+    def _param(self) -> Tensor:
+        return self.__dict__["probs" if "probs" in self.__dict__ else "logits"]
+
+    def _new(self, *args: Any, **kwargs: Any) -> Tensor:
+        return self._param.new(*args, **kwargs)
+
+
+class OfCategorical(Distribution):
+    """Has the chances of a Categorical, `_categorical`, whose last dim is the event of this distribution."""
+
+    _categorical: Any
+
+    def _expand_into(self, new: Any, batch_shape: Any) -> None:
+        new._categorical = self._categorical.expand(batch_shape)
+
+    @property
+    def logits(self) -> Tensor:
+        return self._categorical.logits
+
+    @property
+    def probs(self) -> Tensor:
+        return self._categorical.probs
+
+    @property
+    def param_shape(self) -> Any:
+        return self._categorical.param_shape

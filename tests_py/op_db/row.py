@@ -61,6 +61,7 @@ class OpRow:
     double_backward: bool = True
     same_bits: bool = True  # the result does not depend on strides at all; sums may differ in the last bits
     errors: Sequence[Error] = ()
+    constant: Sequence[int] = ()  # the positions of floating-point arguments that get no gradient
     id: str = ""
 
     def __post_init__(self):

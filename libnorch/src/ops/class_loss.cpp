@@ -41,11 +41,11 @@ Arguments prepare(const char* name, const Tensor& x, const Tensor& target, const
   NORCH_CHECK_VALUE(x.dim() > 0, name, ": Expected 1 or more dimensions (got 0)");
   NORCH_CHECK_IMPLEMENTED(x.is_floating_point(), name, ": not implemented for ", x.dtype(),
                           "; convert to a floating-point dtype");
-  NORCH_CHECK(target.dtype() == kInt64 || target.dtype() == kUInt8, name, ": expected class indices of dtype int64, got ",
-              target.dtype(), "; convert the target with .to(norch.int64)");
   NORCH_CHECK_VALUE(x.dim() == 1 || (target.dim() > 0 && x.sizes()[0] == target.sizes()[0]), name,
                     ": Expected input batch_size (", x.sizes()[0], ") to match target batch_size (",
                     target.dim() ? target.sizes()[0] : 0, ").");
+  NORCH_CHECK(target.dtype() == kInt64 || target.dtype() == kUInt8, name, ": expected target dtype to be int64 or uint8 (class indices), but got ",
+              target.dtype(), "; convert the target with .to(norch.int64)");
   const Shape rows = row_shape(x);
   NORCH_CHECK(target.sizes() == rows, name, ": Expected target size ", rows, ", got ", target.sizes());
   NORCH_CHECK(target.device() == x.device() && (!weight.defined() || weight.device() == x.device()), name,
@@ -64,6 +64,8 @@ Arguments prepare(const char* name, const Tensor& x, const Tensor& target, const
   NORCH_CHECK(!weight.defined() || (weight.dim() == 1 && weight.numel() == l.classes), name,
               ": weight tensor should be defined either for all ", l.classes,
               " classes or no classes but got weight tensor of shape: ", weight.defined() ? weight.sizes() : Ints());
+  NORCH_CHECK(!weight.defined() || weight.dtype() == x.dtype() || autocast::on(), name, ": expected scalar type ",
+              x.dtype(), " for weight but found ", weight.dtype(), "; convert the weight with .to(norch.", x.dtype(), ")");
   a.target = target.to(kInt64).contiguous();
   if (weight.defined()) a.weight = weight.detach().to(sum_type(x.dtype())).contiguous();
   return a;

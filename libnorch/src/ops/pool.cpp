@@ -90,20 +90,20 @@ void spread(const char* op, const char* what, Ints v, int dims, int64_t* to) {
   for (int d = 0; d < dims; ++d) to[3 - dims + d] = v[v.size() == 1 ? 0 : static_cast<size_t>(d)];
 }
 
-/// Checks the input; fills in its sizes. Returns the shape of the output but for the spatial sizes.
-Shape start(const char* op, const Tensor& input, int dims, Pool& p) {
+/// Checks the input; fills in its sizes. Returns the shape of the output but for the spatial sizes. Only the batch may be
+/// empty, or the channels too.
+Shape start(const char* op, const Tensor& input, int dims, Pool& p, bool empty_channels = false) {
   const int64_t n = input.dim();
   NORCH_CHECK(n == dims + 1 || n == dims + 2, op, ": Expected ", dims + 1, "D or ", dims + 2, "D (batch mode) tensor ",
               "for input, but got a tensor of shape ", input.sizes());
   const size_t lead = static_cast<size_t>(n - dims);
   p.planes = numel_of(input.sizes().slice(0, lead), op);
+  bool empty = !empty_channels && input.sizes()[lead - 1] == 0;
   for (int d = 0; d < dims; ++d) {
     p.in[3 - dims + d] = input.sizes()[lead + static_cast<size_t>(d)];
-    NORCH_CHECK(p.in[3 - dims + d] > 0 && (lead == 1 || input.sizes()[1] > 0), op, ": Expected a tensor with non-zero ",
-                "sizes but for the batch, got shape ", input.sizes());
+    empty |= p.in[3 - dims + d] == 0;
   }
-  NORCH_CHECK(lead != 1 || input.sizes()[0] > 0, op, ": Expected a tensor with non-zero sizes, got shape ",
-              input.sizes());
+  NORCH_CHECK(!empty, op, ": Expected a tensor with non-zero sizes but for the batch, got shape ", input.sizes());
   return Shape(input.sizes().slice(0, lead));
 }
 
@@ -135,7 +135,7 @@ Shape windows(const char* op, const Tensor& input, int dims, Ints kernel, Ints s
 }
 
 Shape adaptive_windows(const char* op, const Tensor& input, int dims, Ints output_size, Pool& p) {
-  Shape shape = start(op, input, dims, p);
+  Shape shape = start(op, input, dims, p, true);
   p.adaptive = true;
   spread(op, "output_size", output_size, dims, p.out);
   for (int d = 3 - dims; d < 3; ++d) {

@@ -49,16 +49,16 @@ std::vector<Step> steps_of(Ints batch_sizes, bool reverse) {
   return steps;
 }
 
-void check_shape(const char* op, const char* name, const Tensor& t, Ints expected, const Tensor& like) {
+void check_shape(const char* op, const char* name, const Tensor& t, Ints expected, const Tensor& like, bool mixed) {
   NORCH_CHECK(t.sizes() == expected, op, ": expected ", name, " of shape ", expected, ", got ", t.sizes());
-  NORCH_CHECK(t.dtype() == like.dtype(), op, ": expected ", name, " of the input's dtype ", like.dtype(), ", got ",
-              t.dtype());
+  NORCH_CHECK(mixed || t.dtype() == like.dtype(), op, ": expected ", name, " of the input's dtype ",
+              like.dtype(), ", got ", t.dtype());
   check_same_device(op, t, like);
 }
 
-/// Checks all shapes; batch is the number of sequences.
+/// Checks all shapes, and dtypes unless they may be mixed; batch is the number of sequences.
 void check_operands(const char* op, RnnMode mode, const Tensor& data, int64_t batch, const TensorList& state,
-                    const RnnWeights& w) {
+                    const RnnWeights& w, bool mixed = false) {
   NORCH_CHECK_IMPLEMENTED(data.is_floating_point(), op, ": not implemented for ", data.dtype(),
                           "; convert to a floating-point dtype");
   NORCH_CHECK(data.dim() == 2, op, ": expected an input of shape (rows, features), got ", data.sizes());
@@ -70,13 +70,13 @@ void check_operands(const char* op, RnnMode mode, const Tensor& data, int64_t ba
   const int64_t rows = w.w_hh.sizes()[0], hidden = rows / parts_of(mode), out = w.w_hh.sizes()[1];
   NORCH_CHECK(w.w_hr.defined() || out == hidden, op, ": w_hh has shape ", w.w_hh.sizes(), ", expected ",
               Shape{rows, hidden});
-  check_shape(op, "w_ih", w.w_ih, {rows, data.sizes()[1]}, data);
-  check_shape(op, "w_hh", w.w_hh, {rows, out}, data);
-  if (w.b_ih.defined()) check_shape(op, "b_ih", w.b_ih, {rows}, data);
-  if (w.b_hh.defined()) check_shape(op, "b_hh", w.b_hh, {rows}, data);
-  if (w.w_hr.defined()) check_shape(op, "w_hr", w.w_hr, {out, hidden}, data);
-  check_shape(op, "h", state[0], {batch, out}, data);
-  if (states == 2) check_shape(op, "c", state[1], {batch, hidden}, data);
+  check_shape(op, "w_ih", w.w_ih, {rows, data.sizes()[1]}, data, mixed);
+  check_shape(op, "w_hh", w.w_hh, {rows, out}, data, mixed);
+  if (w.b_ih.defined()) check_shape(op, "b_ih", w.b_ih, {rows}, data, mixed);
+  if (w.b_hh.defined()) check_shape(op, "b_hh", w.b_hh, {rows}, data, mixed);
+  if (w.w_hr.defined()) check_shape(op, "w_hr", w.w_hr, {out, hidden}, data, mixed);
+  check_shape(op, "h", state[0], {batch, out}, data, mixed);
+  if (states == 2) check_shape(op, "c", state[1], {batch, hidden}, data, mixed);
 }
 
 // ---- in ops
@@ -269,7 +269,8 @@ TensorList layer_of(RnnMode mode, const Tensor& data, Ints batch_sizes, const Te
 TensorList rnn_cell(RnnMode mode, const Tensor& input, const TensorList& state, const RnnWeights& weights) {
   NORCH_AUTOCAST(lower_cuda, cell_of, mode, input, state, weights.w_ih, weights.w_hh, weights.b_ih, weights.b_hh,
                  weights.w_hr);
-  check_operands("rnn_cell", mode, input, input.dim() ? input.sizes()[0] : 0, state, weights);
+  // While autocasting, the cell's products cast what they multiply.
+  check_operands("rnn_cell", mode, input, input.dim() ? input.sizes()[0] : 0, state, weights, autocast::on());
   return composed_step(mode, linear(input, weights.w_ih, weights.b_ih), state, weights);
 }
 

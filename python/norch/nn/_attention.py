@@ -89,7 +89,7 @@ def _project(
 
 def _by_heads(x: Tensor, batch: int, heads: int) -> Tensor:
     """(length, batch, heads * size) -> (batch * heads, length, size)."""
-    return x.reshape(x.shape[0], batch * heads, -1).transpose(0, 1)
+    return x.reshape(x.size(0), batch * heads, x.size(2) // heads).transpose(0, 1)
 
 
 def _static(given: Tensor | None, name: str, x: Tensor, rows: int, size: int) -> Tensor:
@@ -211,7 +211,8 @@ def multi_head_attention_forward(
         attention = attention if batched else attention.squeeze(0)
     else:
         if attn_mask is not None:
-            attn_mask = attn_mask.unsqueeze(0) if attn_mask.size(0) == 1 else attn_mask.view(batch, num_heads, -1, source)
+            one = attn_mask.size(0) == 1
+            attn_mask = attn_mask.unsqueeze(0) if one else attn_mask.view(batch, num_heads, attn_mask.size(1), source)
         q, k, v = (x.reshape(batch, num_heads, x.size(1), head) for x in (q, k, v))
         out = _C._nn.scaled_dot_product_attention(q, k, v, attn_mask, dropout_p, is_causal).reshape(rows, target, head)
     out = out.transpose(0, 1).reshape(target * batch, size)

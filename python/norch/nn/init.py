@@ -182,7 +182,8 @@ def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
     """U(-a, a), a = gain * sqrt(6 / (fan_in + fan_out))."""
     fan_in, fan_out = _calculate_fan_in_and_fan_out(tensor)
-    a = math.sqrt(3.0) * gain * math.sqrt(2.0 / (fan_in + fan_out))
+    std = gain * math.sqrt(2.0 / (fan_in + fan_out))
+    a = math.sqrt(3.0) * std  # in this order: the last bit is PyTorch's
     return uniform_(tensor, -a, a, generator)
 
 
@@ -197,9 +198,11 @@ def kaiming_uniform_(
 ) -> Tensor:
     """U(-b, b), b = gain(nonlinearity, a) * sqrt(3 / fan). Tensors without elements are left alone."""
     if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
         return tensor
     fan = _calculate_correct_fan(tensor, mode)
-    bound = math.sqrt(3.0) * calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    std = calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    bound = math.sqrt(3.0) * std  # in this order: the last bit is PyTorch's
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -208,6 +211,7 @@ def kaiming_normal_(
 ) -> Tensor:
     """N(0, std^2), std = gain(nonlinearity, a) / sqrt(fan). Tensors without elements are left alone."""
     if 0 in tensor.shape:
+        warnings.warn("Initializing zero-element tensors is a no-op", stacklevel=2)
         return tensor
     fan = _calculate_correct_fan(tensor, mode)
     return normal_(tensor, 0.0, calculate_gain(nonlinearity, a) / math.sqrt(fan), generator)

@@ -27,7 +27,6 @@ from .unpooling import *  # noqa: F403
 from .vision import *  # noqa: F403
 from . import (  # noqa: I001
     _hooks as _hooks,
-    _registry as _registry,
     _state_dict as _state_dict,
     activation as activation,
     adaptive as adaptive,
@@ -108,7 +107,6 @@ def _share() -> None:
         (instancenorm, lazy, [name for name in lazy.__all__ if "InstanceNorm" in name]),
         (module, _hooks, [name for name in _hooks.__all__ if name.startswith("register")]),
         (module, _state_dict, ["_IncompatibleKeys"]),
-        (module, _registry, ["indent"]),
     ):
         for name in names:
             setattr(target, name, getattr(source, name))

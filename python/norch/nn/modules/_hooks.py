@@ -16,10 +16,15 @@ from norch.utils.hooks import RemovableHandle
 
 __all__ = [
     "HooksMixin",
+    "register_module_backward_hook",
+    "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
     "register_module_full_backward_hook",
     "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+    "registered",
 ]
 
 _global_forward_pre_hooks: OrderedDict = OrderedDict()
@@ -28,6 +33,7 @@ _global_forward_hooks_with_kwargs: OrderedDict = OrderedDict()
 _global_forward_hooks_always_called: OrderedDict = OrderedDict()
 _global_backward_pre_hooks: OrderedDict = OrderedDict()
 _global_backward_hooks: OrderedDict = OrderedDict()
+_registration_hooks: dict[str, OrderedDict] = {kind: OrderedDict() for kind in ("buffer", "module", "parameter")}
 
 
 class _Gate(Function):
@@ -295,3 +301,35 @@ def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
 def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
     """`hook(module, grad_input, grad_output)` in the backward of every module of the program."""
     return _add_global(_global_backward_hooks, hook)
+
+
+register_module_backward_hook = register_module_full_backward_hook  # the old, partial hook's name
+
+
+def _add_registration(kind: str, hook: Callable) -> RemovableHandle:
+    handle = RemovableHandle(_registration_hooks[kind])
+    _registration_hooks[kind][handle.id] = hook
+    return handle
+
+
+def register_module_buffer_registration_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, name, buffer) -> None | buffer` for what every `register_buffer` of the program registers."""
+    return _add_registration("buffer", hook)
+
+
+def register_module_module_registration_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, name, child) -> None | child` for what every `add_module` of the program registers."""
+    return _add_registration("module", hook)
+
+
+def register_module_parameter_registration_hook(hook: Callable) -> RemovableHandle:
+    """`hook(module, name, parameter) -> None | parameter` for what every `register_parameter` registers."""
+    return _add_registration("parameter", hook)
+
+
+def registered(kind: str, module: Any, name: str, member: Any) -> Any:
+    """What the hooks for members of that kind make of one that is being registered."""
+    for hook in _registration_hooks[kind].values():
+        result = hook(module, name, member)
+        member = member if result is None else result
+    return member

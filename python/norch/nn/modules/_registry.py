@@ -8,7 +8,7 @@ from typing import Any
 import norch
 from norch._C import Tensor
 
-__all__ = ["Registry", "indent", "parse_to", "typename"]
+__all__ = ["Registry", "parse_to", "typename"]
 
 
 class Registry(dict):
@@ -66,8 +66,8 @@ class Registry(dict):
         return dict, (dict(self),)
 
 
-def indent(text: str) -> str:
-    return text.replace("\n", "\n  ")
+def _addindent(text: str, spaces: int = 2) -> str:
+    return text.replace("\n", "\n" + " " * spaces)
 
 
 def typename(value: Any) -> str:

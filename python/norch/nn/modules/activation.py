@@ -97,13 +97,6 @@ class ReLU(_InplaceActivation):
         return norch.relu_(input) if self.inplace else norch.relu(input)
 
 
-class ReLU6(_InplaceActivation):
-    """min(max(x, 0), 6)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.relu6(input, self.inplace)
-
-
 class SELU(_InplaceActivation):
     """scale * (max(x, 0) + min(alpha * (exp(x) - 1), 0)), with the fixed scale and alpha of SELU."""
 
@@ -245,6 +238,19 @@ class Hardtanh(Module):
 
     def extra_repr(self) -> str:
         return f"min_val={self.min_val}, max_val={self.max_val}" + (", inplace=True" if self.inplace else "")
+
+
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6)."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.relu6(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
 
 
 class PReLU(Module):

@@ -29,8 +29,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
     forward(input (N, in_features) or (in_features), target (N) or ()) returns the targets' log-probabilities `output` and
     `loss`, minus their mean.
 
-        >>> m = norch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs=[4, 10])
-        >>> m.log_prob(norch.zeros(2, 8)).shape, m(norch.zeros(2, 8), norch.tensor([0, 15])).output.shape
+        >>> m = norch.nn.AdaptiveLogSoftmaxWithLoss(16, 20, cutoffs=[4, 10])
+        >>> m.log_prob(norch.zeros(2, 16)).shape, m(norch.zeros(2, 16), norch.tensor([0, 15])).output.shape
         (norch.Size([2, 20]), norch.Size([2]))
     """
 

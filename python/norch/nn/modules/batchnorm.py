@@ -13,9 +13,8 @@ from .normalization import Affine
 __all__ = ["BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm"]
 
 
-class _BatchNorm(Affine):
-    """y = (x - mean) / sqrt(var + eps) * weight + bias per channel. Training uses the batch's mean and
-    variance and updates the running ones (momentum None: by cumulative average)."""
+class _NormBase(Affine):
+    """What batch and instance normalisation share: arguments, parameters, running statistics, repr."""
 
     _version = 2
 
@@ -62,6 +61,28 @@ class _BatchNorm(Affine):
     def _check_input_dim(self, input: Tensor) -> None:
         raise NotImplementedError
 
+    def _load_from_state_dict(
+        self, state_dict: dict, prefix: str, local_metadata: dict, *args: Any
+    ) -> None:
+        version = local_metadata.get("version", None)
+        if (version is None or version < 2) and self.track_running_stats:
+            # Checkpoints from before num_batches_tracked.
+            key = prefix + "num_batches_tracked"
+            if key not in state_dict and self.num_batches_tracked is not None:
+                state_dict[key] = self.num_batches_tracked.detach().clone()
+        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
+        )
+
+
+class _BatchNorm(_NormBase):
+    """y = (x - mean) / sqrt(var + eps) * weight + bias per channel. Training uses the batch's mean and
+    variance and updates the running ones (momentum None: by cumulative average)."""
+
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         factor = 0.0 if self.momentum is None else self.momentum
@@ -80,23 +101,6 @@ class _BatchNorm(Affine):
             use_batch,
             factor,
             self.eps,
-        )
-
-    def _load_from_state_dict(
-        self, state_dict: dict, prefix: str, local_metadata: dict, *args: Any
-    ) -> None:
-        version = local_metadata.get("version", None)
-        if (version is None or version < 2) and self.track_running_stats:
-            # Checkpoints from before num_batches_tracked.
-            key = prefix + "num_batches_tracked"
-            if key not in state_dict and self.num_batches_tracked is not None:
-                state_dict[key] = self.num_batches_tracked.detach().clone()
-        super()._load_from_state_dict(state_dict, prefix, local_metadata, *args)
-
-    def extra_repr(self) -> str:
-        return (
-            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-            f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}"
         )
 
 

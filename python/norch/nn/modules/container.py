@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Iterable, Iterator
 
-from ._registry import indent
+from ._registry import _addindent
 from .module import Module
 
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
@@ -202,7 +202,7 @@ class ModuleList(Module):
             else:
                 runs.append([i, i, text])
         lines = [
-            indent(f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}") for a, b, text in runs
+            _addindent(f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}") for a, b, text in runs
         ]
         return self._get_name() + "(\n  " + "\n  ".join(lines) + "\n)"
 

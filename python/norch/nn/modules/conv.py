@@ -65,13 +65,13 @@ class _ConvNd(Module):
                 raise ValueError("padding='same' is not supported for strided convolutions")
             self.padding: Any = padding
             # What F.pad takes: the last dim first, (before, after) of each.
-            self._pad: tuple = ()
+            self._reversed_padding_repeated_twice: list[int] = []
             for d, k in zip(reversed(self.dilation), reversed(self.kernel_size)):
                 total = d * (k - 1) if padding == "same" else 0
-                self._pad += (total // 2, total - total // 2)
+                self._reversed_padding_repeated_twice += [total // 2, total - total // 2]
         else:
             self.padding = _ntuple(padding, n)
-            self._pad = tuple(p for p in reversed(self.padding) for _ in range(2))
+            self._reversed_padding_repeated_twice = [p for p in reversed(self.padding) for _ in range(2)]
         self.weight = Parameter(empty((*self._weight_channels(), *self.kernel_size), device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
@@ -91,11 +91,11 @@ class _ConvNd(Module):
                 bound = 1 / math.sqrt(fan_in)
                 init.uniform_(self.bias, -bound, bound)
 
-    def _pad_input(self, input: Tensor) -> tuple[Tensor, Any]:
-        """The input, padded where the convolution itself can't, and the padding left to it."""
-        if self.padding_mode == "zeros":
-            return input, self.padding
-        return F.pad(input, self._pad, mode=self.padding_mode), (0,) * self._dims
+    def _convolve(self, function: Any, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        padding = self.padding
+        if self.padding_mode != "zeros":  # which the convolution itself can't
+            input, padding = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode), 0
+        return function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
     def extra_repr(self) -> str:
         text = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
@@ -120,8 +120,10 @@ class Conv1d(_ConvNd):
     _dims = 1
 
     def forward(self, input: Tensor) -> Tensor:
-        input, padding = self._pad_input(input)
-        return F.conv1d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self._convolve(F.conv1d, input, weight, bias)
 
 
 class Conv2d(_ConvNd):
@@ -130,8 +132,10 @@ class Conv2d(_ConvNd):
     _dims = 2
 
     def forward(self, input: Tensor) -> Tensor:
-        input, padding = self._pad_input(input)
-        return F.conv2d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self._convolve(F.conv2d, input, weight, bias)
 
 
 class Conv3d(_ConvNd):
@@ -140,8 +144,10 @@ class Conv3d(_ConvNd):
     _dims = 3
 
     def forward(self, input: Tensor) -> Tensor:
-        input, padding = self._pad_input(input)
-        return F.conv3d(input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        return self._convolve(F.conv3d, input, weight, bias)
 
 
 class _ConvTransposeNd(_ConvNd):

@@ -7,13 +7,13 @@ from typing import Any
 from norch._C import Tensor
 
 from .. import functional as F
-from .batchnorm import _BatchNorm
+from .batchnorm import _NormBase
 from .module import Module
 
 __all__ = ["InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", "LocalResponseNorm"]
 
 
-class _InstanceNorm(_BatchNorm):
+class _InstanceNorm(_NormBase):
     """Normalises each channel of each sample by its own mean and variance; running ones, where they are tracked,
     take their place in evaluation."""
 

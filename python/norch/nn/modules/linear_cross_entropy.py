@@ -7,11 +7,11 @@ import math
 from typing import Any
 
 import norch
-from norch._C import Parameter, Tensor, empty
+from norch._C import Tensor
 
 from .. import functional as F
-from .. import init
-from .module import Module
+from .linear import Linear
+from .loss import _WeightedLoss
 
 __all__ = ["LinearCrossEntropyLoss", "LinearCrossEntropyOptions"]
 
@@ -44,54 +44,66 @@ class LinearCrossEntropyOptions:
         if isinstance(self.acc_dtype, norch.dtype) and not self.acc_dtype.is_floating_point:
             raise ValueError(f"acc_dtype must be a floating-point dtype or None, got {self.acc_dtype!r}")
 
+    def __setstate__(self, state: Any) -> None:
+        if not isinstance(state, dict):  # PyTorch pickles the values alone
+            state = dict(zip((field.name for field in dataclasses.fields(self)), state))
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
 
-class LinearCrossEntropyLoss(Module):
-    """A linear layer and the cross entropy of its scores: input (N, in_features) or (in_features)."""
+
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """A linear layer (the child `linear`) and the cross entropy of its scores: input (N, in_features) or (in_features),
+    scores (N, num_classes, *out_features), target of class indices (N, *out_features) or of their probabilities.
+
+        >>> loss = norch.nn.LinearCrossEntropyLoss(5, 10, out_features=(4,))
+        >>> loss(norch.zeros(2, 5), norch.zeros(2, 4, dtype=norch.int64)).shape
+        norch.Size([])
+    """
 
     def __init__(
         self,
         in_features: int,
         num_classes: int,
-        out_features: Any = (),
+        *,
+        out_features: tuple[int, ...] = (),
         bias: bool = False,
-        weight: Tensor | None = None,
+        device: Any = None,
+        dtype: Any = None,
         reduction: str = "mean",
+        weight: Tensor | None = None,
         ignore_index: int | None = None,
         label_smoothing: float = 0.0,
         options: LinearCrossEntropyOptions | None = None,
-        device: Any = None,
-        dtype: Any = None,
     ) -> None:
-        super().__init__()
-        self.in_features = in_features
+        if weight is not None and weight.shape != (num_classes,):
+            raise RuntimeError(f"expected weight shape to be {(num_classes,)}, got {tuple(weight.shape)}")
+        if not 0 <= label_smoothing <= 1:
+            raise RuntimeError(f"expected label_smoothing to be in range [0, 1], got {label_smoothing}")
+        super().__init__(weight=weight, reduction=reduction)
         self.num_classes = num_classes
-        self.out_features = tuple(out_features) if isinstance(out_features, (tuple, list)) else (out_features,)
-        self.reduction = reduction
+        self.out_features = out_features
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
+        self.linear = Linear(in_features, math.prod(out_features, start=num_classes), bias, device, dtype)
         self.options = options
-        shape = (num_classes, *self.out_features)
-        self.linear_weight = Parameter(empty((*shape, in_features), device=device, dtype=dtype))
-        self.register_parameter("linear_bias", Parameter(empty(shape, device=device, dtype=dtype)) if bias else None)
-        self.register_buffer("weight", weight)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draws weight and bias from U(-1/sqrt(in_features), 1/sqrt(in_features))."""
-        bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0
-        init.uniform_(self.linear_weight, -bound, bound)
-        if self.linear_bias is not None:
-            init.uniform_(self.linear_bias, -bound, bound)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        shape, bias = (self.num_classes, *self.out_features), self.linear.bias
         return F.linear_cross_entropy(
             input,
-            self.linear_weight,
+            self.linear.weight.reshape(*shape, self.linear.in_features),
             target,
-            linear_bias=self.linear_bias,
+            linear_bias=None if bias is None else bias.reshape(shape),
             weight=self.weight,
             reduction=self.reduction,
             ignore_index=self.ignore_index,
             label_smoothing=self.label_smoothing,
             options=self.options,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, out_features={self.out_features}, "
+            f"bias={self.linear.bias is not None}, reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options={self.options}"
         )

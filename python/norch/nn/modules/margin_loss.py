@@ -9,7 +9,7 @@ from norch._C import Tensor
 
 from .. import functional as F
 from .loss import _Loss, _WeightedLoss
-from .module import Module
+from .vision import PairwiseDistance
 
 __all__ = [
     "CTCLoss",
@@ -165,7 +165,7 @@ class TripletMarginWithDistanceLoss(_Loss):
         super().__init__(reduction=reduction)
         if margin <= 0:
             raise ValueError(f"TripletMarginWithDistanceLoss: expected margin to be greater than 0, got {margin} instead")
-        self.distance_function = distance_function
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap
 
@@ -216,13 +216,12 @@ class PoissonNLLLoss(_Loss):
         )
 
 
-class CTCLoss(Module):
+class CTCLoss(_Loss):
     """The negative log-likelihood of label sequences under connectionist temporal classification."""
 
     def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
-        super().__init__()
+        super().__init__(reduction=reduction)
         self.blank = blank
-        self.reduction = reduction
         self.zero_infinity = zero_infinity
 
     def forward(self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any) -> Tensor:

@@ -15,9 +15,9 @@ from norch._C import Parameter, Tensor
 from norch.autograd import no_grad
 
 from ..parameter import Buffer, is_lazy
-from ._hooks import HooksMixin
+from ._hooks import HooksMixin, registered
 from ._members import MembersMixin
-from ._registry import Registry, indent, parse_to, typename
+from ._registry import Registry, _addindent, parse_to, typename
 from ._state_dict import StateDictMixin
 
 __all__ = ["Module"]
@@ -99,7 +99,7 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
                     f"explicitly. To express '{name}' as a function of another Tensor, compute the value in "
                     "the forward() method."
                 )
-        params[name] = param
+        params[name] = registered("parameter", self, name, param)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Registers a tensor that is no parameter; `state_dict` holds it if `persistent`."""
@@ -109,7 +109,7 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
             raise TypeError(
                 f"cannot assign '{typename(tensor)}' object to buffer '{name}' (norch Tensor or None required)"
             )
-        buffers[name] = tensor
+        buffers[name] = registered("buffer", self, name, tensor)
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -121,7 +121,7 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         self._check_name("module", name, modules)
-        modules[name] = module
+        modules[name] = registered("module", self, name, module)
 
     register_module = add_module
 
@@ -355,7 +355,7 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
     def __repr__(self) -> str:
         extra = self.extra_repr()
         extra_lines = extra.split("\n") if extra else []
-        child_lines = [f"({name}): " + indent(repr(module)) for name, module in self._modules.items()]
+        child_lines = [f"({name}): " + _addindent(repr(module)) for name, module in self._modules.items()]
         if len(extra_lines) == 1 and not child_lines:
             return f"{self._get_name()}({extra_lines[0]})"
         lines = extra_lines + child_lines

@@ -67,6 +67,9 @@ class ParameterList(Module):
             self.append(value)
         return self
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("ParameterList should not be called.")
+
     def extra_repr(self) -> str:
         return "\n".join(f"  ({i}): {_entry_text(v)}" for i, v in enumerate(self))
 
@@ -176,6 +179,9 @@ class ParameterDict(Module):
             if not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
                 raise ValueError(f"ParameterDict update sequence element #{i} should be a (key, value) pair")
             self[pair[0]] = pair[1]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        raise RuntimeError("ParameterDict should not be called.")
 
     def extra_repr(self) -> str:
         return "\n".join(f"  ({k}): {_entry_text(v)}" for k, v in self.items())

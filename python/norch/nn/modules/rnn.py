@@ -232,8 +232,8 @@ class RNNBase(Module):
         steps, batch = input.shape[:2]
         if steps == 0:
             raise RuntimeError("Expected sequence length to be larger than 0 in RNN")
-        out, hx = self._run(input.reshape(steps * batch, -1), [batch] * steps, hx)
-        out = out.view(steps, batch, -1)
+        out, hx = self._run(input.reshape(steps * batch, input.size(2)), [batch] * steps, hx)
+        out = out.view(steps, batch, out.size(1))
         if self.batch_first:
             out = out.transpose(0, 1)
         return (out, hx) if batched else (out.squeeze(batch_dim), self._squeezed(hx))

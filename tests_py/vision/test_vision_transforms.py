@@ -278,7 +278,9 @@ def test_v2_names(pil):
         v2.ToDtype({norch.Tensor: norch.float32})
 
 
-AUGMENTATIONS = [T.AutoAugment(policy) for policy in T.AutoAugmentPolicy] + [T.RandAugment(3), T.TrivialAugmentWide()]
+AUGMENTATIONS = [T.AutoAugment(policy) for policy in T.AutoAugmentPolicy] + [
+    T.RandAugment(3), T.TrivialAugmentWide(), T.AugMix(), T.AugMix(10, 2, 4, all_ops=False),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("transform", AUGMENTATIONS, ids=[repr(t) for t in AUGMENTATIONS])
@@ -295,6 +297,40 @@ def test_augmentations(pil, transform):
     first = transform(pil)
     norch.manual_seed(7)
     assert transform(pil).tobytes() == first.tobytes()
+
+
+def test_augmix_refuses():
+    with pytest.raises(ValueError, match=r"between \[1, 10\]. Got 11 instead"):
+        T.AugMix(severity=11)
+    batch = norch.randint(0, 256, (4, 3, 8, 8), dtype=norch.uint8)
+    assert T.AugMix()(batch).shape == batch.shape and v2.AugMix is T.AugMix
+
+
+@pytest.mark.parametrize("kind", [v2.MixUp, v2.CutMix])
+def test_mixes(kind):
+    n, images = 5, norch.arange(5.0).reshape(5, 1, 1, 1).expand(5, 2, 8, 6).contiguous()
+    labels = norch.arange(n)
+    for _ in range(10):
+        x, y = kind(num_classes=n)(images, labels)
+        assert x.shape == images.shape and y.shape == (n, n) and y.sum(1).allclose(norch.ones(n))
+        share = y[1, 1].item()
+        assert y[1, 0].item() == pytest.approx(1 - share, abs=1e-6) and x[1].mean().item() == pytest.approx(share, abs=1e-5)
+    one_hot = norch.nn.functional.one_hot(labels)
+    assert kind(num_classes=n)({"img": images, "label": one_hot})["label"].is_floating_point()
+    assert norch.is_tensor(kind(labels_getter=None)(images))
+    assert kind(labels_getter=lambda s: s[2], num_classes=n)((images, "x", labels))[1] == "x"
+    assert repr(kind(num_classes=3)) == f"{kind.__name__}(alpha=1.0, num_classes=3)"
+    for arguments, options, text in (
+        ((images, labels), {}, "num_classes must be passed"),
+        ((images[0], labels), {"num_classes": n}, "Expected a batch of images"),
+        ((images,), {"num_classes": n}, "Could not infer where the labels are"),
+        ((images, labels[:2]), {"num_classes": n}, "batch sizes of images and labels differ"),
+        ((images, one_hot), {"num_classes": 3}, "must match num_classes: 5 != 3"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            kind(**options)(*arguments)
+    with pytest.raises(ValueError, match="labels_getter should be"):
+        kind(labels_getter="x")
 
 
 def test_policies():

@@ -8,14 +8,14 @@ from typing import Any
 
 import norch
 import norch.nn as nn
-from norch._C import Tensor
+from norch._C import Tensor, _sample_dirichlet
 
 from . import _policies
 from . import functional as F
 from ._functional_kinds import InterpolationMode
 from ._geometry import _integer
 
-__all__ = ["AutoAugment", "AutoAugmentPolicy", "RandAugment", "TrivialAugmentWide"]
+__all__ = ["AugMix", "AutoAugment", "AutoAugmentPolicy", "RandAugment", "TrivialAugmentWide"]
 
 
 def _apply(img: Any, name: str, magnitude: float, interpolation: InterpolationMode, fill: Any) -> Any:
@@ -211,5 +211,70 @@ class TrivialAugmentWide(nn.Module):
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}(num_magnitude_bins={self.num_magnitude_bins}, "
+            f"interpolation={self.interpolation}, fill={self.fill})"
+        )
+
+
+class AugMix(nn.Module):
+    """`mixture_width` chains of 1 to 3 random operations (or `chain_depth`), mixed with each other and with the image by
+    random weights (Hendrycks et al., "AugMix: A Simple Data Processing Method to Improve Robustness and Uncertainty",
+    2020). Magnitudes are drawn from the lowest `severity` of 10; `all_ops` adds those of brightness, color, contrast and
+    sharpness. Of a batch, each image has weights of its own. ValueError unless 1 <= severity <= 10.
+
+        >>> image = norch.zeros(3, 8, 8, dtype=norch.uint8)
+        >>> AugMix()(image).shape
+        norch.Size([3, 8, 8])"""
+
+    def __init__(
+        self,
+        severity: int = 3,
+        mixture_width: int = 3,
+        chain_depth: int = -1,
+        alpha: float = 1.0,
+        all_ops: bool = True,
+        interpolation: InterpolationMode = InterpolationMode.BILINEAR,
+        fill: Any = None,
+    ) -> None:
+        super().__init__()
+        if not 1 <= severity <= 10:
+            raise ValueError(f"The severity must be between [1, 10]. Got {severity} instead.")
+        self.severity = severity
+        self.mixture_width = mixture_width
+        self.chain_depth = chain_depth
+        self.alpha = alpha
+        self.all_ops = all_ops
+        self.interpolation = interpolation
+        self.fill = fill
+
+    def _weights(self, images: int, parts: int, device: Any) -> Tensor:
+        """Random numbers that add up to 1, for each image."""
+        return _sample_dirichlet(norch.full((images, parts), float(self.alpha), device=device))
+
+    def forward(self, orig_img: Any) -> Any:
+        _, height, width = F.get_dimensions(orig_img)
+        img = orig_img if isinstance(orig_img, Tensor) else F.pil_to_tensor(orig_img)
+        fill = _fill_for(img, self.fill)
+        space = {**_geometry(10, 0.3, width / 3.0, height / 3.0, 30.0), **_values(10, 4, 0)}
+        if self.all_ops:
+            space.update(_colors(10, 0.9))
+        batch = img.reshape(*[1] * max(4 - img.ndim, 0), *img.shape)
+        n, each = len(batch), (len(batch), *[1] * (batch.ndim - 1))
+        kept = self._weights(n, 2, batch.device)
+        parts = self._weights(n, self.mixture_width, batch.device) * kept[:, 1].reshape(n, 1)
+        mix = kept[:, 0].reshape(each) * batch
+        for i in range(self.mixture_width):
+            changed = batch
+            for _ in range(self.chain_depth if self.chain_depth > 0 else _integer(1, 4)):
+                name, magnitudes, signed = _draw_operation(space)
+                magnitude = float(magnitudes[_integer(0, self.severity)]) if magnitudes.ndim else 0.0
+                changed = _apply(changed, name, _signed(magnitude, signed), self.interpolation, fill)
+            mix += parts[:, i].reshape(each) * changed
+        out = mix.reshape(img.shape).to(img.dtype)
+        return out if isinstance(orig_img, Tensor) else F.to_pil_image(out)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(severity={self.severity}, mixture_width={self.mixture_width}, "
+            f"chain_depth={self.chain_depth}, alpha={self.alpha}, all_ops={self.all_ops}, "
             f"interpolation={self.interpolation}, fill={self.fill})"
         )

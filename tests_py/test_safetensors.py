@@ -160,3 +160,49 @@ def test_models(tmp_path):
         safetensors.load_model(norch.nn.Linear(2, 2), path)
     missing, unexpected = safetensors.load_model(norch.nn.Linear(2, 2), path, strict=False)
     assert missing == {"weight", "bias"} and unexpected == ["a.bias", "a.weight", "b.bias"]
+
+
+def test_safe_open(tmp_path, device):
+    path = tmp_path / "x.safetensors"
+    tensors = {
+        "b": norch.arange(12.0).reshape(3, 4), "a": norch.ones(2, dtype=norch.bfloat16), "empty": norch.zeros(0, 3),
+        "n": norch.tensor(5), "z": norch.tensor([1 + 2j]),
+    }  # fmt: skip
+    safetensors.save_file(tensors, path, {"k": "v"})
+    with safetensors.safe_open(path, framework="pt", device=device) as file:
+        assert file.keys() == sorted(tensors) and sorted(file.offset_keys()) == sorted(tensors)
+        assert file.metadata() == {"k": "v"}
+        for name, t in file.get_tensors().items():
+            assert t.dtype == tensors[name].dtype and t.device.type == device and norch.equal(t.cpu(), tensors[name])
+        part = file.get_slice("b")
+        assert part.get_shape() == [3, 4] and part.get_dtype() == "F32"
+        for key in (slice(1, None), slice(0, 0), slice(None, None, 2), (slice(1, 3), 0), (slice(None), slice(1, 3)), 2, ...):
+            assert norch.equal(part[key].cpu(), tensors["b"][key])
+        with pytest.raises(ValueError, match="File does not contain tensor other"):
+            file.get_tensor("other")
+    with pytest.raises(ValueError, match="not open"):
+        file.get_tensor("b")
+    with safetensors.safe_open(str(path), "np") as file:
+        assert file.get_tensor("b").sum() == 66
+    with pytest.raises(FileNotFoundError):
+        safetensors.safe_open(tmp_path / "none", "pt")
+    with pytest.raises(ValueError, match="framework tf is invalid"):
+        safetensors.safe_open(path, "tf")
+
+
+def test_safe_open_of_damaged_files(tmp_path):
+    path = tmp_path / "x.safetensors"
+    safetensors.save_file({"a": norch.arange(6.0).reshape(2, 3), "b": norch.ones(4, dtype=norch.int8)}, path, {"k": "v"})
+    data, read = path.read_bytes(), 0
+    for i in range(400):
+        damaged = bytearray(data)
+        for _ in range(random.randint(1, 3)):
+            damaged[random.randrange(len(damaged))] = random.randrange(256)
+        path.write_bytes(damaged[: random.randrange(len(damaged))] if i % 4 == 0 else damaged)
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                file.get_tensors()
+            read += 1
+        except safetensors.SafetensorError:
+            pass
+    assert read < 400

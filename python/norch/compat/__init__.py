@@ -20,7 +20,7 @@ from typing import Any
 import norch
 from norch import _C
 
-from ._finder import Finder, adopt
+from ._finder import Finder, adopt, patch_safetensors
 from ._version import TorchVersion
 
 __all__ = ["TORCH_VERSION", "install", "installed"]
@@ -65,6 +65,8 @@ def install() -> Any:
     for name, module in list(sys.modules.items()):
         if name == "norch" or name.startswith("norch."):
             adopt(module)
+    if "safetensors" in sys.modules:
+        patch_safetensors(sys.modules["safetensors"])
     norch.__version__ = TORCH_VERSION
     norch.version.__version__ = TORCH_VERSION
     _install_in_children()

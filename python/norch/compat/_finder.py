@@ -96,6 +96,42 @@ class _Adopting(SourceFileLoader):
         adopt(module)
 
 
+class _Safetensors(SourceFileLoader):
+    """Loads the safetensors package, and puts norch's safe_open where it makes PyTorch's tensors."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        patch_safetensors(module)
+
+
+def patch_safetensors(module: ModuleType) -> None:
+    """Makes safetensors.safe_open(framework="pt") norch's; its errors are the package's too."""
+    from norch.utils import _safe_open
+
+    theirs: Any = getattr(module, "safe_open", None)
+    base = getattr(module, "SafetensorError", None)
+    if theirs is None or getattr(theirs, "_is_norch", False):
+        return
+    if isinstance(base, type) and not issubclass(_safe_open.SafetensorError, base):
+        kind = type("SafetensorError", (_safe_open.SafetensorError, base), {"__module__": "safetensors"})
+        _safe_open.SafetensorError = kind  # type: ignore[misc]
+
+    def safe_open(filename: Any, framework: str, device: Any = "cpu", **options: Any) -> Any:
+        if framework in ("pt", "torch", "pytorch"):
+            return _safe_open.safe_open(filename, framework, device, **options)
+        return theirs(filename, framework, device, **options)
+
+    safe_open.__doc__ = _safe_open.safe_open.__doc__
+    safe_open._is_norch = True  # type: ignore[attr-defined]
+    module.safe_open = safe_open  # type: ignore[attr-defined]
+
+
+def _with_safe_open(spec: ModuleSpec | None) -> ModuleSpec | None:
+    if spec is not None and type(spec.loader) is SourceFileLoader:
+        spec.loader = _Safetensors(spec.loader.name, spec.loader.path)
+    return spec
+
+
 class Finder(MetaPathFinder):
     """Finds torch, torchvision and safetensors.torch in norch; everything else is left to the other finders."""
 
@@ -107,6 +143,8 @@ class Finder(MetaPathFinder):
             return self._alias(fullname)
         if top == "torchvision":
             return self._torchvision(fullname)
+        if fullname == "safetensors":
+            return _with_safe_open(PathFinder.find_spec(fullname, path, target))
         if fullname == "safetensors.torch":  # the package's own reaches into PyTorch's memory
             return ModuleSpec(fullname, _Alias(importlib.import_module("norch.utils.safetensors")))
         if top == "norch" and not _is_private(fullname):

@@ -1,7 +1,7 @@
 """Weights in the safetensors format: tensors by name, and nothing that could run.
 
 As in the safetensors package's `torch` module, which norch.compat replaces by this one: `save_file`,
-`load_file`, `save`, `load`, `save_model`, `load_model`.
+`load_file`, `save`, `load`, `save_model`, `load_model`; and `safe_open`, which reads single tensors.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ import os
 import tempfile
 from typing import Any
 
+import norch
 from norch._C import Tensor, _io
 
-__all__ = ["load", "load_file", "load_model", "save", "save_file", "save_model"]
+from ._safe_open import SafetensorError as SafetensorError
+from ._safe_open import safe_open as safe_open
+
+__all__ = ["SafetensorError", "load", "load_file", "load_model", "safe_open", "save", "save_file", "save_model"]
 
 
 def save_file(tensors: dict[str, Tensor], filename: Any, metadata: dict[str, str] | None = None) -> None:
@@ -26,10 +30,12 @@ def save_file(tensors: dict[str, Tensor], filename: Any, metadata: dict[str, str
     _io.save_safetensors({k: t.detach() for k, t in tensors.items()}, os.fspath(filename), metadata or {})
 
 
-def load_file(filename: Any, device: Any = "cpu") -> dict[str, Tensor]:
-    """Reads all tensors of a file. A damaged file raises ValueError."""
+def load_file(filename: Any, device: Any = "cpu", *, backend: str = "mmap") -> dict[str, Tensor]:
+    """Reads all tensors of a file. A damaged file raises ValueError. device: a name, a number of a GPU or a
+    norch.device; `backend` is accepted: files are read, not mapped."""
     tensors = _io.load_safetensors(os.fspath(filename))
-    return {k: t.to(device) for k, t in tensors.items()}
+    place = norch.device("cuda", device) if isinstance(device, int) else device
+    return {k: t.to(place) for k, t in tensors.items()}
 
 
 def save(tensors: dict[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:

@@ -97,8 +97,10 @@ class safe_open:
     framework: "pt" for tensors on `device`, "np" for NumPy arrays. A damaged file raises SafetensorError, a ValueError,
     and so does a name that is not there.
 
-        >>> norch.utils.safetensors.save_file({"w": norch.eye(2)}, "weights.safetensors")
-        >>> with norch.utils.safetensors.safe_open("weights.safetensors", framework="pt") as file:
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "weights.safetensors")
+        >>> norch.utils.safetensors.save_file({"w": norch.eye(2)}, path)
+        >>> with norch.utils.safetensors.safe_open(path, framework="pt") as file:
         ...     print(file.keys(), file.get_slice("w")[1:])
         ['w'] tensor([[0., 1.]])
     """

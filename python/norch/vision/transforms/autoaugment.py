@@ -221,8 +221,8 @@ class AugMix(nn.Module):
     2020). Magnitudes are drawn from the lowest `severity` of 10; `all_ops` adds those of brightness, color, contrast and
     sharpness. Of a batch, each image has weights of its own. ValueError unless 1 <= severity <= 10.
 
-        >>> image = norch.zeros(3, 8, 8, dtype=norch.uint8)
-        >>> AugMix()(image).shape
+        >>> from norch.vision import transforms
+        >>> transforms.AugMix()(norch.zeros(3, 8, 8, dtype=norch.uint8)).shape
         norch.Size([3, 8, 8])"""
 
     def __init__(

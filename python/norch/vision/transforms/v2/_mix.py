@@ -111,8 +111,9 @@ class MixUp(_Mixing):
     their place or name; None: there are none. ValueError for anything but batches, and for indices as labels without
     num_classes.
 
+        >>> from norch.vision.transforms import v2
         >>> images, labels = norch.rand(4, 3, 8, 8), norch.tensor([0, 1, 2, 0])
-        >>> images, labels = MixUp(num_classes=3)(images, labels)
+        >>> images, labels = v2.MixUp(num_classes=3)(images, labels)
         >>> images.shape, labels.shape
         (norch.Size([4, 3, 8, 8]), norch.Size([4, 3]))"""
 
@@ -126,8 +127,9 @@ class CutMix(_Mixing):
     al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features", 2019). Arguments and
     errors are those of MixUp.
 
+        >>> from norch.vision.transforms import v2
         >>> images, labels = norch.rand(4, 3, 8, 8), norch.tensor([0, 1, 2, 0])
-        >>> CutMix(num_classes=3)(images, labels)[1].sum(1)
+        >>> v2.CutMix(num_classes=3)(images, labels)[1].sum(1)
         tensor([1., 1., 1., 1.])"""
 
     def _draw(self, share: float, height: int, width: int) -> tuple[float, Any]:

@@ -114,7 +114,7 @@ def patch_safetensors(module: ModuleType) -> None:
         return
     if isinstance(base, type) and not issubclass(_safe_open.SafetensorError, base):
         kind = type("SafetensorError", (_safe_open.SafetensorError, base), {"__module__": "safetensors"})
-        _safe_open.SafetensorError = kind  # type: ignore[misc]
+        _safe_open.SafetensorError = kind  # type: ignore[misc, assignment]
 
     def safe_open(filename: Any, framework: str, device: Any = "cpu", **options: Any) -> Any:
         if framework in ("pt", "torch", "pytorch"):

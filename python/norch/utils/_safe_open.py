@@ -44,7 +44,7 @@ class _Entry:
         check(math.prod(self.shape) * self.dtype.itemsize == self.end - self.begin)
 
 
-def _entries(text: bytes, size: int) -> tuple[dict[str, _Entry], dict[str, str] | None]:
+def _entries(text: bytes | bytearray, size: int) -> tuple[dict[str, _Entry], dict[str, str] | None]:
     """The checked contents of a header in front of `size` bytes of data."""
     try:
         header = json.loads(text)

@@ -74,7 +74,7 @@ class _Mixing(nn.Module):
         share, params = self._draw(float(self._distribution.sample(()).item()), height, width)
         mixed = []
         for p in parts:
-            if p is labels and labels is not None:
+            if p is labels and isinstance(p, Tensor):
                 p = self._mixed_labels(p, share)
             elif any(p is image for image in images):
                 p = self._mixed_images(p, share, params)

@@ -89,13 +89,14 @@ def _deepcopy(self: Tensor, memo: dict) -> Tensor:
     import copy
 
     data = self.detach().clone()
-    if isinstance(self, _C.Parameter):
+    is_parameter = isinstance(self, _C.Parameter)
+    if is_parameter:
         result = type(self)(data, self.requires_grad)
     else:
         result = data if type(self) is Tensor else _C._as_subclass(data, type(self))  # type: ignore[assignment]
         result.requires_grad_(self.requires_grad)
     memo[id(self)] = result
-    if self.grad is not None:
+    if self.grad is not None and not is_parameter:  # a parameter's copy is a new one, as in PyTorch
         result.grad = copy.deepcopy(self.grad, memo)
     if self.__dict__:
         result.__dict__.update(copy.deepcopy(self.__dict__, memo))

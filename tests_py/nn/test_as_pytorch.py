@@ -158,3 +158,48 @@ def test_factory_kwargs():
         nn.factory_kwargs({"x": 1})
     with pytest.raises(TypeError, match="twice"):
         nn.factory_kwargs({"dtype": 1, "factory_kwargs": {"dtype": 2}})
+
+
+def test_orders_of_clipping_that_are_no_norms():
+    for order, total in ((0, 2.0), (-1, 3 / 7), (float("-inf"), 1.0)):
+        params = [nn.Parameter(norch.ones(2)), nn.Parameter(norch.ones(3)), nn.Parameter(norch.ones(1))]
+        params[0].grad, params[1].grad = norch.tensor([1.0, 2.0]), norch.tensor([3.0, 2.0, 1.0])
+        expected = norch.tensor([1 / (1 + 1 / 2), 1 / (1 / 3 + 1 / 2 + 1)])
+        got = nn.utils.clip_grad_norm_(params, 0.1, order)
+        want = 1 / (1 / expected).sum() if order == -1 else norch.tensor(total)
+        assert norch.allclose(got, want), (order, got, want)
+        assert norch.allclose(params[0].grad, norch.tensor([1.0, 2.0]) * 0.1 / (want + 1e-6))
+
+
+def test_containers():
+    params = nn.ParameterDict({"b": norch.ones(2), "a": norch.zeros(3)})
+    assert list(params) == list(params.state_dict()) == ["a", "b"]  # a plain dict, by the order of its keys
+    assert list(nn.ParameterDict([("b", norch.ones(2)), ("a", norch.zeros(3))])) == ["b", "a"]
+    with pytest.raises(AttributeError, match="has no attribute 'q'"):
+        params["q"]
+    for bad, error in ((3, TypeError), ([3], TypeError), ([[1]], ValueError)):
+        for made in (params, nn.ModuleDict()):
+            with pytest.raises(error, match="update"):
+                made.update(bad)
+    layers = nn.Sequential(nn.Linear(2, 2), nn.ReLU())
+    layers *= 2
+    assert len(layers) == 4 and layers[2] is layers[0]
+
+
+def test_a_parameters_copy_has_no_gradient():
+    import copy
+
+    layer = nn.Linear(2, 2)
+    layer.weight.grad = norch.ones(2, 2)
+    assert copy.deepcopy(layer).weight.grad is None
+    leaf = norch.ones(2, requires_grad=True)
+    leaf.grad = norch.ones(2)
+    assert norch.equal(copy.deepcopy(leaf).grad, leaf.grad)
+
+
+def test_padding_of_fewer_dims_than_the_layer_has():
+    assert nn.ConstantPad2d((1, 2), 5.0)(norch.zeros(1, 1, 2, 2)).shape == (1, 1, 2, 5)
+    with pytest.raises(RuntimeError, match="divisible by 2"):
+        nn.ConstantPad1d((1, 2, 3), 0)(norch.ones(2, 2))
+    with pytest.warns(UserWarning, match="does not match num_features"):
+        nn.InstanceNorm1d(3)(norch.ones(1, 2, 3))

@@ -15,6 +15,17 @@ from .module import Module
 __all__ = ["Container", "ModuleDict", "ModuleList", "Sequential"]
 
 
+def key_value_pairs(name: str, pairs: Iterable[Any]) -> Iterator[tuple]:
+    """The pairs, checked, for the `update` of a container of that name."""
+    for i, pair in enumerate(pairs):
+        if not isinstance(pair, Iterable):
+            raise TypeError(f"{name} update sequence element #{i} should be Iterable; is {type(pair).__name__}")
+        pair = tuple(pair)
+        if len(pair) != 2:
+            raise ValueError(f"{name} update sequence element #{i} has length {len(pair)}; 2 is required")
+        yield pair
+
+
 def resolve_index(n: int, idx: Any) -> int:
     i = operator.index(idx)
     if not -n <= i < n:
@@ -96,6 +107,9 @@ class Sequential(Module):
         return Sequential(*(list(self) * other))
 
     __rmul__ = __mul__
+
+    def __imul__(self, other: Any) -> Any:
+        return self.extend(list(self * other)[len(self) :])
 
     def append(self, module: Module) -> Any:
         """Adds a module at the end. Returns self."""
@@ -261,7 +275,5 @@ class ModuleDict(Module):
                 + type(modules).__name__
             )
         pairs = modules.items() if isinstance(modules, (Mapping, ModuleDict)) else modules
-        for i, pair in enumerate(pairs):
-            if not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
-                raise ValueError(f"ModuleDict update sequence element #{i} should be a (key, value) pair")
-            self[pair[0]] = pair[1]
+        for name, module in key_value_pairs("ModuleDict", pairs):
+            self[name] = module

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from norch._C import Tensor
@@ -40,9 +41,15 @@ class _InstanceNorm(_NormBase):
     def forward(self, input: Tensor) -> Tensor:
         self._check_input_dim(input)
         channels = input.shape[-self._dims - 1]
-        if self.affine and channels != self.num_features:
-            raise ValueError(f"expected input's size at dim={input.ndim - self._dims - 1} to match num_features "
-                             f"({self.num_features}), but got: {channels}.")
+        if channels != self.num_features:
+            at = f"input's size at dim={input.ndim - self._dims - 1}"
+            if self.affine:
+                raise ValueError(f"expected {at} to match num_features ({self.num_features}), but got: {channels}.")
+            warnings.warn(
+                f"{at} does not match num_features. You can silence this warning by not passing in num_features, "
+                "which is not used because affine=False",
+                stacklevel=2,
+            )
         x = input if input.ndim == self._dims + 2 else input.unsqueeze(0)
         out = F.instance_norm(
             x,

@@ -34,10 +34,7 @@ class _PadNd(Module):
 
     def __init__(self, padding: Any) -> None:
         super().__init__()
-        n = 2 * self._dims
-        self.padding = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * n
-        if len(self.padding) != n:
-            raise ValueError(f"{type(self).__name__}: padding is one number or {n}, but got {padding}")
+        self.padding = tuple(padding) if isinstance(padding, (tuple, list)) else (padding,) * (2 * self._dims)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.pad(input, self.padding, self._mode)

@@ -9,7 +9,7 @@ from typing import Any, Iterable, Iterator
 from norch._C import Parameter, Tensor
 
 from ._registry import typename
-from .container import resolve_index
+from .container import key_value_pairs, resolve_index
 from .module import Module
 
 __all__ = ["ParameterDict", "ParameterList"]
@@ -93,7 +93,7 @@ class ParameterDict(Module):
 
     def __getitem__(self, key: str) -> Any:
         if self._check_key(key) not in self._keys:
-            raise KeyError(key)
+            raise AttributeError(f"'ParameterDict' object has no attribute '{key}'")  # PyTorch's class of error
         return getattr(self, key)
 
     def __setitem__(self, key: str, value: Any) -> None:
@@ -168,17 +168,19 @@ class ParameterDict(Module):
         return [self[k] for k in self._keys]
 
     def update(self, parameters: Any) -> None:
-        """Adds the entries of a mapping, or of an iterable of (key, value)."""
+        """Adds the entries of a mapping, or of an iterable of (key, value): those of a plain dict by the order of their
+        keys."""
         if not isinstance(parameters, Iterable):
             raise TypeError(
                 "ParametersDict.update should be called with an iterable of key/value pairs, but got "
                 + type(parameters).__name__
             )
-        pairs = parameters.items() if isinstance(parameters, (Mapping, ParameterDict)) else parameters
-        for i, pair in enumerate(pairs):
-            if not isinstance(pair, Iterable) or len(pair := tuple(pair)) != 2:
-                raise ValueError(f"ParameterDict update sequence element #{i} should be a (key, value) pair")
-            self[pair[0]] = pair[1]
+        if isinstance(parameters, (OrderedDict, ParameterDict)):
+            parameters = parameters.items()
+        elif isinstance(parameters, Mapping):
+            parameters = sorted(parameters.items())
+        for key, value in key_value_pairs("ParameterDict", parameters):
+            self[key] = value
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("ParameterDict should not be called.")

@@ -17,19 +17,27 @@ def _grads(parameters: Any) -> list[Tensor]:
     return [p.grad for p in parameters if p.grad is not None]
 
 
+def _scale(grads: list[Tensor], max_norm: float, total_norm: Tensor) -> None:
+    with no_grad():
+        scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+        for grad in grads:
+            grad.mul_(scale.to(grad.device))
+
+
 def get_total_norm(
     tensors: Iterable[Tensor] | Tensor,
     norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """The norm of all elements of all tensors together; 0-d. Raises RuntimeError if it is not finite
-    and `error_if_nonfinite`."""
+    """The norm of the tensors' norms: for a positive order, the norm of all their elements together; 0-d. Raises
+    RuntimeError if it is not finite and `error_if_nonfinite`."""
     tensors = [tensors] if isinstance(tensors, Tensor) else list(tensors)
     if not tensors:
         return norch.tensor(0.0)
     with no_grad():
-        total = norch.stack([t.norm(norm_type).to(tensors[0].device) for t in tensors]).norm(norm_type)
+        order = float(norm_type)
+        total = norch.stack([t.norm(order).to(tensors[0].device) for t in tensors]).norm(order)
     if error_if_nonfinite and not bool(norch.isfinite(total)):
         raise RuntimeError(
             f"The total norm of order {float(norm_type)} for gradients from `parameters` is non-finite, so it "
@@ -51,7 +59,11 @@ def clip_grad_norm_(
     grads = _grads(parameters)
     if not grads:
         return norch.tensor(0.0)
-    return _optim.clip_grad_norm_(grads, float(max_norm), float(norm_type), error_if_nonfinite)
+    if float(norm_type) > 0:
+        return _optim.clip_grad_norm_(grads, float(max_norm), float(norm_type), error_if_nonfinite)
+    total = get_total_norm(grads, norm_type, error_if_nonfinite)
+    _scale(grads, max_norm, total)
+    return total
 
 
 def clip_grad_norm(
@@ -75,10 +87,7 @@ def clip_grads_with_norm_(
 ) -> None:
     """Scales the gradients by max_norm / (total_norm + 1e-6), at most 1: `clip_grad_norm_` with a norm that
     `get_total_norm` gave."""
-    with no_grad():
-        scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-        for grad in _grads(parameters):
-            grad.mul_(scale.to(grad.device))
+    _scale(_grads(parameters), max_norm, total_norm)
 
 
 def clip_grad_value_(

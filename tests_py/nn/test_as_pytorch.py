@@ -203,3 +203,34 @@ def test_padding_of_fewer_dims_than_the_layer_has():
         nn.ConstantPad1d((1, 2, 3), 0)(norch.ones(2, 2))
     with pytest.warns(UserWarning, match="does not match num_features"):
         nn.InstanceNorm1d(3)(norch.ones(1, 2, 3))
+
+
+def test_a_subclass_that_looks_attributes_up_elsewhere():
+    import copy
+
+    class Wrapper(nn.Module):
+        inner = None
+
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def __getattr__(self, name):
+            try:
+                return super().__getattr__(name)
+            except AttributeError:
+                return getattr(self.inner, name)
+
+    wrapper = Wrapper(nn.Linear(2, 3))
+    assert wrapper.in_features == 2 and list(wrapper.state_dict()) == ["inner.weight", "inner.bias"]
+    assert copy.deepcopy(wrapper).out_features == 3 and pickle.loads(pickle.dumps(wrapper.inner)).out_features == 3
+    with pytest.raises(AttributeError, match="'Linear' object has no attribute 'zzz'"):
+        wrapper.zzz
+
+
+def test_backward_hooks_see_every_inputs_gradient():
+    seen = []
+    layer = nn.Bilinear(2, 3, 1)
+    layer.register_full_backward_hook(lambda m, grads, _: seen.extend(g.shape for g in grads))
+    layer(norch.ones(1, 2), norch.ones(1, 3, requires_grad=True)).sum().backward()
+    assert seen == [(1, 2), (1, 3)]

@@ -61,13 +61,13 @@ class _BackwardHooks:
 
     @staticmethod
     def _gate(values: tuple, on_grads: Callable) -> tuple[tuple, tuple]:
-        """Passes the tensors that can need a gradient through one gate. Returns values, indices."""
+        """Passes the tensors through one gate if any of them needs a gradient. Returns values, indices."""
         at = tuple(
             i
             for i, v in enumerate(values)
-            if isinstance(v, Tensor) and v.dtype.is_floating_point and v.requires_grad
+            if isinstance(v, Tensor) and (v.dtype.is_floating_point or v.dtype.is_complex)
         )
-        if not at or not is_grad_enabled():
+        if not is_grad_enabled() or not any(values[i].requires_grad for i in at):
             return values, ()
         out = list(values)
         for i, t in zip(at, _Gate.apply(on_grads, *(values[i] for i in at))):

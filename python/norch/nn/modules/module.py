@@ -149,9 +149,10 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
             self._forget(name, "_parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
-            self._registry("_modules", "module")
+            # Not by add_module: it asks for an attribute of that name, which a subclass's __getattr__ may look for here.
+            modules = self._registry("_modules", "module")
             self._forget(name, "_modules")
-            self.add_module(name, value)
+            modules[name] = registered("module", self, name, value)
         elif isinstance(value, Tensor) and isinstance(value, Buffer):
             self._registry("_buffers", "buffers")
             self._forget(name, "_buffers")

@@ -107,11 +107,11 @@ constexpr int kWidth = 16 / sizeof(T);
 template <class T>
 constexpr int64_t kStepPart = kThreads * kWidth<T> * 2;  // elements per block: two 16-byte accesses a thread
 
-/// Counts the step about to be taken. A template, so that every file that includes this shares it.
+/// Counts the step about to be taken, for the tensors that have a count here. A template, so that every file that includes this shares it.
 template <int Threads>
 __global__ void __launch_bounds__(Threads) count_kernel(const __grid_constant__ Table table, const float* skip) {
   if (skip && *skip != 0) return;
-  if (threadIdx.x < table.count) *table.step[threadIdx.x] += 1.0f;
+  if (threadIdx.x < table.count && table.step[threadIdx.x]) *table.step[threadIdx.x] += 1.0f;
 }
 
 /// What Adam's numbers of a tensor with its own step count are made of.
@@ -166,7 +166,8 @@ __global__ void __launch_bounds__(kThreads) step_kernel(const __grid_constant__ 
 template <class T, class F>
 void update_all(const OptimTensors& list, const F& f, const float* skip = nullptr, const Bias& bias = {}) {
   for_each_table(list, kStepPart<T>, [&](const Table& table, unsigned blocks) {
-    if (table.step[0]) launch(count_kernel<kThreads>, 1, kThreads, 0, table, skip);
+    if (std::any_of(table.step, table.step + table.count, [](const float* step) { return step != nullptr; }))
+      launch(count_kernel<kThreads>, 1, kThreads, 0, table, skip);
     launch(step_kernel<T, F>, blocks, kThreads, 0, table, f, bias, skip);
   });
 }

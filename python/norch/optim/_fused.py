@@ -83,6 +83,8 @@ class FusedOptimizer(Optimizer):
         if not all(states):
             for p, state in zip(params, states):
                 if not state:
+                    if "capturable" in group and not group.get("fused"):
+                        self._check_capturable(group, p)
                     self._check_not_capturing(p)
                     check_fused_dtype(group, p)
                     state.update(self._new_state(group, p))
@@ -94,13 +96,17 @@ class FusedOptimizer(Optimizer):
     def _composes(self, states: list[dict]) -> bool:
         return not self._reads_numbers_on_gpu and states[0]["step"].is_cuda
 
-    def _compose_all(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
-        capturable = group.get("capturable")
-        if not capturable and params[0].is_cuda and is_current_stream_capturing():
+    def _check_capturable(self, group: dict[str, Any], p: Tensor) -> None:
+        """Called where steps are counted on the CPU. RuntimeError in the capture of a CUDA graph, unless `capturable`."""
+        if not group.get("capturable") and p.is_cuda and is_current_stream_capturing():
             raise RuntimeError(
                 f"Attempting CUDA graph capture of step() for an instance of {type(self).__name__} but its capturable "
                 "is False: each replay would take the same step number; make the optimizer with capturable=True"
             )
+
+    def _compose_all(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
+        capturable = group.get("capturable")
+        self._check_capturable(group, params[0])
         _optim.count_step([s["step"] for s in states])
         differentiable = bool(group.get("differentiable"))
         with set_grad_enabled(differentiable):

@@ -48,6 +48,18 @@ if(NORCH_WITH_CUDA)
   endif()
 endif()
 
+# For norch::configuration().
+string(TOUPPER "${CMAKE_BUILD_TYPE}" config_type)
+string(STRIP "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${config_type}}" config_flags)
+set(config_cuda "off")
+if(NORCH_WITH_CUDA)
+  string(REPLACE ";" " " config_cuda "${CMAKE_CUDA_COMPILER_VERSION} for ${CMAKE_CUDA_ARCHITECTURES}")
+endif()
+get_filename_component(config_blas "${NORCH_BLAS_SUMMARY}" NAME)
+set_source_files_properties("${src}/core/config.cpp" PROPERTIES COMPILE_DEFINITIONS
+  "NORCH_CONFIG_BUILD_TYPE=\"${CMAKE_BUILD_TYPE}\";NORCH_CONFIG_FLAGS=\"${config_flags}\";\
+NORCH_CONFIG_CUDA=\"${config_cuda}\";NORCH_CONFIG_BLAS=\"${config_blas}\"")
+
 add_library(norch SHARED ${norch_objects})
 add_library(norch::norch ALIAS norch)
 target_compile_features(norch PUBLIC cxx_std_17)

@@ -57,6 +57,7 @@ __version__ = _C.__version__
 newaxis = None
 
 if _TYPE_CHECKING:
+    from norch import __config__ as __config__
     from norch import accelerator as accelerator
     from norch import amp as amp
     from norch import array_api as array_api
@@ -78,6 +79,7 @@ if _TYPE_CHECKING:
     from norch import nn as nn
     from norch import onnx as onnx
     from norch import optim as optim
+    from norch import profiler as profiler
     from norch import serialization as serialization
     from norch import signal as signal
     from norch import sparse as sparse
@@ -121,6 +123,7 @@ if _TYPE_CHECKING:
     from norch.amp.grad_scaler import GradScaler as GradScaler
     from norch.serialization import load as load
     from norch.serialization import save as save
+    from norch.func._vmap import vmap as vmap
     from norch.sparse import sparse_coo_tensor as sparse_coo_tensor
     from norch.sparse import spmm as spmm
     from norch.signal.windows import bartlett_window as bartlett_window
@@ -131,6 +134,7 @@ if _TYPE_CHECKING:
 
 # Submodules are imported when first used, so that `import norch` takes no time.
 _LAZY = (
+    "__config__",
     "accelerator",
     "amp",
     "array_api",
@@ -152,6 +156,7 @@ _LAZY = (
     "nn",
     "onnx",
     "optim",
+    "profiler",
     "random",
     "serialization",
     "signal",
@@ -200,6 +205,7 @@ _LAZY_FUNCTIONS = {
     "save": "serialization",
     "sparse_coo_tensor": "sparse",
     "spmm": "sparse",
+    "vmap": "func._vmap",
     "bartlett_window": "signal.windows",
     "blackman_window": "signal.windows",
     "hamming_window": "signal.windows",

@@ -7,6 +7,7 @@
 #include "autograd/node.h"
 #include "bind.h"
 #include "kernels/ties.h"
+#include "norch/config.h"
 #include "norch/ops.h"
 #include "norch/print.h"
 
@@ -70,6 +71,25 @@ void bind_compat(Binder& b) {
         set_print_options(options);
       },
       "What the printed names of dtypes and sizes start with.", "name"_a);
+  b.in(
+      b.root, "_configuration",
+      [] {
+        nb::dict all;
+        for (const auto& [name, value] : configuration()) all[name.c_str()] = value;
+        all["CUDA driver"] = cuda::driver_version();
+        all["CUDA runtime"] = cuda::runtime_version();
+        return all;
+      },
+      "What this build is made of, by name.");
+  b.in(
+      b.root, "_cuda_libraries",
+      [] {
+        nb::list all;
+        for (const cuda::LibraryInfo& i : cuda::libraries())
+          all.append(nb::make_tuple(i.name, i.file, i.path, i.version, i.problem));
+        return all;
+      },
+      "NVIDIA's libraries: for each its name, file, path, version, and why it can't be used.");
 #ifdef NORCH_CUDA_TOOLKIT
   b.root.attr("_cuda_toolkit") = NORCH_CUDA_TOOLKIT;
 #else

@@ -6,6 +6,7 @@
 #include "compat.h"
 #include "core/blocking.h"
 #include "norch/version.h"
+#include "profiler.h"
 #include "sparse.h"
 
 namespace norch::python {
@@ -74,4 +75,5 @@ NB_MODULE(_C, m) {
   bind_statistics(b);
   bind_sparse(b);
   bind_variants(b);
+  bind_profiler(b);
 }

@@ -1,17 +1,54 @@
 // The Tensor type's C slots: operators, comparisons, truth, length.
 #include "bind.h"
 #include "norch/ops.h"
+#include "profiler.h"
 
 namespace norch::python {
 
 namespace {
 
+// PyTorch's names of the ops, for norch.profiler.
+namespace names {
+#define NORCH_OPERATOR(name) constexpr char name[] = "aten::" #name
+NORCH_OPERATOR(add);
+NORCH_OPERATOR(sub);
+NORCH_OPERATOR(mul);
+NORCH_OPERATOR(matmul);
+NORCH_OPERATOR(div);
+NORCH_OPERATOR(floor_divide);
+NORCH_OPERATOR(remainder);
+NORCH_OPERATOR(pow);
+NORCH_OPERATOR(bitwise_and);
+NORCH_OPERATOR(bitwise_or);
+NORCH_OPERATOR(bitwise_xor);
+NORCH_OPERATOR(add_);
+NORCH_OPERATOR(sub_);
+NORCH_OPERATOR(mul_);
+NORCH_OPERATOR(div_);
+NORCH_OPERATOR(floor_divide_);
+NORCH_OPERATOR(remainder_);
+NORCH_OPERATOR(pow_);
+NORCH_OPERATOR(bitwise_and_);
+NORCH_OPERATOR(bitwise_or_);
+NORCH_OPERATOR(bitwise_xor_);
+NORCH_OPERATOR(neg);
+NORCH_OPERATOR(positive);
+NORCH_OPERATOR(abs);
+NORCH_OPERATOR(bitwise_not);
+constexpr char lshift[] = "aten::__lshift__";
+constexpr char rshift[] = "aten::__rshift__";
+constexpr char lshift_[] = "aten::__ilshift__";
+constexpr char rshift_[] = "aten::__irshift__";
+#undef NORCH_OPERATOR
+}  // namespace names
+
 /// Slot of a binary operator: either side may be a number.
-template <Tensor (*F)(const Tensor&, const Tensor&)>
+template <const char* Name, Tensor (*F)(const Tensor&, const Tensor&)>
 PyObject* binary(PyObject* a, PyObject* b) {
   return guarded([&]() -> PyObject* {
     const Tensor x = operand_from_python(a), y = operand_from_python(b);
     if (!x.defined() || !y.defined()) Py_RETURN_NOTIMPLEMENTED;
+    const OpRange range(Name, {&x, &y});
     return wrap(F(x, y));
   });
 }
@@ -24,9 +61,13 @@ Tensor div_one(const Tensor& a, const Tensor& b) { return div(a, b); }
 Tensor div_in_place(const Tensor& a, const Tensor& b) { return div_(a, b); }
 
 /// Slot of a unary operator.
-template <Tensor (*F)(const Tensor&)>
+template <const char* Name, Tensor (*F)(const Tensor&)>
 PyObject* unary(PyObject* a) {
-  return guarded([&] { return wrap(F(unwrap(a))); });
+  return guarded([&] {
+    const Tensor x = unwrap(a);
+    const OpRange range(Name, {&x});
+    return wrap(F(x));
+  });
 }
 
 Tensor invert(const Tensor& a) {
@@ -35,22 +76,25 @@ Tensor invert(const Tensor& a) {
   return bitwise_not(a);
 }
 
-template <Tensor (*F)(const Tensor&, const Tensor&)>
+template <const char* Name, Tensor (*F)(const Tensor&, const Tensor&)>
 PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
   if (modulus != Py_None) Py_RETURN_NOTIMPLEMENTED;
-  return binary<F>(a, b);
+  return binary<Name, F>(a, b);
 }
 
 /// a @ b: numbers have no matrix product.
 PyObject* matrix_multiply(PyObject* a, PyObject* b) {
   if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
-  return binary<matmul>(a, b);
+  return binary<names::matmul, matmul>(a, b);
 }
 
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   return guarded([&]() -> PyObject* {
     const Tensor x = operand_from_python(a), y = operand_from_python(b);
     if (!x.defined() || !y.defined()) Py_RETURN_NOTIMPLEMENTED;
+    static constexpr const char* kNames[] = {"aten::lt", "aten::le", "aten::eq", "aten::ne", "aten::gt", "aten::ge"};
+    static_assert(Py_LT == 0 && Py_LE == 1 && Py_EQ == 2 && Py_NE == 3 && Py_GT == 4 && Py_GE == 5);
+    const OpRange range(kNames[op], {&x, &y});
     switch (op) {
       case Py_EQ: return wrap(eq(x, y));
       case Py_NE: return wrap(ne(x, y));
@@ -67,6 +111,7 @@ int truth(PyObject* self) {
     const Tensor t = unwrap(self);
     NORCH_CHECK(t.numel() == 1, t.numel() == 0 ? "Boolean value of Tensor with no values is ambiguous"
                                                : "Boolean value of Tensor with more than one value is ambiguous");
+    const OpRange range("aten::is_nonzero", {&t});
     return t.item<bool>();
   } catch (...) {
     set_python_error();
@@ -76,7 +121,9 @@ int truth(PyObject* self) {
 
 PyObject* as_int(PyObject* self) {
   return guarded([&]() -> PyObject* {
-    const Scalar s = unwrap(self).item();
+    const Tensor t = unwrap(self);
+    const OpRange range("aten::item", {&t});
+    const Scalar s = t.item();
     if (s.above_int64()) return PyLong_FromUnsignedLongLong(s.to<uint64_t>());
     return s.is_floating_point() ? PyLong_FromDouble(s.to_double()) : PyLong_FromLongLong(s.to_int());
   });
@@ -92,7 +139,11 @@ PyObject* as_index(PyObject* self) {
 }
 
 PyObject* as_float(PyObject* self) {
-  return guarded([&] { return PyFloat_FromDouble(unwrap(self).item<double>()); });
+  return guarded([&] {
+    const Tensor t = unwrap(self);
+    const OpRange range("aten::item", {&t});
+    return PyFloat_FromDouble(t.item<double>());
+  });
 }
 
 Py_ssize_t length(PyObject* self) {
@@ -107,13 +158,19 @@ Py_ssize_t length(PyObject* self) {
 }
 
 PyObject* subscript(PyObject* self, PyObject* key) {
-  return guarded([&] { return wrap(getitem(unwrap(self), key)); });
+  return guarded([&] {
+    const Tensor t = unwrap(self);
+    const OpRange range(PyLong_Check(key) ? "aten::select" : PySlice_Check(key) ? "aten::slice" : "aten::index", {&t});
+    return wrap(getitem(t, key));
+  });
 }
 
 int assign_subscript(PyObject* self, PyObject* key, PyObject* value) {
   try {
     NORCH_CHECK_TYPE(value, "elements of a tensor can't be deleted");
-    setitem(unwrap(self), key, value);
+    const Tensor t = unwrap(self);
+    const OpRange range("aten::index_put_", {&t});
+    setitem(t, key, value);
     return 0;
   } catch (...) {
     set_python_error();
@@ -125,6 +182,7 @@ PyObject* iterate(PyObject* self) {
   return guarded([&] {
     const Tensor t = unwrap(self);
     NORCH_CHECK_TYPE(t.dim() > 0, "iteration over a 0-d tensor");
+    const OpRange range("aten::unbind", {&t});
     return PyObject_GetIter(nb::cast(unbind(t, 0)).ptr());
   });
 }
@@ -137,35 +195,35 @@ void* slot(F f) {
 }  // namespace
 
 PyType_Slot number_slots[] = {
-    {Py_nb_add, slot(binary<add_one>)},
-    {Py_nb_subtract, slot(binary<sub_one>)},
-    {Py_nb_multiply, slot(binary<mul>)},
+    {Py_nb_add, slot(binary<names::add, add_one>)},
+    {Py_nb_subtract, slot(binary<names::sub, sub_one>)},
+    {Py_nb_multiply, slot(binary<names::mul, mul>)},
     {Py_nb_matrix_multiply, slot(matrix_multiply)},
-    {Py_nb_true_divide, slot(binary<div_one>)},
-    {Py_nb_inplace_add, slot(binary<add_in_place>)},
-    {Py_nb_inplace_subtract, slot(binary<sub_in_place>)},
-    {Py_nb_inplace_multiply, slot(binary<mul_>)},
-    {Py_nb_inplace_true_divide, slot(binary<div_in_place>)},
-    {Py_nb_floor_divide, slot(binary<floor_divide>)},
-    {Py_nb_inplace_floor_divide, slot(binary<floor_divide_>)},
-    {Py_nb_remainder, slot(binary<remainder>)},
-    {Py_nb_inplace_remainder, slot(binary<remainder_>)},
-    {Py_nb_power, slot(power<pow>)},
-    {Py_nb_inplace_power, slot(power<pow_>)},
-    {Py_nb_and, slot(binary<bitwise_and>)},
-    {Py_nb_inplace_and, slot(binary<bitwise_and_>)},
-    {Py_nb_or, slot(binary<bitwise_or>)},
-    {Py_nb_inplace_or, slot(binary<bitwise_or_>)},
-    {Py_nb_xor, slot(binary<bitwise_xor>)},
-    {Py_nb_inplace_xor, slot(binary<bitwise_xor_>)},
-    {Py_nb_lshift, slot(binary<bitwise_left_shift>)},
-    {Py_nb_inplace_lshift, slot(binary<bitwise_left_shift_>)},
-    {Py_nb_rshift, slot(binary<bitwise_right_shift>)},
-    {Py_nb_inplace_rshift, slot(binary<bitwise_right_shift_>)},
-    {Py_nb_negative, slot(unary<neg>)},
-    {Py_nb_positive, slot(unary<positive>)},
-    {Py_nb_absolute, slot(unary<norch::abs>)},
-    {Py_nb_invert, slot(unary<invert>)},
+    {Py_nb_true_divide, slot(binary<names::div, div_one>)},
+    {Py_nb_inplace_add, slot(binary<names::add_, add_in_place>)},
+    {Py_nb_inplace_subtract, slot(binary<names::sub_, sub_in_place>)},
+    {Py_nb_inplace_multiply, slot(binary<names::mul_, mul_>)},
+    {Py_nb_inplace_true_divide, slot(binary<names::div_, div_in_place>)},
+    {Py_nb_floor_divide, slot(binary<names::floor_divide, floor_divide>)},
+    {Py_nb_inplace_floor_divide, slot(binary<names::floor_divide_, floor_divide_>)},
+    {Py_nb_remainder, slot(binary<names::remainder, remainder>)},
+    {Py_nb_inplace_remainder, slot(binary<names::remainder_, remainder_>)},
+    {Py_nb_power, slot(power<names::pow, pow>)},
+    {Py_nb_inplace_power, slot(power<names::pow_, pow_>)},
+    {Py_nb_and, slot(binary<names::bitwise_and, bitwise_and>)},
+    {Py_nb_inplace_and, slot(binary<names::bitwise_and_, bitwise_and_>)},
+    {Py_nb_or, slot(binary<names::bitwise_or, bitwise_or>)},
+    {Py_nb_inplace_or, slot(binary<names::bitwise_or_, bitwise_or_>)},
+    {Py_nb_xor, slot(binary<names::bitwise_xor, bitwise_xor>)},
+    {Py_nb_inplace_xor, slot(binary<names::bitwise_xor_, bitwise_xor_>)},
+    {Py_nb_lshift, slot(binary<names::lshift, bitwise_left_shift>)},
+    {Py_nb_inplace_lshift, slot(binary<names::lshift_, bitwise_left_shift_>)},
+    {Py_nb_rshift, slot(binary<names::rshift, bitwise_right_shift>)},
+    {Py_nb_inplace_rshift, slot(binary<names::rshift_, bitwise_right_shift_>)},
+    {Py_nb_negative, slot(unary<names::neg, neg>)},
+    {Py_nb_positive, slot(unary<names::positive, positive>)},
+    {Py_nb_absolute, slot(unary<names::abs, norch::abs>)},
+    {Py_nb_invert, slot(unary<names::bitwise_not, invert>)},
     {Py_nb_bool, slot(truth)},
     {Py_nb_int, slot(as_int)},
     {Py_nb_index, slot(as_index)},

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "norch/autograd.h"
+#include "norch/config.h"
 #include "norch/cuda.h"
 #include "norch/device.h"
 #include "norch/dtype.h"
@@ -13,6 +14,7 @@
 #include "norch/optim.h"
 #include "norch/parallel.h"
 #include "norch/print.h"
+#include "norch/profiler.h"
 #include "norch/scalar.h"
 #include "norch/shape.h"
 #include "norch/storage.h"

@@ -4,10 +4,13 @@
 // all its gradients have arrived, the most recently recorded first. All state of a pass is local to it, so hooks and
 // custom functions may start passes of their own. No step recurses over the graph.
 #include <algorithm>
+#include <atomic>
+#include <utility>
 #include <vector>
 
-#include "autograd/node.h"
+#include "autograd/node_hooks.h"
 #include "norch/ops.h"
+#include "norch/profiler.h"
 #include "ops/autocast.h"
 
 namespace norch::autograd {
@@ -34,6 +37,7 @@ class TaskIndex {
     return next;
   }
   uint32_t at(const Node* node) { return slot(node).task; }
+  bool contains(const Node* node) { return slot(node).node != nullptr; }
 
  private:
   static constexpr size_t kInline = 32;
@@ -76,9 +80,25 @@ struct Capture {
   size_t result;
 };
 
+class Pass;
+thread_local Pass* t_pass = nullptr;  // the innermost that runs
+std::atomic<int64_t> g_passes{0};
+
 class Pass {
  public:
   Pass(bool retain_graph, bool create_graph) : retain_(retain_graph), mode_(create_graph) {}
+
+  int64_t number() const { return number_; }
+  bool runs(const Node& node) { return index_.contains(&node) && runs(index_.at(&node)); }
+  bool runs_numbered(uint64_t sequence_nr) {
+    for (uint32_t task = 0; task < tasks_.size(); ++task)
+      if (tasks_[task].node->sequence_nr == sequence_nr) return runs(task);
+    return false;
+  }
+  bool runs(uint32_t task) const {
+    return tasks_[task].needed ||
+           std::any_of(captures_.begin(), captures_.end(), [task](const Capture& c) { return c.task == task; });
+  }
 
   void add_root(const Edge& edge, const Tensor& grad) {
     const uint32_t task = discover(edge.node.get());
@@ -126,6 +146,11 @@ class Pass {
   /// Runs everything; captured gradients go to `results`.
   void run(TensorList* results) {
     GradMode grad_mode(mode_);
+    struct Current {
+      explicit Current(Pass* pass) : outer(std::exchange(t_pass, pass)) {}
+      ~Current() { t_pass = outer; }
+      Pass* outer;
+    } const current(this);
     for (uint32_t i = 0; i < tasks_.size(); ++i)
       if (tasks_[i].waiting_for == 0 && !tasks_[i].grads.empty()) push_ready(i);
     while (!ready_.empty()) {
@@ -167,6 +192,7 @@ class Pass {
     if (hooks.empty()) return;
     // Copied, because a hook may remove itself.
     for (const Node::TensorHook& h : std::vector<Node::TensorHook>(hooks)) {
+      if (is_node_hook(h)) continue;
       Tensor& g = grads[h.output_nr];
       if (!g.defined()) continue;
       Tensor replaced = h.hook->call(g);
@@ -174,10 +200,21 @@ class Pass {
     }
   }
 
+  /// Calls `f` with each hook of the whole node.
+  template <class F>
+  static void each_node_hook(const Node& node, const F& f) {
+    if (node.hooks.empty()) return;
+    for (const Node::TensorHook& h : std::vector<Node::TensorHook>(node.hooks))
+      if (is_node_hook(h)) f(static_cast<NodeHook&>(*h.hook));
+  }
+
   void process(uint32_t index, TensorList* results) {
     // Moved out: the vector of tasks does not grow any more, but the gradients should die with this call.
     SmallVector<Tensor, 2> grads = std::move(tasks_[index].grads);
     Node& node = *tasks_[index].node;
+    const auto sequence = static_cast<int64_t>(node.sequence_nr);  // -1 for an AccumulateGrad
+    const profiler::Range whole([&] { return "autograd::engine::evaluate_function: " + node.name(); },
+                                profiler::Kind::Backward, sequence);
     const bool any = std::any_of(grads.begin(), grads.end(), [](const Tensor& g) { return g.defined(); });
     if (any) {
       run_hooks(node, grads);
@@ -193,8 +230,11 @@ class Pass {
         if (e.node && wanted(e)) needs |= uint64_t{1} << std::min<size_t>(i, 63);
       }
       if (needs || n == 0) {
+        each_node_hook(node, [&](NodeHook& h) { h.before(grads); });
+        const profiler::Range range([&] { return node.name(); }, profiler::Kind::Backward, sequence);
         Backward ctx(node, grads, given, needs);
         node.apply(ctx);
+        each_node_hook(node, [&](NodeHook& h) { h.after(given, grads); });
         if (anomaly_enabled()) check_anomaly(node, given);
       }
       if (!retain_) node.release_saved();
@@ -240,6 +280,7 @@ class Pass {
   }
 
   bool retain_, mode_;
+  const int64_t number_ = g_passes.fetch_add(1, std::memory_order_relaxed);
   std::vector<Task> tasks_;
   TaskIndex index_;
   std::vector<Capture> captures_;
@@ -284,6 +325,18 @@ void add_roots(Pass& pass, const TensorList& outputs, const TensorList& grads, b
 }
 
 }  // namespace
+
+int64_t current_pass() { return t_pass ? t_pass->number() : -1; }
+
+bool current_pass_runs(const Node& node) {
+  NORCH_CHECK(t_pass, "current_pass_runs: no backward pass is running on this thread");
+  return t_pass->runs(node);
+}
+
+bool current_pass_runs(uint64_t sequence_nr) {
+  NORCH_CHECK(t_pass, "current_pass_runs: no backward pass is running on this thread");
+  return t_pass->runs_numbered(sequence_nr);
+}
 
 void backward(const TensorList& tensors, const TensorList& grads, bool retain_graph, bool create_graph,
               const TensorList& inputs) {

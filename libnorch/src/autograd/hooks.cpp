@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "autograd/node.h"
+#include "autograd/node_hooks.h"
 
 namespace norch::autograd {
 
@@ -21,8 +21,6 @@ class RetainGrad final : public Hook {
  private:
   TensorImpl* target_;
 };
-
-constexpr uint64_t kRetainId = UINT64_MAX;
 
 void insert(std::vector<Node::TensorHook>& hooks, Node::TensorHook hook) {
   auto at = std::find_if(hooks.begin(), hooks.end(), [](const auto& h) { return h.id == kRetainId; });
@@ -57,6 +55,16 @@ uint64_t add_post_accumulate_hook(const Tensor& leaf, Ref<Hook> hook) {
   meta.post_accumulate_hooks.push_back({0, id, std::move(hook)});
   return id;
 }
+
+uint64_t add_node_hook(Node& node, Ref<NodeHook> hook) {
+  uint64_t id = kNodeHookIds;
+  for (const Node::TensorHook& h : node.hooks)
+    if (is_node_hook(h)) id = std::max(id, h.id + 1);
+  node.hooks.push_back({0, id, std::move(hook)});
+  return id;
+}
+
+void remove_node_hook(Node& node, uint64_t id) { erase(node.hooks, id); }
 
 void remove_hook(const Tensor& t, uint64_t id) {
   if (t.impl()->meta) {

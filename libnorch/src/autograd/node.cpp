@@ -5,6 +5,7 @@
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "norch/ops.h"
+#include "norch/profiler.h"
 
 namespace norch::autograd {
 
@@ -40,6 +41,14 @@ void Node::on_zero_refs() noexcept {
   }
   pending = nullptr;
 }
+
+}  // namespace norch::autograd
+
+int64_t norch::profiler::detail::next_sequence() {
+  return autograd::grad_enabled() ? static_cast<int64_t>(autograd::g_sequence.load(std::memory_order_relaxed)) : -1;
+}
+
+namespace norch::autograd {
 
 Tensor Backward::grad_or_zeros(size_t i) const {
   if (grads_[i].defined()) return grads_[i];

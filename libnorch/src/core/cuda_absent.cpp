@@ -2,6 +2,7 @@
 #if !NORCH_WITH_CUDA
 
 #include "core/cuda_runtime.h"
+#include "norch/config.h"
 
 namespace norch::cuda {
 
@@ -9,6 +10,9 @@ int device_count() noexcept { return 0; }
 std::string why_unavailable() {
   return "this build of norch has no CUDA: rebuild with -DNORCH_CUDA=ON (needs the CUDA toolkit)";
 }
+std::vector<LibraryInfo> libraries() { return {}; }
+std::string driver_version() { return {}; }
+std::string runtime_version() { return {}; }
 int current_device() { no_cuda(); }
 void set_device(int) { no_cuda(); }
 void synchronize(int) { no_cuda(); }

@@ -1,7 +1,9 @@
 """Automatic differentiation: backward, grad, modes, custom functions, checks."""
 
+import importlib as _importlib
+import sys as _sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from norch._C import Tensor, _autograd, stack
 from norch.autograd.anomaly_mode import detect_anomaly, set_detect_anomaly
@@ -16,6 +18,12 @@ from norch.autograd.grad_mode import (
 )
 from norch.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from norch.autograd.variable import Variable
+
+if TYPE_CHECKING:
+    from norch.autograd import functional as functional
+    from norch.autograd import graph as graph
+    from norch.autograd import profiler as profiler
+    from norch.autograd import profiler_util as profiler_util
 
 __all__ = [
     "Function",
@@ -56,6 +64,10 @@ def backward(
             )
         warnings.warn("`grad_variables` is deprecated. Use `grad_tensors` instead.", FutureWarning, stacklevel=2)
         grad_tensors = grad_variables
+    if "norch.autograd.graph" in _sys.modules:  # else there are no edges
+        from norch.autograd.graph import as_tensors
+
+        tensors, inputs = as_tensors(tensors), as_tensors(inputs)
     _autograd.backward(tensors, grad_tensors, retain_graph, create_graph, inputs)
 
 
@@ -87,6 +99,11 @@ def grad(
             stacklevel=2,
         )
 
+    if "norch.autograd.graph" in _sys.modules:
+        from norch.autograd.graph import as_tensors
+
+        outputs, inputs = as_tensors(outputs), as_tensors(inputs)
+
     def run(grads: Any, keep: bool | None) -> tuple:
         return tuple(_autograd.grad(outputs, inputs, grads, keep, create_graph, allow_unused, materialize_grads))
 
@@ -104,3 +121,9 @@ def grad(
 
 
 Node = _autograd.Node
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("functional", "graph", "profiler", "profiler_util"):  # imported when first used
+        return _importlib.import_module("norch.autograd." + name)
+    raise AttributeError(f"module 'norch.autograd' has no attribute '{name}'")

@@ -96,6 +96,15 @@ class Function:
     @classmethod
     def apply(cls, *args: Any) -> Any:
         """Runs the op and records it."""
+        if _C._profiler.on():
+            from norch.autograd.profiler import record_function
+
+            with record_function(cls.__name__):
+                return cls._apply(*args)
+        return cls._apply(*args)
+
+    @classmethod
+    def _apply(cls, *args: Any) -> Any:
         ctx = FunctionCtx()
         ctx.needs_input_grad = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
         with no_grad():

@@ -1,14 +1,29 @@
-"""Modules as pure functions of their parameters, as in PyTorch's `torch.func`."""
+"""Functions of functions, as in PyTorch's `torch.func`: derivatives, vmap, and modules as functions of their parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import norch
+from norch.func._derivatives import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp
+from norch.func._vmap import vmap
 from norch.nn.modules.module import Module
 from norch.nn.utils.stateless import call as _call
 
-__all__ = ["functional_call"]
+__all__ = [
+    "functional_call",
+    "grad",
+    "grad_and_value",
+    "hessian",
+    "jacfwd",
+    "jacrev",
+    "jvp",
+    "linearize",
+    "stack_module_state",
+    "vjp",
+    "vmap",
+]
 
 
 def functional_call(
@@ -44,3 +59,30 @@ def functional_call(
             f"Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, but got {type(dicts)}"
         )
     return _call(module, tensors, args, kwargs, tie_weights=tie_weights, strict=strict)
+
+
+def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(parameters, buffers) of several models of one kind, by name, each stacked along a new first dim: what `vmap` of
+    `functional_call` runs them as an ensemble with. The parameters are leaves that require grad where the models' do.
+
+        >>> parameters, buffers = norch.func.stack_module_state([norch.nn.Linear(2, 1) for _ in range(3)])
+        >>> parameters["weight"].shape
+        norch.Size([3, 1, 2])
+    """
+    if not models:
+        raise RuntimeError("stack_module_state: Expected at least one model, got 0.")
+    if not (all(m.training for m in models) or all(not m.training for m in models)):
+        raise RuntimeError("stack_module_state: Expected all models to have the same training/eval mode.")
+    if any(type(m) is not type(models[0]) for m in models):
+        raise RuntimeError("stack_module_state: Expected all models to be of the same class.")
+
+    def stacked(parts: list[dict[str, Any]]) -> dict[str, Any]:
+        result = {}
+        for name, first in parts[0].items():
+            column = [part[name] for part in parts]
+            if any(t.requires_grad != first.requires_grad for t in column):
+                raise RuntimeError(f"Expected {name} from each model to have the same .requires_grad")
+            result[name] = norch.stack([t.detach() for t in column]).requires_grad_(first.requires_grad)
+        return result
+
+    return stacked([dict(m.named_parameters()) for m in models]), stacked([dict(m.named_buffers()) for m in models])

@@ -13,6 +13,7 @@ from collections import OrderedDict, defaultdict
 from typing import Any, Callable
 
 from norch._C import Tensor, _optim, float32
+from norch._C._profiler import on as _profiling
 from norch._C._cuda import is_current_stream_capturing
 from norch.autograd import enable_grad, no_grad
 from norch.nn.modules._members import ParameterIterator
@@ -86,13 +87,24 @@ def register_optimizer_step_post_hook(hook: Callable) -> RemovableHandle:
     return Optimizer._add_hook(_global_post_hooks, hook, False)
 
 
+def _marked(name: str) -> Any:
+    """Names a range in profiles."""
+    from norch.autograd.profiler import record_function
+
+    return record_function(name)
+
+
 def _with_hooks(step: Callable) -> Callable:
     @functools.wraps(step)
     def hooked_step(*args: Any, **kwargs: Any) -> Any:
         self = args[0]
         pre, post = self._optimizer_step_pre_hooks, self._optimizer_step_post_hooks
-        if not (pre or post or _global_pre_hooks or _global_post_hooks):
+        if not (pre or post or _global_pre_hooks or _global_post_hooks or _profiling()):
             return step(*args, **kwargs)
+        with _marked(f"Optimizer.step#{type(self).__name__}.step"):
+            return step_and_hooks(self, pre, post, args, kwargs)
+
+    def step_and_hooks(self: Any, pre: OrderedDict, post: OrderedDict, args: tuple, kwargs: dict) -> Any:
         for hook in [*_global_pre_hooks.values(), *pre.values()]:
             result = hook(self, args, kwargs)
             if result is not None:
@@ -236,6 +248,12 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clears the gradients of all parameters: to None, or to zeros."""
+        if _profiling():
+            with _marked(f"Optimizer.zero_grad#{type(self).__name__}.zero_grad"):
+                return self._zero_grad(set_to_none)
+        return self._zero_grad(set_to_none)
+
+    def _zero_grad(self, set_to_none: bool) -> None:
         for group in self.param_groups:
             _optim.zero_grad(group["params"], set_to_none)
 

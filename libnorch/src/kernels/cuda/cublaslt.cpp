@@ -2,23 +2,14 @@
 
 #include <mutex>
 
-#include "kernels/cuda/library.h"
-
-#define NORCH_STRING_OF(x) #x
-#define NORCH_STRING(x) NORCH_STRING_OF(x)
+#include "kernels/cuda/library_files.h"
 
 namespace norch::cuda {
 
 namespace {
 
-#if CUBLAS_VER_MAJOR >= 13
-constexpr const char* kPackage = "nvidia-cublas";
-#else
-constexpr const char* kPackage = "nvidia-cublas-cu" NORCH_STRING(CUBLAS_VER_MAJOR);
-#endif
-
 CublasLt load() {
-  const Library library("libcublasLt.so." NORCH_STRING(CUBLAS_VER_MAJOR), kPackage);
+  const Library library(library_files::cublaslt);
   CublasLt f;
   library.find(f.create, "cublasLtCreate");
   library.find(f.get_version, "cublasLtGetVersion");

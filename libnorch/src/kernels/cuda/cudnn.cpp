@@ -16,10 +16,7 @@
 #include <vector>
 
 #include "kernels/cuda/cublaslt.h"
-#include "kernels/cuda/library.h"
-
-#define NORCH_STRING_OF(x) #x
-#define NORCH_STRING(x) NORCH_STRING_OF(x)
+#include "kernels/cuda/library_files.h"
 
 namespace norch::cuda {
 
@@ -44,7 +41,7 @@ std::optional<Cudnn> load() {
   if (wish && std::strcmp(wish, "0") == 0) return {};
   try {
     cublaslt();  // cuDNN needs it and looks for it by its name alone
-    const Library library("libcudnn.so." NORCH_STRING(CUDNN_MAJOR), "nvidia-cudnn-cu" NORCH_STRING(CUBLAS_VER_MAJOR));
+    const Library library(library_files::cudnn);
     Cudnn f;
     library.find(f.get_version, "cudnnGetVersion");
     library.find(f.create, "cudnnCreate");

@@ -1,27 +1,14 @@
 #include "kernels/cuda/cusolver.h"
 
-#include "kernels/cuda/library.h"
+#include "kernels/cuda/library_files.h"
 #include "norch/error.h"
-
 
 namespace norch::cuda {
 
 namespace {
 
-// cuSOLVER's release number runs one behind CUDA's since CUDA 12.
-#if CUDART_VERSION >= 13000
-constexpr const char *kSolverFile = "libcusolver.so.12", *kSolverPackage = "nvidia-cusolver";
-constexpr const char *kBlasFile = "libcublas.so.13", *kBlasPackage = "nvidia-cublas";
-#elif CUDART_VERSION >= 12000
-constexpr const char *kSolverFile = "libcusolver.so.11", *kSolverPackage = "nvidia-cusolver-cu12";
-constexpr const char *kBlasFile = "libcublas.so.12", *kBlasPackage = "nvidia-cublas-cu12";
-#else
-constexpr const char *kSolverFile = "libcusolver.so.11", *kSolverPackage = "nvidia-cusolver-cu11";
-constexpr const char *kBlasFile = "libcublas.so.11", *kBlasPackage = "nvidia-cublas-cu11";
-#endif
-
 Cusolver load_cusolver() {
-  const Library library(kSolverFile, kSolverPackage);
+  const Library library(library_files::cusolver);
   Cusolver f;
   library.find(f.create, "cusolverDnCreate");
   library.find(f.create_params, "cusolverDnCreateParams");
@@ -40,7 +27,7 @@ Cusolver load_cusolver() {
 }
 
 Cublas load_cublas() {
-  const Library library(kBlasFile, kBlasPackage);
+  const Library library(library_files::cublas);
   Cublas f;
   library.find(f.create, "cublasCreate_v2");
   library.find(f.set_stream, "cublasSetStream_v2");

@@ -4,7 +4,7 @@
 #include <mutex>
 
 #include "kernels/cuda/context.h"
-#include "kernels/cuda/library.h"
+#include "kernels/cuda/library_files.h"
 #include "norch/error.h"
 
 namespace norch::kernels::cuda {
@@ -30,16 +30,8 @@ struct Cufft {
   int (*z2d)(Plan, void*, void*);
 };
 
-#if CUDART_VERSION >= 13000
-constexpr const char *kFile = "libcufft.so.12", *kPackage = "nvidia-cufft";
-#elif CUDART_VERSION >= 12000
-constexpr const char *kFile = "libcufft.so.11", *kPackage = "nvidia-cufft-cu12";
-#else
-constexpr const char *kFile = "libcufft.so.10", *kPackage = "nvidia-cufft-cu11";
-#endif
-
 Cufft load() {
-  const norch::cuda::Library library(kFile, kPackage);
+  const norch::cuda::Library library(norch::cuda::library_files::cufft);
   Cufft f;
   library.find(f.create, "cufftCreate");
   library.find(f.make_plan, "cufftMakePlanMany64");

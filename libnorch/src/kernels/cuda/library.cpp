@@ -1,6 +1,7 @@
 #include "kernels/cuda/library.h"
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -43,7 +44,8 @@ void add_library_dir(const std::string& folder) {
   if (std::find(folders().begin(), folders().end(), folder) == folders().end()) folders().push_back(folder);
 }
 
-Library::Library(const char* file, const char* package) : file_(file) {
+Library::Library(const LibraryFile& which) : file_(which.file) {
+  const char* file = which.file;
   // One copy per process: if another package has loaded this version already, it serves norch too.
   handle_ = dlopen(file, RTLD_NOW | RTLD_NOLOAD);
   if (handle_) return;
@@ -61,8 +63,13 @@ Library::Library(const char* file, const char* package) : file_(file) {
   for (const std::string& path : candidates(places, file))
     if (open(path)) return;
   if (open(file) || open(std::string("/usr/local/cuda/lib64/") + file)) return;
-  NORCH_RAISE(Error, "CUDA: ", file, " can't be loaded. Install it with 'pip install ", package,
+  NORCH_RAISE(Error, "CUDA: ", file, " can't be loaded. Install it with 'pip install ", which.package,
               "' into the Python that runs this, or install the CUDA toolkit. Tried:", problems);
+}
+
+std::string Library::path() const {
+  link_map* map = nullptr;
+  return dlinfo(handle_, RTLD_DI_LINKMAP, &map) == 0 && map ? map->l_name : file_;
 }
 
 void* Library::address(const char* name) const {

@@ -11,6 +11,7 @@ from multiprocessing import connection as mp_connection
 from typing import Any, Iterator
 
 import norch
+from norch._C._profiler import on as _profiling
 
 from . import _transport, _worker
 from ._utils.pin_memory import pin_memory
@@ -25,6 +26,8 @@ _PIPE_BYTES = 1 << 16  # what a pipe surely takes while nobody reads
 class _Iterator:
     """What both kinds share: the iteration, and what happens to a batch on its way out."""
 
+    _profiled_as = "_MultiProcessingDataLoaderIter"  # PyTorch's name
+
     def __init__(self, loader: Any) -> None:
         self._loader = loader
         self._pin_memory = loader.pin_memory and norch.cuda.is_available()
@@ -37,7 +40,13 @@ class _Iterator:
         return len(self._loader)
 
     def __next__(self) -> Any:
-        batch = self._next_batch()
+        if _profiling():
+            from norch.autograd.profiler import record_function
+
+            with record_function(f"enumerate(DataLoader)#{self._profiled_as}.__next__"):
+                batch = self._next_batch()
+        else:
+            batch = self._next_batch()
         self._num_yielded += 1
         expected = self._loader._IterableDataset_len_called
         if expected is not None and self._num_yielded > expected and self._loader._stream:
@@ -59,6 +68,8 @@ class _Iterator:
 
 class LocalIterator(_Iterator):
     """Loads batches when they are asked for."""
+
+    _profiled_as = "_SingleProcessDataLoaderIter"
 
     def __init__(self, loader: Any) -> None:
         super().__init__(loader)

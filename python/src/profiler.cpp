@@ -1,0 +1,249 @@
+// norch._C._profiler. Ops are recorded where Python calls them: while something profiles, the entry of every bound
+// function that is an op (its vectorcall pointer) leads here first, so that otherwise calls cost what they always do.
+#include "profiler.h"
+
+#include <algorithm>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace norch::python {
+
+namespace {
+
+using profiler::Kind;
+using profiler::detail::Token;
+
+// ---- what is recorded of a call
+
+bool g_shapes = false, g_stacks = false;  // guarded by the GIL
+
+profiler::Input input_of(PyObject* o) {
+  profiler::Input input;
+  if (is_tensor(o)) {
+    const Tensor t = unwrap(o);
+    input.tensors.emplace_back(Shape(t.sizes()), t.dtype());
+  } else if (PyTuple_Check(o) || PyList_Check(o)) {
+    const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      PyObject* item = PySequence_Fast_ITEMS(o)[i];
+      if (!is_tensor(item)) continue;
+      input.is_list = true;
+      const Tensor t = unwrap(item);
+      input.tensors.emplace_back(Shape(t.sizes()), t.dtype());
+    }
+  }
+  return input;
+}
+
+std::string text_of(PyObject* unicode) {
+  const char* text = PyUnicode_AsUTF8(unicode);
+  if (!text) PyErr_Clear();
+  return text ? text : "?";
+}
+
+/// The Python frames that led here, innermost first.
+std::string python_stack() {
+  std::string lines;
+  PyFrameObject* frame = PyEval_GetFrame();
+  Py_XINCREF(frame);
+  while (frame) {
+    PyCodeObject* code = PyFrame_GetCode(frame);
+    lines += text_of(code->co_filename) + "(" + std::to_string(PyFrame_GetLineNumber(frame)) + "): " + text_of(code->co_name) + "\n";
+    Py_DECREF(code);
+    PyFrameObject* outer = PyFrame_GetBack(frame);
+    Py_DECREF(frame);
+    frame = outer;
+  }
+  if (!lines.empty()) lines.pop_back();
+  return lines;
+}
+
+Token enter_op(const std::string& name, std::vector<profiler::Input> inputs) {
+  return profiler::detail::enter(name, Kind::Op, profiler::detail::next_sequence(), std::move(inputs),
+                                 g_stacks ? python_stack() : std::string());
+}
+
+// ---- bound functions
+
+struct BoundOp {
+  std::string name;
+  bool without_tensors;  // an op though it returns no tensor
+  vectorcallfunc function;
+};
+/// By the function's object. These live as long as the module.
+std::unordered_map<PyObject*, BoundOp>& bound_ops() {
+  static auto* ops = new std::unordered_map<PyObject*, BoundOp>;
+  return *ops;
+}
+
+vectorcallfunc& entry_of(PyObject* function) {
+  return *reinterpret_cast<vectorcallfunc*>(reinterpret_cast<char*>(function) + Py_TYPE(function)->tp_vectorcall_offset);
+}
+
+bool has_tensor(PyObject* result) {
+  if (is_tensor(result)) return true;
+  if (!PyTuple_Check(result) && !PyList_Check(result)) return false;
+  PyObject** items = PySequence_Fast_ITEMS(result);
+  return std::any_of(items, items + PySequence_Fast_GET_SIZE(result), is_tensor);
+}
+
+PyObject* recorded_call(PyObject* function, PyObject* const* args, size_t nargsf, PyObject* names) {
+  const BoundOp& op = bound_ops().find(function)->second;
+  Token token;
+  try {
+    std::vector<profiler::Input> inputs;
+    if (g_shapes) {
+      const Py_ssize_t n = PyVectorcall_NARGS(nargsf) + (names ? PyTuple_GET_SIZE(names) : 0);
+      for (Py_ssize_t i = 0; i < n; ++i) inputs.push_back(input_of(args[i]));
+    }
+    token = enter_op(op.name, std::move(inputs));
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+  PyObject* result = op.function(function, args, nargsf, names);
+  profiler::detail::leave(token, result && !op.without_tensors && !has_tensor(result));
+  return result;
+}
+
+// ---- which functions are ops, and PyTorch's names for them
+
+struct Names {
+  std::string_view name, aten;
+};
+constexpr Names kRenamed[] = {
+    {"cross_entropy", "cross_entropy_loss"}, {"logsigmoid", "log_sigmoid"}, {"fold", "col2im"},
+    {"dropout1d", "feature_dropout"}, {"dropout2d", "feature_dropout"}, {"dropout3d", "feature_dropout"},
+    {"adaptive_max_pool1d_with_indices", "adaptive_max_pool1d"}, {"_grid_sample", "grid_sampler"},
+    {"adaptive_max_pool2d_with_indices", "adaptive_max_pool2d"}, {"_affine_grid", "affine_grid_generator"},
+    {"adaptive_max_pool3d_with_indices", "adaptive_max_pool3d"}, {"half", "to"}, {"float", "to"}, {"double", "to"},
+    {"bfloat16", "to"}, {"bool", "to"}, {"byte", "to"}, {"char", "to"}, {"short", "to"}, {"int", "to"}, {"long", "to"},
+    {"cfloat", "to"}, {"cdouble", "to"}, {"new_tensor", "tensor"}, {"sgd_step", "_fused_sgd_"},
+    {"adam_step", "_fused_adam_"}, {"rmsprop_step", "_fused_rmsprop_"}, {"adamax_step", "_fused_adamax_"},
+    {"nadam_step", "_fused_nadam_"}, {"radam_step", "_fused_radam_"}, {"adagrad_step", "_fused_adagrad_"},
+    {"adadelta_step", "_fused_adadelta_"}, {"rprop_step", "_fused_rprop_"}, {"asgd_step", "_fused_asgd_"},
+    {"unscale_", "_amp_foreach_non_finite_check_and_unscale_"}, {"update_scale_", "_amp_update_scale_"},
+    {"count_step", "_foreach_add_"}, {"zero_grad", "_foreach_zero_"}};
+/// Not ops, though they return tensors.
+constexpr std::string_view kNoOps[] = {"_as_subclass", "backward", "requires_grad_", "retain_grad"};
+/// Ops, though they return none.
+constexpr std::string_view kWithoutTensors[] = {"allclose", "equal", "is_nonzero", "item", "tolist"};
+
+template <size_t N>
+bool among(const std::string_view (&list)[N], std::string_view name) {
+  return std::find(std::begin(list), std::end(list), name) != std::end(list);
+}
+
+void find_ops(nb::handle scope, const char* prefix, bool all) {
+  for (nb::handle value : scope.attr("__dict__").attr("values")()) {
+    const char* type = Py_TYPE(value.ptr())->tp_name;
+    if (!std::strstr(type, "nb_func") && !std::strstr(type, "nb_method")) continue;
+    if (Py_TYPE(value.ptr())->tp_vectorcall_offset <= 0) continue;
+    std::string name = nb::cast<std::string>(value.attr("__name__"));
+    if (among(kNoOps, name) || (name.size() > 2 && name.compare(0, 2, "__") == 0)) continue;
+    const bool without_tensors = all || among(kWithoutTensors, name);
+    for (const Names& r : kRenamed)
+      if (r.name == name) name = r.aten;
+    if (*prefix && name.compare(0, std::strlen(prefix), prefix) != 0) name = prefix + name;
+    bound_ops().emplace(value.ptr(), BoundOp{"aten::" + name, without_tensors, entry_of(value.ptr())});
+  }
+}
+
+/// Makes calls of all bound ops be recorded, or no longer.
+void record_ops(bool recorded) {
+  for (auto& [function, op] : bound_ops()) entry_of(function) = recorded ? recorded_call : op.function;
+}
+
+// ---- results
+
+nb::object inputs_object(const std::vector<profiler::Input>& inputs, bool dtypes) {
+  auto one = [dtypes](const std::pair<Shape, DType>& t) -> nb::object {
+    if (dtypes) return nb::cast(t.second);
+    nb::list sizes;
+    for (int64_t size : Ints(t.first)) sizes.append(size);
+    return sizes;
+  };
+  nb::list out;
+  for (const profiler::Input& input : inputs) {
+    nb::list parts;
+    for (const auto& t : input.tensors) parts.append(one(t));
+    if (input.is_list || input.tensors.empty())
+      out.append(dtypes && input.tensors.empty() ? nb::none() : nb::object(parts));
+    else
+      out.append(one(input.tensors[0]));
+  }
+  return out;
+}
+
+nb::tuple stop() {
+  record_ops(false);
+  const profiler::Profile p = profiler::stop();
+  nb::list events, allocations, device_events;
+  for (const profiler::Event& e : p.events)
+    events.append(nb::make_tuple(e.name, static_cast<int>(e.kind), e.start, e.end, e.thread, e.parent, e.sequence,
+                                 e.cpu_bytes, e.cuda_bytes, inputs_object(e.inputs, false), inputs_object(e.inputs, true),
+                                 e.stack));
+  for (const profiler::Allocation& a : p.allocations)
+    allocations.append(nb::make_tuple(a.time, a.bytes, a.device.is_cuda() ? a.device.index : -1, a.event));
+  for (const profiler::DeviceEvent& d : p.device_events)
+    device_events.append(nb::make_tuple(d.name, static_cast<int>(d.kind), d.start, d.end, d.device, d.stream, d.event));
+  return nb::make_tuple(p.start, p.end, events, allocations, device_events, p.no_device_events);
+}
+
+}  // namespace
+
+void OpRange::begin(const char* name, std::initializer_list<const Tensor*> inputs) {
+  std::vector<profiler::Input> shapes;
+  if (g_shapes) {
+    for (const Tensor* t : inputs) {
+      profiler::Input input;
+      if (t->defined()) input.tensors.emplace_back(Shape(t->sizes()), t->dtype());
+      shapes.push_back(std::move(input));
+    }
+  }
+  token_ = enter_op(name, std::move(shapes));
+}
+
+void bind_profiler(Binder& b) {
+  nb::module_ m = b.root.def_submodule("_profiler", "What norch.profiler is made of.");
+  nb::class_<Token>(m, "Token", "An event that runs.");
+  b.in(
+      m, "start",
+      [root = nb::handle(b.root), tensor = b.tensor](bool record_shapes, bool profile_memory, bool with_stack, bool cuda) {
+        profiler::Options options;
+        options.memory = profile_memory;
+        options.cuda = cuda;
+        profiler::start(options);
+        g_shapes = record_shapes;
+        g_stacks = with_stack;
+        if (bound_ops().empty()) {
+          // Functions that a module took over from norch's keep the name they have there.
+          find_ops(root, "", false);
+          find_ops(tensor, "", false);
+          find_ops(root.attr("_nn"), "", false);
+          find_ops(root.attr("_linalg"), "linalg_", false);
+          find_ops(root.attr("_fft"), "fft_", false);
+          find_ops(root.attr("_special"), "special_", false);
+          find_ops(root.attr("_optim"), "", true);
+        }
+        record_ops(true);
+      },
+      "Starts to record events of all threads. Raises RuntimeError while that is done already.", "record_shapes"_a,
+      "profile_memory"_a, "with_stack"_a, "cuda"_a);
+  b.in(m, "stop", &stop,
+       "Ends it. Returns (start, end, events, allocations, device events, why there are no device events).");
+  b.in(m, "on", &profiler::on, "Whether events are recorded.");
+  b.in(
+      m, "enter",
+      [](const std::string& name) -> std::optional<Token> {
+        if (!profiler::on()) return std::nullopt;
+        return profiler::detail::enter(name, Kind::Range, -1, {}, g_stacks ? python_stack() : std::string());
+      },
+      "Begins a range of this thread's time; None while nothing is recorded.", "name"_a);
+  b.in(
+      m, "leave", [](const Token& token) { profiler::detail::leave(token); }, "Ends a range.", "token"_a);
+}
+
+}  // namespace norch::python

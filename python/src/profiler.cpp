@@ -19,19 +19,19 @@ using profiler::detail::Token;
 
 bool g_shapes = false, g_stacks = false;  // guarded by the GIL
 
+profiler::TensorInfo info_of(const Tensor& t) { return {Shape(t.sizes()), t.dtype(), t.requires_grad()}; }
+
 profiler::Input input_of(PyObject* o) {
   profiler::Input input;
   if (is_tensor(o)) {
-    const Tensor t = unwrap(o);
-    input.tensors.emplace_back(Shape(t.sizes()), t.dtype());
+    input.tensors.push_back(info_of(unwrap(o)));
   } else if (PyTuple_Check(o) || PyList_Check(o)) {
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
     for (Py_ssize_t i = 0; i < n; ++i) {
       PyObject* item = PySequence_Fast_ITEMS(o)[i];
       if (!is_tensor(item)) continue;
       input.is_list = true;
-      const Tensor t = unwrap(item);
-      input.tensors.emplace_back(Shape(t.sizes()), t.dtype());
+      input.tensors.push_back(info_of(unwrap(item)));
     }
   }
   return input;
@@ -104,6 +104,7 @@ PyObject* recorded_call(PyObject* function, PyObject* const* args, size_t nargsf
     return nullptr;
   }
   PyObject* result = op.function(function, args, nargsf, names);
+  if (g_shapes && result) profiler::detail::set_outputs(token, input_of(result).tensors);
   profiler::detail::leave(token, result && !op.without_tensors && !has_tensor(result));
   return result;
 }
@@ -158,12 +159,20 @@ void record_ops(bool recorded) {
 
 // ---- results
 
-nb::object inputs_object(const std::vector<profiler::Input>& inputs, bool dtypes) {
-  auto one = [dtypes](const std::pair<Shape, DType>& t) -> nb::object {
-    if (dtypes) return nb::cast(t.second);
-    nb::list sizes;
-    for (int64_t size : Ints(t.first)) sizes.append(size);
-    return sizes;
+nb::object sizes_object(const profiler::TensorInfo& t) {
+  nb::list sizes;
+  for (int64_t size : Ints(t.sizes)) sizes.append(size);
+  return sizes;
+}
+
+enum class Part { Sizes, DType, RequiresGrad };
+
+/// That part of every argument: one value, or a list of them for a list.
+nb::object inputs_object(const std::vector<profiler::Input>& inputs, Part part) {
+  const bool dtypes = part != Part::Sizes;
+  auto one = [part](const profiler::TensorInfo& t) -> nb::object {
+    if (part == Part::DType) return nb::cast(t.dtype);
+    return part == Part::Sizes ? sizes_object(t) : nb::object(nb::bool_(t.requires_grad));
   };
   nb::list out;
   for (const profiler::Input& input : inputs) {
@@ -181,10 +190,14 @@ nb::tuple stop() {
   record_ops(false);
   const profiler::Profile p = profiler::stop();
   nb::list events, allocations, device_events;
-  for (const profiler::Event& e : p.events)
+  for (const profiler::Event& e : p.events) {
+    nb::list outputs;
+    for (const profiler::TensorInfo& t : e.outputs) outputs.append(sizes_object(t));
     events.append(nb::make_tuple(e.name, static_cast<int>(e.kind), e.start, e.end, e.thread, e.parent, e.sequence,
-                                 e.cpu_bytes, e.cuda_bytes, inputs_object(e.inputs, false), inputs_object(e.inputs, true),
+                                 e.cpu_bytes, e.cuda_bytes, inputs_object(e.inputs, Part::Sizes),
+                                 inputs_object(e.inputs, Part::DType), inputs_object(e.inputs, Part::RequiresGrad), outputs,
                                  e.stack));
+  }
   for (const profiler::Allocation& a : p.allocations)
     allocations.append(nb::make_tuple(a.time, a.bytes, a.device.is_cuda() ? a.device.index : -1, a.event));
   for (const profiler::DeviceEvent& d : p.device_events)
@@ -199,7 +212,7 @@ void OpRange::begin(const char* name, std::initializer_list<const Tensor*> input
   if (g_shapes) {
     for (const Tensor* t : inputs) {
       profiler::Input input;
-      if (t->defined()) input.tensors.emplace_back(Shape(t->sizes()), t->dtype());
+      if (t->defined()) input.tensors.push_back(info_of(*t));
       shapes.push_back(std::move(input));
     }
   }

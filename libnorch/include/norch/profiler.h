@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -29,9 +30,16 @@ struct Options {
 
 enum class Kind : uint8_t { Op, Backward, Range };
 
-/// An argument of an op: a tensor's shape and dtype, or a list of them; other arguments have neither.
+/// What is kept of a tensor.
+struct TensorInfo {
+  Shape sizes;
+  DType dtype = DType::Float32;
+  bool requires_grad = false;
+};
+
+/// An argument of an op: a tensor, or a list of them; other arguments have none.
 struct Input {
-  std::vector<std::pair<Shape, DType>> tensors;
+  std::vector<TensorInfo> tensors;
   bool is_list = false;
 };
 
@@ -45,6 +53,7 @@ struct Event {
   int64_t sequence = -1;  // joins an op to its node: the number that the op's node has, or the next would have had
   int64_t cpu_bytes = 0, cuda_bytes = 0;  // allocated less freed, while no enclosed event ran
   std::vector<Input> inputs;              // if the recorder gave them
+  std::vector<TensorInfo> outputs;        // the same
   std::string stack;                      // if the recorder gave it: a line for each frame, innermost first
 };
 
@@ -90,6 +99,8 @@ struct Token {
 };
 NORCH_API Token enter(std::string name, Kind kind, int64_t sequence = -1, std::vector<Input> inputs = {},
                       std::string stack = {});
+/// What the event gave.
+NORCH_API void set_outputs(const Token& token, std::vector<TensorInfo> outputs);
 /// Ends the event. With `drop` it is forgotten, unless it encloses others or allocations.
 NORCH_API void leave(const Token& token, bool drop = false) noexcept;
 NORCH_API void record_allocation(int64_t bytes, Device device) noexcept;

@@ -88,7 +88,10 @@ class Pass {
  public:
   Pass(bool retain_graph, bool create_graph) : retain_(retain_graph), mode_(create_graph) {}
 
-  int64_t number() const { return number_; }
+  int64_t number() {
+    if (number_ < 0) number_ = g_passes.fetch_add(1, std::memory_order_relaxed);
+    return number_;
+  }
   bool runs(const Node& node) { return index_.contains(&node) && runs(index_.at(&node)); }
   bool runs_numbered(uint64_t sequence_nr) {
     for (uint32_t task = 0; task < tasks_.size(); ++task)
@@ -157,7 +160,10 @@ class Pass {
       std::pop_heap(ready_.begin(), ready_.end());
       const uint32_t task = ready_.back().second;
       ready_.pop_back();
-      process(task, results);
+      if (profiler::on())
+        process_recorded(task, results);
+      else
+        process(task, results);
     }
   }
 
@@ -203,18 +209,31 @@ class Pass {
   /// Calls `f` with each hook of the whole node.
   template <class F>
   static void each_node_hook(const Node& node, const F& f) {
-    if (node.hooks.empty()) return;
     for (const Node::TensorHook& h : std::vector<Node::TensorHook>(node.hooks))
       if (is_node_hook(h)) f(static_cast<NodeHook&>(*h.hook));
+  }
+
+  // What is rarely wanted, hooks and profiles, stays out of the way of what every node does.
+  [[gnu::noinline]] static void apply_with_hooks(Node& node, Backward& ctx, SmallVector<Tensor, 2>& grads,
+                                                 SmallVector<Tensor, 4>& given) {
+    const profiler::Range range([&] { return node.name(); }, profiler::Kind::Backward,
+                                static_cast<int64_t>(node.sequence_nr));
+    each_node_hook(node, [&](NodeHook& h) { h.before(grads); });
+    node.apply(ctx);
+    each_node_hook(node, [&](NodeHook& h) { h.after(given, grads); });
+  }
+
+  [[gnu::noinline]] void process_recorded(uint32_t index, TensorList* results) {
+    const Node& node = *tasks_[index].node;
+    const profiler::Range range([&] { return "autograd::engine::evaluate_function: " + node.name(); },
+                                profiler::Kind::Backward, static_cast<int64_t>(node.sequence_nr));
+    process(index, results);
   }
 
   void process(uint32_t index, TensorList* results) {
     // Moved out: the vector of tasks does not grow any more, but the gradients should die with this call.
     SmallVector<Tensor, 2> grads = std::move(tasks_[index].grads);
     Node& node = *tasks_[index].node;
-    const auto sequence = static_cast<int64_t>(node.sequence_nr);  // -1 for an AccumulateGrad
-    const profiler::Range whole([&] { return "autograd::engine::evaluate_function: " + node.name(); },
-                                profiler::Kind::Backward, sequence);
     const bool any = std::any_of(grads.begin(), grads.end(), [](const Tensor& g) { return g.defined(); });
     if (any) {
       run_hooks(node, grads);
@@ -230,11 +249,11 @@ class Pass {
         if (e.node && wanted(e)) needs |= uint64_t{1} << std::min<size_t>(i, 63);
       }
       if (needs || n == 0) {
-        each_node_hook(node, [&](NodeHook& h) { h.before(grads); });
-        const profiler::Range range([&] { return node.name(); }, profiler::Kind::Backward, sequence);
         Backward ctx(node, grads, given, needs);
-        node.apply(ctx);
-        each_node_hook(node, [&](NodeHook& h) { h.after(given, grads); });
+        if (node.hooks.empty() && !profiler::on())
+          node.apply(ctx);
+        else
+          apply_with_hooks(node, ctx, grads, given);
         if (anomaly_enabled()) check_anomaly(node, given);
       }
       if (!retain_) node.release_saved();
@@ -280,7 +299,7 @@ class Pass {
   }
 
   bool retain_, mode_;
-  const int64_t number_ = g_passes.fetch_add(1, std::memory_order_relaxed);
+  int64_t number_ = -1;
   std::vector<Task> tasks_;
   TaskIndex index_;
   std::vector<Capture> captures_;

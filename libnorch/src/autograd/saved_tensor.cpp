@@ -66,6 +66,15 @@ Tensor stand_in(SavingHooks& hooks, const Tensor& t, Edge edge) {
   return Tensor(Ref<TensorImpl>(new TensorImpl(storage, Shape{0}, Shape{1}, 0, t.dtype())));
 }
 
+Edge edge_to(const Node& node, uint32_t output_nr) { return {Ref<Node>(const_cast<Node*>(&node)), output_nr}; }
+
+Tensor with_history(const Tensor& saved, Edge edge) {
+  Tensor t = shallow_copy(saved);
+  t.impl()->grad_fn = std::move(edge.node);
+  t.impl()->output_nr = edge.input_nr;
+  return t;
+}
+
 }  // namespace
 
 void push_saving_hooks(Ref<SavingHooks> hooks) {
@@ -121,14 +130,12 @@ SavedTensor save_output(const Tensor& t, uint32_t output_nr) {
 
 Tensor SavedTensor::unpack(const Node& node) const {
   if (!tensor_.defined()) return {};
-  Tensor saved = tensor_;
-  Edge edge;
   if (version_ == kPackedVersion) {
-    auto& packed = *static_cast<StandIn*>(tensor_.storage()->data());
+    auto& stand_in = *static_cast<StandIn*>(tensor_.storage()->data());
     const PackingScope scope;
-    saved = packed.packed->unpack();
-    edge = packed.edge;
-  } else if (tensor_.version() != version_) {
+    return with_history(stand_in.packed->unpack(), is_output_ ? edge_to(node, output_nr_) : stand_in.edge);
+  }
+  if (tensor_.version() != version_) {
     NORCH_RAISE(Error, "one of the variables needed for gradient computation has been modified by an inplace operation: [",
                 tensor_.dtype(), tensor_.sizes(), "], which is ", is_output_ ? "output " : "an input",
                 is_output_ ? std::to_string(output_nr_) : std::string(), " of ", node.name(), ", is at version ",
@@ -136,13 +143,9 @@ Tensor SavedTensor::unpack(const Node& node) const {
                 " instead. Hint: clone() the tensor before changing it, or enable anomaly detection to find the "
                 "operation that failed to compute its gradient, with norch.autograd.set_detect_anomaly(True).");
   }
-  if (is_output_) edge = {Ref<Node>(const_cast<Node*>(&node)), output_nr_};
-  if (!edge.node && version_ != kPackedVersion) return saved;
-  // Unpacked anew each time: a lasting copy of an output with its history would be the cycle that saving avoids.
-  Tensor t = shallow_copy(saved);
-  t.impl()->grad_fn = edge.node;
-  t.impl()->output_nr = edge.input_nr;
-  return t;
+  if (!is_output_) return tensor_;
+  // Unpacked anew each time: a lasting copy with this history would be the cycle that saving avoids.
+  return with_history(tensor_, edge_to(node, output_nr_));
 }
 
 }  // namespace norch::autograd

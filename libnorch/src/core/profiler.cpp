@@ -103,6 +103,12 @@ Token enter(std::string name, Kind kind, int64_t sequence, std::vector<Input> in
   return {&log, log.session, index};
 }
 
+void set_outputs(const Token& token, std::vector<TensorInfo> outputs) {
+  std::lock_guard<std::mutex> lock(token.log->mutex);
+  if (token.log->session == token.session && token.index < token.log->events.size())
+    token.log->events[token.index].outputs = std::move(outputs);
+}
+
 void leave(const Token& token, bool drop) noexcept {
   const int64_t end = now();
   Log& log = *token.log;

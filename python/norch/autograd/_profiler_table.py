@@ -66,7 +66,7 @@ def table(
             titles += [f"{device} Mem", f"Self {device} Mem"]
     titles.append("# of Calls")
 
-    rows = []
+    rows: list[list[str]] = []
     for event in shown:
         if row_limit >= 0 and len(rows) == row_limit:
             break

@@ -69,7 +69,7 @@ def _names(events: list[FunctionEvent], pid: int, base: float) -> list[dict[str,
         named("process_labels", pid, 0, labels="CPU"),
         named("process_sort_index", pid, 0, sort_index=pid),
     ]
-    threads = {}
+    threads: dict[tuple[bool, int, int], None] = {}
     for e in events:
         threads.setdefault((e.device_type is DeviceType.CPU, e.device_index, e.thread), None)
     for device in sorted({index for on_cpu, index, _ in threads if not on_cpu}):

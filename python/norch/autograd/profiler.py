@@ -88,9 +88,8 @@ class _Result:
                 only_child[e[5]] += 1
         kept: list[FunctionEvent] = []
         self._place: list[int] = []  # in `kept`, of each recorded event
-        threads: dict[int, int] = {}
         forward_threads: dict[int, int] = {}
-        for number, (name, kind, start, end, thread, parent, sequence, cpu, cuda, shapes, dtypes, stack) in enumerate(raw):
+        for name, kind, start, end, thread, parent, sequence, cpu, cuda, shapes, dtypes, grads, outputs, stack in raw:
             above = kept[self._place[parent]] if parent >= 0 else None
             if above is not None and above.name == name and kind == _OP and only_child[parent] == 1:
                 # A call with out= and the call that it makes, say: one operation.
@@ -106,6 +105,8 @@ class _Result:
                 end_us=self._us(end),
                 input_shapes=shapes,
                 input_dtypes=dtypes,
+                input_requires_grad=grads,
+                output_shapes=outputs,
                 stack=stack.split("\n") if stack else [],
                 sequence_nr=sequence,
                 is_user_annotation=kind == _RANGE,
@@ -113,7 +114,6 @@ class _Result:
                 self_cpu_memory_usage=cpu,
                 self_device_memory_usage=cuda,
             )
-            threads.setdefault(thread, len(threads) + 1)
             if kind == _OP and sequence >= 0:
                 forward_threads[sequence] = thread
             if above is not None:
@@ -128,7 +128,7 @@ class _Result:
 
     def _memory(self, raw: list[tuple], allocations: list[tuple], kept: list[FunctionEvent]) -> None:
         self.allocations = []
-        outside = {}  # what no event did
+        outside: dict[str, tuple[int, int]] = {}  # what no event did
         for time, nbytes, device, event in allocations:
             thread = raw[event][4] if event >= 0 else 0
             self.allocations.append((self._us(time), nbytes, device, thread))

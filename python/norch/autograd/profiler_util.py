@@ -117,6 +117,8 @@ class FunctionEvent(_Times):
         device_index: int = -1,
         input_shapes: list | None = None,
         input_dtypes: list | None = None,
+        input_requires_grad: list | None = None,
+        output_shapes: list | None = None,
         stack: list[str] | None = None,
         sequence_nr: int = -1,
         is_user_annotation: bool = False,
@@ -132,6 +134,8 @@ class FunctionEvent(_Times):
         self.device_index = device_index
         self.input_shapes = input_shapes or []
         self.input_dtypes = input_dtypes or []
+        self.input_requires_grad = input_requires_grad or []
+        self.output_shapes = output_shapes or []
         self.stack = stack or []
         self.sequence_nr = sequence_nr
         self.is_user_annotation = is_user_annotation

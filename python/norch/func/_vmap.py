@@ -89,7 +89,7 @@ class _Randomness:
 
     def rewind(self) -> None:
         """Before every sample but the first."""
-        if self.mode == "same":
+        if self.mode == "same" and self.before is not None:
             norch.set_rng_state(self.before)
 
 

@@ -6,7 +6,7 @@ from typing import Any as _Any
 from . import data as data
 from . import hooks as hooks
 
-_LAZY = ("_pytree", "checkpoint", "collect_env", "dlpack", "model_zoo", "safetensors", "tensorboard")
+_LAZY = ("_pytree", "benchmark", "checkpoint", "collect_env", "dlpack", "flop_counter", "model_zoo", "safetensors", "tensorboard")
 
 
 def __getattr__(name: str) -> _Any:

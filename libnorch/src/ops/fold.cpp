@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "autograd/record.h"
-#include "core/factory.h"
+#include "core/channels_last.h"
 #include "kernels/fold.h"
 #include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
@@ -37,7 +37,7 @@ Tensor constant_pad(const Tensor& x, const Shape& pads, const Scalar& value) {
     common[d] = std::max<int64_t>(0, x.sizes()[d] + std::min<int64_t>(before, 0) + std::min<int64_t>(after, 0));
     larger |= before > 0 || after > 0;
   }
-  Tensor out = new_tensor(shape, x.dtype(), x.device());
+  Tensor out = new_in(format_of(x), shape, x.dtype(), x.device());
   if (larger) fill_(out, value);
   for (size_t i = 0; i < pads.size() / 2; ++i) {
     const size_t d = n - 1 - i;

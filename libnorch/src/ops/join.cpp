@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "autograd/record.h"
-#include "core/factory.h"
+#include "core/channels_last.h"
 #include "kernels/cpu/parallel.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
@@ -75,6 +75,32 @@ bool cat_rows(const Tensor& out, const TensorList& tensors, int64_t dim) {
 
 bool skipped(const Tensor& t) { return t.dim() == 1 && t.numel() == 0; }
 
+/// The format that all tensors are in, contiguous if they differ.
+MemoryFormat common_format(const TensorList& tensors) {
+  const MemoryFormat format = format_of(tensors[0]);
+  for (const Tensor& t : tensors)
+    if (format == MemoryFormat::contiguous || format_of(t) != format) return MemoryFormat::contiguous;
+  return format;
+}
+
+/// (N, C, ...) seen as (N, ..., C), which is row-major for a channels-last tensor.
+Tensor channels_at_end(const Tensor& t) {
+  Shape sizes(t.sizes()), strides(t.strides());
+  for (int64_t d = 1; d + 1 < t.dim(); ++d) {
+    sizes[d] = t.sizes()[d + 1];
+    strides[d] = t.strides()[d + 1];
+  }
+  sizes[t.dim() - 1] = t.sizes()[1];
+  strides[t.dim() - 1] = t.strides()[1];
+  return raw_view(t, sizes, strides, t.storage_offset());
+}
+
+TensorList channels_at_end(const TensorList& tensors) {
+  TensorList out;
+  for (const Tensor& t : tensors) out.push_back(channels_at_end(t));
+  return out;
+}
+
 }  // namespace
 
 Tensor cat(const TensorList& tensors, int64_t dim) {
@@ -102,9 +128,13 @@ Tensor cat(const TensorList& tensors, int64_t dim) {
                   " in the list.");
     NORCH_CHECK(!__builtin_add_overflow(sizes[dim], t.sizes()[dim], &sizes[dim]), "cat: dimension ", dim, " overflows");
   }
-  Tensor out = new_tensor(sizes, common_dtype(tensors), first->device());
+  const MemoryFormat format = common_format(tensors);
+  Tensor out = new_in(format, sizes, common_dtype(tensors), first->device());
   int64_t at = 0;
-  const bool done = out.numel() == 0 || cat_rows(out, tensors, dim);
+  const bool done = out.numel() == 0 || (format == MemoryFormat::contiguous
+                                             ? cat_rows(out, tensors, dim)
+                                             : cat_rows(channels_at_end(out), channels_at_end(tensors),
+                                                        dim == 0 ? 0 : dim == 1 ? out.dim() - 1 : dim - 1));
   for (size_t i = 0; !done && i < tensors.size(); ++i) {
     const Tensor& t = tensors[i];
     if (t.numel() == 0) {

@@ -34,7 +34,7 @@ Tensor flip(const Tensor& t, Ints dims) {
     offset += (t.sizes()[d] - 1) * strides[d];
     strides[d] = -strides[d];
   }
-  Tensor out = new_tensor(t.sizes(), t.dtype(), t.device());
+  Tensor out = new_like(t, t.dtype(), t.device(), MemoryFormat::preserve);
   if (out.numel() > 0) kernels::flip(t.device(), make_plan({out}, {raw_view(t, t.sizes(), strides, offset)}));
   if (recording(t))
     record("FlipBackward0", {t}, {out}, [dims = Shape(dims)](Backward& ctx) { ctx.set(0, flip(ctx.grad(), dims)); });

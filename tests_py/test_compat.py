@@ -330,3 +330,26 @@ def test_texts_of_types(tmp_path):
         "torch.strided [0.0, 1.0, 0.0] torch.strided",
         "torch.float16 torch.bool torch.FloatTensor",
     ]
+
+
+WHOLE = """
+import io, re
+import torch
+from torch import nn
+import torch.nn.utils.prune as prune
+modules = [nn.Transformer(4, 2, 1, 1, 8), nn.TransformerEncoderLayer(4, 2, 8, activation="gelu"), nn.LSTM(2, 3), nn.GRUCell(2, 3),
+           nn.utils.spectral_norm(nn.Linear(2, 2)), nn.utils.weight_norm(nn.Linear(2, 2)), nn.Conv2d(2, 2, 3, padding_mode="reflect"),
+           prune.l1_unstructured(nn.Linear(2, 2), "weight", 1), nn.LazyLinear(3), nn.ReLU6(), nn.CircularPad2d(1),
+           nn.LinearCrossEntropyLoss(3, 4), nn.ParameterDict({"a": torch.ones(1)}), nn.MultiheadAttention(4, 2), nn.BatchNorm2d(3)]
+file = io.BytesIO()
+torch.save(modules, file)
+print(sorted(set(re.findall(rb"norch[\\w.]*", file.getvalue()))))
+file.seek(0)
+print([type(m) for m in torch.load(file, weights_only=False)] == [type(m) for m in modules], modules[12])
+"""
+
+
+def test_whole_modules_carry_pytorchs_names(tmp_path):
+    assert lines(tmp_path, WHOLE) == [
+        "[]", "True ParameterDict(  (a): Parameter containing: [torch.FloatTensor of size 1])",
+    ]  # fmt: skip

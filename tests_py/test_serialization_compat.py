@@ -142,6 +142,40 @@ def test_whole_modules(through):
     assert net.layer.weight.abs().sum() > 0 and other.activation is norch.relu
 
 
+def test_functions_carry_torchs_names():
+    layer = nn.TransformerEncoderLayer(4, 2, 8, activation="gelu")
+    for obj, name in ((layer, b"torch.nn.functional\ngelu\n"), (norch.nn.functional.relu, b"torch.nn.functional\nrelu\n"),
+                      (norch.exp, b"torch\nexp\n")):  # fmt: skip
+        assert name in saved(obj).getvalue()
+    restored = norch.load(saved(layer), weights_only=False)
+    assert restored.activation is norch.nn.functional.gelu and restored.activation_relu_or_gelu == 2
+    assert norch.load(saved([norch.nn.functional.relu, norch.exp]), weights_only=False) == [
+        norch.nn.functional.relu, norch.exp,
+    ]  # fmt: skip
+
+
+def test_a_module_that_keeps_the_handle_of_a_hook():
+    net = nn.Linear(1, 1)
+    net.handle = net.register_forward_hook(print, always_call=True)
+    hooks, number, extra = net.handle.__getstate__()
+    assert hooks is net._forward_hooks and number == net.handle.id and extra[-1] is net._forward_hooks_always_called
+    other = norch.load(saved(net), weights_only=False)
+    other.handle.remove()
+    assert not other._forward_hooks and len(net._forward_hooks) == 1
+    net.handle.__setstate__((None, 7))  # PyTorch's older form, of a dict that is gone
+    net.handle.remove()
+
+
+def test_recurrent_layers_have_what_pytorchs_need():
+    layer = nn.LSTM(2, 3, bidirectional=True)
+    state = layer.__getstate__()
+    assert [p is q for p, q in zip(state["_flat_weights"], layer.parameters(), strict=True)] == [True] * 8
+    assert state["_flat_weights_names"][4] == "weight_ih_l0_reverse" and len(state["_all_weights"]) == 2
+    for other in (norch.load(saved(layer), weights_only=False), copy.deepcopy(layer)):
+        assert "_flat_weights" not in vars(other) and other._flat_weights[0] is other.weight_ih_l0
+        assert norch.equal(other(norch.ones(4, 1, 2))[0], layer(norch.ones(4, 1, 2))[0])
+
+
 class Config:
     def __init__(self, n):
         self.n = n

@@ -13,8 +13,10 @@ import numpy as np
 import norch
 from norch._C import Parameter, Tensor
 from norch.nn.modules._registry import Registry
+from norch.nn.parameter import is_lazy
 
 from ._rebuild import STORAGE_DTYPES
+from ._safe_globals import function_name
 
 __all__ = ["dumps", "storage_count"]
 
@@ -63,6 +65,9 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, Tensor):
+            if is_lazy(obj):  # the class and its arguments
+                kind, args = obj.__reduce_ex__(2)
+                return _name("torch.nn.parameter." + kind.__name__), args
             return self._reduce_tensor(obj)
         if isinstance(obj, norch.layout):
             return _name("torch.serialization._get_layout"), (f"torch.{repr(obj).rpartition('.')[2]}",)
@@ -102,6 +107,8 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         if isinstance(obj, norch.dtype):
             obj = _name(f"torch.{_name_of(obj)}")
+        elif (path := function_name(obj)) is not None:
+            obj = _name(path)
         elif isinstance(obj, Registry):
             obj = dict(obj)  # what the module that owns it makes one of again
         elif isinstance(obj, (np.number, np.bool_)):

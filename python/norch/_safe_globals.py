@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from types import FunctionType
 from typing import Any, Callable, Iterable, Union
 
-__all__ = ["add_safe_globals", "allowed", "clear_safe_globals", "get_safe_globals", "safe_globals"]
+import norch
+
+__all__ = ["add_safe_globals", "allowed", "clear_safe_globals", "function_name", "get_safe_globals", "safe_globals"]
 
 _Global = Union[Callable, tuple[Callable, str]]
 
@@ -62,9 +65,21 @@ def _path(entry: _Global) -> tuple[str, Any]:
     return f"{entry.__module__}.{entry.__qualname__}", entry
 
 
+def function_name(value: Any) -> str | None:
+    """What files call a function of norch or of norch.nn.functional: PyTorch's name. None for anything else."""
+    if not isinstance(value, (FunctionType, type(norch._C.relu))):
+        return None
+    name: str = value.__name__  # type: ignore[union-attr]
+    for path, module in (("torch.nn.functional.", norch.nn.functional), ("torch.", norch)):
+        if vars(module).get(name) is value:
+            return path + name
+    return None
+
+
 def allowed(entries: Iterable[_Global] | None = None) -> dict[str, Any]:
     """The listed objects by the names that files use; norch's also by torch's, and the reverse."""
     found = dict(map(_path, get_safe_globals() if entries is None else entries))
+    found.update({name: v for v in list(found.values()) if (name := function_name(v)) is not None})
     for ours, theirs in (("norch.", "torch."), ("torch.", "norch.")):  # norch.compat gives classes torch's names
         found.update({theirs + k[len(ours) :]: v for k, v in list(found.items()) if k.startswith(ours)})
     return found

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
+import norch
 from norch._C import Parameter, Tensor
 
 from ._registry import typename
@@ -19,12 +20,12 @@ def _entry(value: Any) -> Any:
     return Parameter(value) if isinstance(value, Tensor) and not isinstance(value, Parameter) else value
 
 
-def _entry_text(value: Any) -> str:
+def _entry_text(value: Any, kind_of: Callable[[Tensor], Any] = lambda t: t.dtype) -> str:
     if not isinstance(value, Tensor):
         return f"Object of type: {type(value).__name__}"
     where = "" if value.device.type == "cpu" else f" ({value.device})"
     kind = "Parameter" if isinstance(value, Parameter) else "Tensor"
-    return f"{kind} containing: [{value.dtype} of size {'x'.join(map(str, value.shape))}{where}]"
+    return f"{kind} containing: [{kind_of(value)} of size {'x'.join(map(str, value.shape))}{where}]"
 
 
 class ParameterList(Module):
@@ -186,7 +187,7 @@ class ParameterDict(Module):
         raise RuntimeError("ParameterDict should not be called.")
 
     def extra_repr(self) -> str:
-        return "\n".join(f"  ({k}): {_entry_text(v)}" for k, v in self.items())
+        return "\n".join(f"  ({k}): {_entry_text(v, norch.typename)}" for k, v in self.items())
 
     def __or__(self, other: Any) -> ParameterDict:
         result = self.copy()

@@ -104,6 +104,15 @@ class RNNBase(Module):
                 self._all_weights.append(names)
         self.reset_parameters()
 
+    def __getstate__(self) -> dict:
+        state = super().__getstate__()
+        state["_flat_weights_names"], state["_flat_weights"] = self._flat_weights_names, self._flat_weights
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        # These two are computed; PyTorch's modules hold them, and need them in a file.
+        super().__setstate__({k: v for k, v in state.items() if k not in ("_flat_weights_names", "_flat_weights")})
+
     @property
     def _output_size(self) -> int:
         return self.proj_size if self.proj_size > 0 else self.hidden_size

@@ -83,8 +83,8 @@ class SpectralNorm:
         module.register_buffer(name + "_u", u)
         module.register_buffer(name + "_v", v)
         module.register_forward_pre_hook(hook)
-        module._register_state_dict_hook(_NoteVersion(hook))
-        module._register_load_state_dict_pre_hook(_LoadOld(hook))
+        module._register_state_dict_hook(SpectralNormStateDictHook(hook))
+        module._register_load_state_dict_pre_hook(SpectralNormLoadStateDictPreHook(hook))
         return hook
 
     def remove(self, module: Module) -> None:
@@ -99,7 +99,7 @@ class SpectralNorm:
         setattr(module, self.name, self.compute_weight(module, do_power_iteration=module.training))
 
 
-class _NoteVersion:
+class SpectralNormStateDictHook:
     """Notes the version in the state dict's metadata."""
 
     def __init__(self, fn: SpectralNorm) -> None:
@@ -109,7 +109,7 @@ class _NoteVersion:
         local_metadata.setdefault("spectral_norm", {})[self.fn.name + ".version"] = self.fn._version
 
 
-class _LoadOld:
+class SpectralNormLoadStateDictPreHook:
     """State dicts of before version 1 hold the normalised weight and no v: v follows from them."""
 
     def __init__(self, fn: SpectralNorm) -> None:
@@ -159,7 +159,7 @@ def spectral_norm(
 
 def _forget(hooks: OrderedDict, name: str) -> None:
     for key, hook in hooks.items():
-        if isinstance(hook, (_NoteVersion, _LoadOld)) and hook.fn.name == name:
+        if isinstance(hook, (SpectralNormStateDictHook, SpectralNormLoadStateDictPreHook)) and hook.fn.name == name:
             del hooks[key]
             return
 

@@ -12,16 +12,19 @@ import argparse
 import math
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import TYPE_CHECKING, Sequence
 
 from tqdm import tqdm
 
 import norch
 import norch.nn.functional as F
 from norch import nn, optim
-from norch.utils.data import DataLoader, Dataset, TensorDataset
+from norch.utils.data import DataLoader, TensorDataset
 
 import model as models
+
+if TYPE_CHECKING:
+    from norch.vision.datasets import ImageFolder
 
 
 def synthetic(count: int, size: int, classes: int, seed: int) -> TensorDataset:
@@ -32,7 +35,7 @@ def synthetic(count: int, size: int, classes: int, seed: int) -> TensorDataset:
     return TensorDataset(patterns[labels] + norch.randn(count, 3, size, size, generator=generator), labels)
 
 
-def folders(path: Path, size: int) -> tuple[Dataset, Dataset, int]:
+def folders(path: Path, size: int) -> tuple[ImageFolder, ImageFolder, int]:
     """The images to train on, cropped and flipped at random, those held out, and the number of classes."""
     from norch.vision import transforms
     from norch.vision.datasets import ImageFolder
@@ -58,6 +61,8 @@ class Training:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args = args
         norch.manual_seed(args.seed)
+        training: ImageFolder | TensorDataset
+        held_out: ImageFolder | TensorDataset
         if args.data:
             training, held_out, classes = folders(Path(args.data), args.size)
         else:

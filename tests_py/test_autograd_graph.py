@@ -127,6 +127,17 @@ def test_save_on_cpu():
         assert norch.allclose(x.grad, x.exp() * (1 + x))
 
 
+def test_saved_tensors_may_be_overwritten():
+    x = leaf(1.0, 2.0)
+    with graph.allow_mutation_on_saved_tensors() as copies:
+        y = x * 2
+        z = (y * y).sum() + y.exp().sum()
+        y.mul_(0)
+    z.backward()
+    assert norch.allclose(x.grad, 8 * x + 2 * (2 * x).exp())
+    copies.clear()
+
+
 def test_hooks_can_be_forbidden():
     with graph.disable_saved_tensors_hooks("not here"):
         with pytest.raises(RuntimeError, match="not here"):

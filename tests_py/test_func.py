@@ -181,6 +181,14 @@ def test_ensembles():
         func.stack_module_state([nn.Linear(1, 1), nn.Linear(1, 1).eval()])
 
 
+def test_batch_norm_without_running_statistics():
+    net = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    assert func.replace_all_batch_norm_modules_(net) is net
+    assert net[1].running_var is None and not net[1].track_running_stats
+    x = norch.randn(5, 3)
+    assert norch.allclose(net.eval()(x).mean(0), norch.zeros(3), atol=1e-5)
+
+
 # ---- norch.autograd.functional
 
 

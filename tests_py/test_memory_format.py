@@ -102,3 +102,44 @@ def test_errors():
         x.is_contiguous(memory_format=norch.preserve_format)
     with pytest.raises(RuntimeError, match="preserve_format"):
         norch.empty(2, 3, memory_format=norch.preserve_format)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 3, 2, 4, 5)])
+def test_joining_padding_and_flipping_keep_the_format(device, shape):
+    wanted = norch.channels_last if len(shape) == 4 else norch.channels_last_3d
+    x = image(device, shape)
+    y = x.contiguous(memory_format=wanted)
+    for dim in range(len(shape)):
+        joined = norch.cat([y, y * 2, y[:, :, :0] if dim == 2 else y], dim)
+        assert joined.is_contiguous(memory_format=wanted)
+        assert (joined == norch.cat([x, x * 2, x[:, :, :0] if dim == 2 else x], dim)).all()
+        assert norch.cat([y, x], dim).is_contiguous()
+        assert (norch.cat([y, x], dim) == norch.cat([x, x], dim)).all()
+        assert y.flip(dim).stride() == y.stride() and (y.flip(dim) == x.flip(dim)).all()
+    assert (norch.cat([y, y.double()], 1) == norch.cat([x, x.double()], 1)).all()
+    assert norch.cat([y, y.double()], 1).is_contiguous(memory_format=wanted)
+    for pads in ((1, 2, 0, 1), (-1, 1, 2, -1), (0, 0, 0, 0, 1, 2)):
+        padded = F.pad(y, pads, value=7.0)
+        assert padded.is_contiguous(memory_format=wanted) and (padded == F.pad(x, pads, value=7.0)).all()
+
+
+def test_gradients_lie_as_their_leaves(device):
+    for make in (lambda t: t, lambda t: t.contiguous(memory_format=norch.channels_last), lambda t: t.permute(1, 0, 3, 2)):
+        leaf = make(image(device)).requires_grad_()
+        for function in (lambda t: t.exp(), lambda t: t.sum(1), lambda t: norch.cat([t, t], 1), lambda t: t.transpose(1, 2) * 2):
+            leaf.grad = None
+            function(leaf).sum().backward()
+            assert leaf.grad.stride() == leaf.stride()
+            twin = leaf.detach().contiguous().requires_grad_()
+            function(twin).sum().backward()
+            assert norch.allclose(leaf.grad, twin.grad) and twin.grad.is_contiguous()
+            leaf.grad = None
+            function(leaf).sum().backward(create_graph=True)
+            assert leaf.grad.stride() == leaf.stride()
+            leaf.grad = None
+    row = image(device, (1, 3)).requires_grad_()
+    row.expand(4, 3).sum().backward()
+    assert row.grad.tolist() == [[4.0] * 3]
+    gaps = norch.zeros(4, 6, device=device)[:, ::2].requires_grad_()
+    (gaps * 2).sum().backward()
+    assert gaps.grad.is_contiguous() and (gaps.grad == 2).all()

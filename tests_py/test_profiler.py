@@ -290,6 +290,24 @@ def test_data_loader():
     assert "enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__" in names(prof)
 
 
+def test_forked_processes_record_nothing():
+    import os
+
+    with profile() as prof:
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            norch.ones(2).exp()
+            os.write(write, b"off" if not norch._C._profiler.on() else b"on")
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert os.read(read, 3) == b"off"
+        norch.ones(2)
+        os.close(read)
+        os.close(write)
+    assert names(prof) == ["aten::ones"]
+
+
 def test_schedule():
     plan = schedule(skip_first=1, wait=1, warmup=1, active=2, repeat=2)
     assert "".join(plan(i).name[0] if plan(i) is not ProfilerAction.RECORD_AND_SAVE else "S" for i in range(11)) == "NNWRSNWRSNN"

@@ -2,6 +2,7 @@
 // the process: a token may outlast its profile, and its thread.
 #include "norch/profiler.h"
 
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -147,6 +148,14 @@ void record_allocation(int64_t bytes, Device device) noexcept {
 }  // namespace detail
 
 void start(const Options& options) {
+  // A forked process (a data loader's worker) has nobody to read what it would record.
+  static std::once_flag once;
+  std::call_once(once, [] {
+    pthread_atfork(nullptr, nullptr, [] {
+      detail::mode.store(0);
+      g_cuda.store(false);
+    });
+  });
   State& s = state();
   std::lock_guard<std::mutex> lock(s.mutex);
   NORCH_CHECK(!on(), "profiler: a profile is being recorded already; stop it before starting another");

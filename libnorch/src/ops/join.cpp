@@ -75,12 +75,17 @@ bool cat_rows(const Tensor& out, const TensorList& tensors, int64_t dim) {
 
 bool skipped(const Tensor& t) { return t.dim() == 1 && t.numel() == 0; }
 
-/// The format that all tensors are in, contiguous if they differ.
+/// The format that all tensors with elements are in, contiguous if they differ.
 MemoryFormat common_format(const TensorList& tensors) {
-  const MemoryFormat format = format_of(tensors[0]);
-  for (const Tensor& t : tensors)
-    if (format == MemoryFormat::contiguous || format_of(t) != format) return MemoryFormat::contiguous;
-  return format;
+  MemoryFormat common = MemoryFormat::contiguous;
+  for (const Tensor& t : tensors) {
+    if (t.numel() == 0) continue;
+    const MemoryFormat format = format_of(t);
+    if (format == MemoryFormat::contiguous || (common != MemoryFormat::contiguous && format != common))
+      return MemoryFormat::contiguous;
+    common = format;
+  }
+  return common;
 }
 
 /// (N, C, ...) seen as (N, ..., C), which is row-major for a channels-last tensor.

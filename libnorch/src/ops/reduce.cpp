@@ -102,14 +102,14 @@ Tensor complex_product(const Tensor& t, const ReducedDims& d) {
 
 Tensor sum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
   autocast::widen(dtype, t, autocast::float32_cuda);
-  return sum_op("sum", "SumBackward1", t, dims, keepdim, sum_dtype(t, dtype), false);
+  return sum_op("sum", dims.empty() && !keepdim ? "SumBackward0" : "SumBackward1", t, dims, keepdim, sum_dtype(t, dtype), false);
 }
 
 Tensor mean(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {
   const DType type = dtype ? *dtype : t.dtype();
   NORCH_CHECK(is_differentiable(type), "mean(): could not infer output dtype. ", dtype ? "Optional" : "Input",
               " dtype must be either a floating point or complex dtype. Got: ", type, "; pass dtype=");
-  return sum_op("mean", "MeanBackward1", t, dims, keepdim, type, true);
+  return sum_op("mean", dims.empty() && !keepdim ? "MeanBackward0" : "MeanBackward1", t, dims, keepdim, type, true);
 }
 
 Tensor nansum(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype) {

@@ -15,6 +15,7 @@ from norch._C import Tensor, _autograd
 __all__ = [
     "GradientEdge",
     "Node",
+    "allow_mutation_on_saved_tensors",
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
     "increment_version",
@@ -133,6 +134,29 @@ class save_on_cpu(saved_tensors_hooks):
             return tensor.to(device, non_blocking=pin_memory)
 
         super().__init__(pack, unpack)
+
+
+class _Copies:
+    """What allow_mutation_on_saved_tensors gives: nothing to look at."""
+
+    def clear(self) -> None:
+        """Does nothing: the copies belong to the graph."""
+
+
+@contextlib.contextmanager
+def allow_mutation_on_saved_tensors() -> Iterator[_Copies]:
+    """In the block, tensors that operations keep for backward may be overwritten later: they are kept as copies.
+
+    >>> x = norch.ones(2, requires_grad=True)
+    >>> with norch.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     y = x * 2
+    ...     z = y * y
+    ...     _ = y.zero_()
+    >>> z.sum().backward()
+    >>> x.grad
+    tensor([8., 8.])"""
+    with saved_tensors_hooks(lambda t: t.clone(), lambda t: t):
+        yield _Copies()
 
 
 @contextlib.contextmanager

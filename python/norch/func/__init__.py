@@ -20,6 +20,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",
@@ -86,3 +87,17 @@ def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[s
         return result
 
     return stacked([dict(m.named_parameters()) for m in models]), stacked([dict(m.named_buffers()) for m in models])
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """Makes every batch norm below `root` use the batch's own statistics, without running ones, and returns `root`: those
+    would be written to in functions that vmap or derivatives run.
+
+        >>> norch.func.replace_all_batch_norm_modules_(norch.nn.BatchNorm1d(2)).running_mean is None
+        True
+    """
+    for module in root.modules():
+        if isinstance(module, norch.nn.modules.batchnorm._BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

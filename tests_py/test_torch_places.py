@@ -320,3 +320,81 @@ def test_memory_figures_of_cuda():
     assert "MiB" in norch.cuda.memory_summary()
     assert norch.cuda.memory_cached() == norch.cuda.memory_reserved()
     norch.cuda.set_rng_state_all(norch.cuda.get_rng_state_all())
+
+
+def test_checkpoints_helpers():
+    from norch.utils import checkpoint as c
+
+    x = norch.ones(2, requires_grad=True)
+    a, n = c.detach_variable((x * 2, 3))
+    assert n == 3 and a.requires_grad and a.grad_fn is None
+    with pytest.raises(RuntimeError, match="Only tuple"):
+        c.detach_variable([x])
+    with pytest.warns(UserWarning, match="None of the inputs"):
+        c.check_backward_validity([norch.ones(1)])
+    assert c.get_device_states(x, [x]) == ([], []) and c.set_device_states([], []) is None
+    with c.noop_context_fn()[0]:
+        pass
+
+
+def test_flat_tensors():
+    from norch._utils import _flatten_dense_tensors, _take_tensors, _unflatten_dense_tensors
+
+    ts = [norch.ones(2), norch.zeros(1, 3)]
+    flat = _flatten_dense_tensors(ts)
+    assert flat.tolist() == [1, 1, 0, 0, 0]
+    back = _unflatten_dense_tensors(flat, ts)
+    assert [t.tolist() for t in back] == [t.tolist() for t in ts] and back[0].data_ptr() == flat.data_ptr()
+    assert [len(part) for part in _take_tensors([norch.ones(4), norch.ones(4), norch.ones(9).long()], 16)] == [1, 1, 1]
+
+
+def test_devices_that_are_not_there():
+    assert not norch.mps.is_available() and not norch.xpu.is_available() and norch.xpu.device_count() == 0
+    assert norch.backends.cudnn.version() is None and not norch.backends.cudnn.is_acceptable(norch.ones(1))
+    assert not norch.backends.opt_einsum.is_available() and norch.cuda._initialized == norch.cuda.is_initialized()
+
+
+def test_types_of_torchscript():
+    from norch.jit.annotations import BroadcastingList2, List
+
+    assert BroadcastingList2[int] is int and List[int]
+    assert not isinstance(norch.nn.Linear(1, 1), norch.jit.ScriptModule)
+
+    class Old(norch.jit.ScriptModule):
+        @norch.jit.script_method
+        def forward(self, x):
+            return x + 1
+
+    assert Old()(1) == 2 and norch.jit.Attribute(3, int).value == 3 and issubclass(norch.jit.TracerWarning, Warning)
+
+
+def test_what_optimizers_copied_from_pytorch_import():
+    from norch.optim.optimizer import _dispatch_sqrt, _get_value, _use_grad_for_differentiable
+
+    class Descent(norch.optim.Optimizer):
+        def __init__(self, params):
+            super().__init__(params, {"differentiable": False})
+
+        @_use_grad_for_differentiable
+        def step(self):
+            for p in self.param_groups[0]["params"]:
+                p.sub_(p.grad)
+
+    p = norch.ones(2, requires_grad=True)
+    (p * 3).sum().backward()
+    Descent([p]).step()
+    assert p.tolist() == [-2.0, -2.0] and _get_value(norch.tensor(2)) == 2 and _dispatch_sqrt(4) == 2
+    groups = norch.optim.Optimizer._group_tensors_by_device_and_dtype([[p, p.double()], []], with_indices=True)
+    assert [indices for _, indices in groups.values()] == [[0], [1]]
+
+
+def test_assert_allclose_takes_numbers_and_other_dtypes():
+    norch.testing.assert_allclose(norch.tensor([1.0, float("nan")]), [1.0, float("nan")])
+    with pytest.raises(AssertionError):
+        norch.testing.assert_allclose(norch.ones(2), norch.zeros(2).double())
+
+
+def test_the_gradient_under_its_private_name():
+    x = norch.ones(2, requires_grad=True)
+    x._grad = norch.zeros(2)
+    assert x.grad.tolist() == [0, 0] and x._grad is not None

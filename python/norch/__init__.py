@@ -76,6 +76,7 @@ if _TYPE_CHECKING:
     from norch import linalg as linalg
     from norch import masked as masked
     from norch import multiprocessing as multiprocessing
+    from norch import mps as mps
     from norch import nn as nn
     from norch import onnx as onnx
     from norch import optim as optim
@@ -89,6 +90,7 @@ if _TYPE_CHECKING:
     from norch import utils as utils
     from norch import version as version
     from norch import vision as vision
+    from norch import xpu as xpu
     from norch._settings import are_deterministic_algorithms_enabled as are_deterministic_algorithms_enabled
     from norch._settings import compile as compile
     from norch._settings import get_deterministic_debug_mode as get_deterministic_debug_mode
@@ -152,6 +154,7 @@ _LAZY = (
     "jit",
     "linalg",
     "masked",
+    "mps",
     "multiprocessing",
     "nn",
     "onnx",
@@ -167,6 +170,8 @@ _LAZY = (
     "utils",
     "version",
     "vision",
+    "xpu",
+    "_utils",
 )
 _LAZY_FUNCTIONS = {
     "autocast": "amp.autocast_mode",
@@ -219,6 +224,8 @@ def __getattr__(name: str) -> _Any:
         return _importlib.import_module("norch." + name)
     if name in _LAZY_FUNCTIONS:
         return getattr(_importlib.import_module("norch." + _LAZY_FUNCTIONS[name]), name)
+    if name.startswith("_foreach_"):
+        return getattr(_importlib.import_module("norch._foreach"), name)
     raise AttributeError(f"module 'norch' has no attribute '{name}'")
 
 

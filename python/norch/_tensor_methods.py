@@ -243,5 +243,6 @@ for _name, _function in {
         setattr(Tensor, _name, _function)
 for _name in "is_quantized is_meta is_mkldnn is_mps is_xpu is_xla is_nested is_ipu is_vulkan is_mtia".split():
     setattr(Tensor, _name, _false("False: norch has no such tensors."))
+setattr(Tensor, "_grad", Tensor.__dict__["grad"])
 setattr(Tensor, "volatile", _false("False: what PyTorch replaced by no_grad()."))
 setattr(Tensor, "name", property(lambda self: None, doc="None: tensors have no names."))

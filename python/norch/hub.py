@@ -22,7 +22,8 @@ import norch
 
 __all__ = ["download_url_to_file", "get_dir", "help", "list", "load", "load_state_dict_from_url", "set_dir"]
 
-_HASH = re.compile(r"-([a-f0-9]{8,})\.")
+#: The part of a file name that holds the first eight digits or more of its SHA-256, as in resnet18-f37072fd.pth.
+HASH_REGEX = re.compile(r"-([a-f0-9]{8,})\.")
 _dir: str | None = None
 
 
@@ -115,7 +116,7 @@ def load_state_dict_from_url(
             os.makedirs(folder, exist_ok=True)
             if progress:
                 print(f'Downloading: "{url}" to {path}', file=sys.stderr)
-            found = _HASH.search(name) if check_hash else None
+            found = HASH_REGEX.search(name) if check_hash else None
             download_url_to_file(url, path, found.group(1) if found else None, progress)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:

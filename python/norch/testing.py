@@ -8,7 +8,7 @@ from typing import Any, Callable
 
 import norch
 
-__all__ = ["assert_close"]
+__all__ = ["assert_allclose", "assert_close"]
 
 # (rtol, atol) by dtype, as in PyTorch; exact for integers and bool.
 _TOLERANCES = {
@@ -165,3 +165,16 @@ def assert_close(
         _compare_tensors(a, b, rtol, atol, equal_nan, own, msg, where)
 
     _compare(actual, expected, "", check, msg, allow_subclasses)
+
+
+def assert_allclose(
+    actual: Any, expected: Any, rtol: float | None = None, atol: float | None = None, equal_nan: bool = True, msg: Any = ""
+) -> None:
+    """The old form of assert_close: dtypes may differ, and NaN equals NaN."""
+    if not isinstance(actual, norch.Tensor):
+        actual = norch.tensor(actual)
+    if not isinstance(expected, norch.Tensor):
+        expected = norch.tensor(expected, dtype=actual.dtype)
+    assert_close(
+        actual, expected, rtol=rtol, atol=atol, equal_nan=equal_nan, check_device=True, check_dtype=False, msg=msg or None
+    )

@@ -11,5 +11,6 @@ from norch.backends import mkl as mkl
 from norch.backends import mkldnn as mkldnn
 from norch.backends import mps as mps
 from norch.backends import openmp as openmp
+from norch.backends import opt_einsum as opt_einsum
 
-__all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp"]
+__all__ = ["cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum"]

@@ -61,6 +61,8 @@ def _missing_attribute(name: str, inner: Callable[[str], Any] | None) -> Callabl
                 return inner(attribute)
             except AttributeError as e:
                 error = e
+        if attribute == "torch":  # PyTorch's modules import it: torch.sparse.torch.eye is torch.eye
+            return sys.modules["torch"]
         if attribute.startswith("__"):
             raise AttributeError(f"module '{name}' has no attribute '{attribute}'")
         # `from torch.nn import X` hides the text of an AttributeError, but lets an ImportError pass.

@@ -219,6 +219,8 @@ def __getattr__(name: str) -> Any:
 
     if name in CUDA_TYPES:  # FloatTensor, LongTensor, ...
         return CUDA_TYPES[name]
+    if name == "_initialized":
+        return is_initialized()
     if name == "amp":
         import importlib
 

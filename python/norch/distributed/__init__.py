@@ -11,6 +11,7 @@ from typing import Any
 import norch
 
 __all__ = [
+    "ProcessGroup",
     "ReduceOp",
     "all_gather",
     "all_gather_into_tensor",
@@ -22,6 +23,7 @@ __all__ = [
     "destroy_process_group",
     "get_backend",
     "get_default_backend_for_device",
+    "get_global_rank",
     "get_rank",
     "get_world_size",
     "init_process_group",
@@ -32,6 +34,9 @@ __all__ = [
     "is_nccl_available",
     "is_torchelastic_launched",
     "reduce",
+    "reduce_scatter",
+    "reduce_scatter_tensor",
+    "scatter",
 ]
 
 _backend: str | None = None
@@ -41,6 +46,10 @@ class ReduceOp:
     """How a reduction combines; with one process all of them give the tensor itself."""
 
     SUM, AVG, PRODUCT, MIN, MAX, BAND, BOR, BXOR = "SUM", "AVG", "PRODUCT", "MIN", "MAX", "BAND", "BOR", "BXOR"
+
+
+class ProcessGroup:
+    """What groups are instances of in PyTorch; here `group` arguments are None, the group of this one process."""
 
 
 class _Work:
@@ -186,3 +195,35 @@ def all_gather_object(object_list: list, obj: Any, group: Any = None) -> None:
     """Puts `obj` into object_list[0]."""
     _group("all_gather_object")
     object_list[0] = obj
+
+
+def get_global_rank(group: Any, group_rank: int) -> int:
+    """The rank itself."""
+    _group("get_global_rank")
+    return group_rank
+
+
+def reduce_scatter(
+    output: Any, input_list: list, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False
+) -> Any:
+    """Copies input_list[0] to `output`."""
+    _group("reduce_scatter")
+    if len(input_list) != 1:
+        raise RuntimeError(f"reduce_scatter: a group of one process needs a list of one tensor, got {len(input_list)}")
+    with norch.no_grad():
+        output.copy_(input_list[0])
+    return _Work() if async_op else None
+
+
+def reduce_scatter_tensor(
+    output: Any, input: Any, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False
+) -> Any:
+    """Copies `input` to `output`."""
+    return all_gather_into_tensor(output, input, group, async_op)
+
+
+def scatter(
+    tensor: Any, scatter_list: list | None = None, src: int | None = None, group: Any = None, async_op: bool = False, **_: Any
+) -> Any:
+    """Copies scatter_list[0] to `tensor`."""
+    return reduce_scatter(tensor, scatter_list or [], ReduceOp.SUM, group, async_op)

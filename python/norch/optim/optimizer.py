@@ -19,6 +19,15 @@ from norch.autograd import enable_grad, no_grad
 from norch.nn.modules._members import ParameterIterator
 from norch.utils.hooks import RemovableHandle
 
+from ._helpers import ParamsT as ParamsT
+from ._helpers import _default_to_fused_or_foreach as _default_to_fused_or_foreach
+from ._helpers import _dispatch_sqrt as _dispatch_sqrt
+from ._helpers import _get_value as _get_value
+from ._helpers import _group_tensors
+from ._helpers import _stack_if_compiling as _stack_if_compiling
+from ._helpers import _use_grad_for_differentiable as _use_grad_for_differentiable
+from ._helpers import _view_as_real as _view_as_real
+
 __all__ = [
     "Optimizer",
     "register_optimizer_step_post_hook",
@@ -157,6 +166,8 @@ class Optimizer:
             groups = [{"params": groups[0] if isinstance(groups[0], ParameterIterator) else groups}]
         for group in groups:
             self.add_param_group(group)
+
+    _group_tensors_by_device_and_dtype = staticmethod(_group_tensors)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Adds a group: a dict with "params" and options; the missing ones come from the defaults."""

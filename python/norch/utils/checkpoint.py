@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import Any, Callable
 
 import norch
 from norch.autograd import Function
 from norch.autograd import backward as _backward
+from norch.utils._pytree import tree_leaves
 
-__all__ = ["checkpoint", "checkpoint_sequential"]
+__all__ = [
+    "check_backward_validity",
+    "checkpoint",
+    "checkpoint_sequential",
+    "detach_variable",
+    "get_device_states",
+    "noop_context_fn",
+    "set_device_states",
+]
 
 
 class _Checkpoint(Function):
@@ -117,3 +127,33 @@ def checkpoint_sequential(
         start, end = i * size, (i + 1) * size
         input = checkpoint(part(start, end), input, preserve_rng_state=preserve_rng_state)
     return part(end, len(modules))(input)
+
+
+def detach_variable(inputs: tuple) -> tuple:
+    """The inputs, tensors without their graphs but with their requires_grad. RuntimeError for what is no tuple."""
+    if not isinstance(inputs, tuple):
+        raise RuntimeError("Only tuple of tensors is supported. Got Unsupported input type: ", type(inputs).__name__)
+    return tuple(x.detach().requires_grad_(x.requires_grad) if isinstance(x, norch.Tensor) else x for x in inputs)
+
+
+def check_backward_validity(inputs: Any) -> None:
+    """Warns where no tensor among the inputs requires a gradient."""
+    if not any(isinstance(x, norch.Tensor) and x.requires_grad for x in inputs):
+        warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", stacklevel=2)
+
+
+def noop_context_fn() -> tuple:
+    """Two context managers that do nothing: checkpoint's default for `context_fn`."""
+    return contextlib.nullcontext(), contextlib.nullcontext()
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Any]]:
+    """The GPUs that the tensors among `args` are on, and the state of the random numbers of each; for set_device_states."""
+    devices = sorted({t.get_device() for t in tree_leaves(args) if isinstance(t, norch.Tensor) and t.is_cuda})
+    return devices, [norch.cuda.get_rng_state(device) for device in devices]
+
+
+def set_device_states(devices: list[int], states: list[Any], *, device_type: str | None = None) -> None:
+    """Puts back the states that get_device_states gave."""
+    for device, state in zip(devices, states):
+        norch.cuda.set_rng_state(state, device)

@@ -6,13 +6,16 @@ TorchScript: `save` and `load` raise NotImplementedError."""
 from __future__ import annotations
 
 import contextlib
+from collections import namedtuple
 from typing import Any, Callable, Final, Iterator, NoReturn
 
-from norch.nn import Module as ScriptModule
+from norch.nn import Module
 
 __all__ = [
+    "Attribute",
     "Final",
     "ScriptModule",
+    "TracerWarning",
     "annotate",
     "export",
     "freeze",
@@ -36,6 +39,17 @@ __all__ = [
 ]
 
 _isinstance = isinstance
+
+Attribute = namedtuple("Attribute", ["value", "type"])
+
+
+class ScriptModule(Module):
+    """A module: old programs inherit from it and mark methods with `script_method`. What `script` and `trace` return is
+    none, but the module they were given."""
+
+
+class TracerWarning(Warning):
+    """Never given; programs name it to silence it."""
 
 
 def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> Any:

@@ -35,10 +35,17 @@ set(NORCH_KERNEL_STEMS
   ternary
   unary
 )
+# Families that CUDA composes of others: they have no twin there.
+set(NORCH_CPU_KERNEL_STEMS
+  attention
+)
 
 set(kernel_dir "${PROJECT_SOURCE_DIR}/libnorch/src/kernels")
 set(NORCH_KERNEL_SOURCES_CPU "")
 set(NORCH_KERNEL_SOURCES_CUDA "")
+foreach(stem IN LISTS NORCH_CPU_KERNEL_STEMS)
+  list(APPEND NORCH_KERNEL_SOURCES_CPU "${kernel_dir}/cpu/${stem}.cpp")
+endforeach()
 foreach(stem IN LISTS NORCH_KERNEL_STEMS)
   foreach(twin IN ITEMS "CPU:cpu/${stem}.cpp" "CUDA:cuda/${stem}.cu")
     string(REGEX REPLACE ":.*" "" device "${twin}")

@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "autograd/record.h"
+#include "kernels/cpu/twister.h"
+#include "norch/generator.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/dropout.h"
 #include "norch/ops/factory.h"
@@ -12,9 +15,12 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/attention_blocks.h"
 #include "ops/autocast.h"
 
 namespace norch {
+
+using autograd::recording;
 
 namespace {
 
@@ -52,7 +58,30 @@ Tensor ungrouped(const Tensor& t, int64_t heads, int64_t rows) {
   return reshape(t, shape);
 }
 
+void check_mask(const Tensor& mask, int64_t rows, int64_t columns, DType dtype) {
+  if (!mask.defined()) return;
+  const char* op = "scaled_dot_product_attention";
+  NORCH_CHECK(mask.dtype() == DType::Bool || mask.is_floating_point(), op, ": Expected attn_mask dtype to be bool or float "
+              "or to match query dtype, but got attn_mask.dtype: ", mask.dtype(), " and  query.dtype: ", dtype, " instead.");
+  const int64_t n = mask.dim() < 1 ? 1 : mask.size(-1), m = mask.dim() < 2 ? 1 : mask.size(-2);
+  NORCH_CHECK((n == 1 || n == columns) && (m == 1 || m == rows), op, ": attn_mask ", mask.sizes(), " can't be expanded to "
+              "the ", rows, " queries and ", columns, " keys of the last two dims");
+}
+
 }  // namespace
+
+Tensor attention_weights(Tensor scores, const Tensor& mask, bool causal) {
+  const Tensor never = Tensor::wrap(-static_cast<double>(INFINITY));
+  if (causal) {
+    const TensorOptions options = TensorOptions(kInt64).device(scores.device());
+    const Tensor row = unsqueeze(arange(scores.size(-2), options), 1);
+    scores = masked_fill(scores, gt(arange(scores.size(-1), options), row), never);
+  }
+  if (!mask.defined()) return softmax(scores, -1);
+  scores = mask.dtype() == DType::Bool ? masked_fill(scores, logical_not(mask), never) : add(scores, mask);
+  const Tensor blind = all(eq(scores.detach(), never), {-1}, true), zero = Tensor::wrap(0);
+  return masked_fill(softmax(masked_fill(scores, blind, zero), -1), blind, zero);
+}
 
 Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                     const Tensor& attn_mask, double dropout_p, bool is_causal,
@@ -61,11 +90,8 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   check_operands(query, key, value);
   NORCH_CHECK(!attn_mask.defined() || !is_causal, "scaled_dot_product_attention: Explicit attn_mask should not be set when "
               "is_causal=True");
-  NORCH_CHECK(!attn_mask.defined() || attn_mask.dtype() == DType::Bool || attn_mask.is_floating_point(),
-              "scaled_dot_product_attention: Expected attn_mask dtype to be bool or float or to match query dtype, but got "
-              "attn_mask.dtype: ", attn_mask.defined() ? attn_mask.dtype() : DType::Bool, " and  query.dtype: ",
-              query.dtype(), " instead.");
   const int64_t rows = query.size(-2), columns = key.size(-2), heads = query.dim() > 2 ? query.size(-3) : 1;
+  check_mask(attn_mask, rows, columns, query.dtype());
   bool groups = false;
   if (enable_gqa) {
     NORCH_CHECK(query.dim() >= 3 && key.dim() >= 3 && value.dim() >= 3 && key.size(-3) > 0 &&
@@ -81,26 +107,29 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                                         enable_gqa)
         .to(query.dtype());
   }
-  // Scaling the query, not the scores: it has fewer elements.
   const double factor = scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1))));
+  const Tensor mask = attn_mask.defined() && attn_mask.dtype() != DType::Bool ? attn_mask.to(query.dtype()) : attn_mask;
+  const bool sizes = rows > 0 && columns > 0 && query.size(-1) > 0 && value.size(-1) > 0;
+  // Where the gradient of a mask is wanted, or a mask of dropout is kept, the whole matrix is made anyway.
+  const bool drawn = dropout_p > 0 && (dropout_p >= 1 || kernels::cpu::twister(nullptr, query.device()));
+  if (query.is_cpu() && sizes && !drawn && !recording(mask)) {
+    BlockAttention a{query, key, value, mask, is_causal, factor, dropout_p, {}};
+    if (mask.defined() && mask.dim() < 2) a.mask = reshape(mask, {1, mask.numel()});
+    if (dropout_p > 0) a.state = default_generator().next();
+    if (!groups) return block_attention(a);
+    const int64_t kept = key.size(-3);
+    a.q = unflatten(query, -3, {kept, heads / kept});
+    a.k = unsqueeze(key, -3);
+    a.v = unsqueeze(value, -3);
+    if (a.mask.defined() && a.mask.dim() > 2)
+      a.mask = a.mask.size(-3) == 1 ? unsqueeze(a.mask, -3) : unflatten(a.mask, -3, {kept, heads / kept});
+    return flatten(block_attention(a), -4, -3);
+  }
+  // Scaling the query, not the scores: it has fewer elements.
   const Tensor scaled = query * Scalar(factor);
-  Tensor scores = groups ? ungrouped(matmul(grouped(scaled, key.size(-3)), transpose(key, -2, -1)), heads, rows)
-                         : matmul(scaled, transpose(key, -2, -1));
-  const Tensor never = Tensor::wrap(-static_cast<double>(INFINITY));
-  if (is_causal) {
-    const TensorOptions options = TensorOptions(kInt64).device(query.device());
-    scores = masked_fill(scores, gt(arange(columns, options), unsqueeze(arange(rows, options), 1)), never);
-  }
-  if (attn_mask.defined())
-    scores = attn_mask.dtype() == DType::Bool ? masked_fill(scores, logical_not(attn_mask), never)
-                                              : add(scores, attn_mask.to(query.dtype()));
-  Tensor blind;  // rows that may see nothing
-  if (attn_mask.defined()) {
-    blind = all(eq(scores.detach(), never), {-1}, true);
-    scores = masked_fill(scores, blind, Tensor::wrap(0));
-  }
-  Tensor weights = softmax(scores, -1);
-  if (blind.defined()) weights = masked_fill(weights, blind, Tensor::wrap(0));
+  const Tensor scores = groups ? ungrouped(matmul(grouped(scaled, key.size(-3)), transpose(key, -2, -1)), heads, rows)
+                               : matmul(scaled, transpose(key, -2, -1));
+  Tensor weights = attention_weights(scores, mask, is_causal);
   if (dropout_p > 0) weights = dropout(weights, dropout_p, true);
   if (!groups) return matmul(weights, value);
   return ungrouped(matmul(grouped(weights, key.size(-3)), value), heads, rows);

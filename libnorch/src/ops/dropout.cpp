@@ -10,6 +10,7 @@
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
 #include "norch/ops/random.h"
+#include "ops/drop_elements.h"
 
 namespace norch {
 
@@ -25,18 +26,8 @@ void check(const char* op, const Tensor& x, double p, bool training) {
                           "; use a floating-point dtype");
 }
 
-/// Drops the elements that `state` says; linear, so its backward is the same op.
-Tensor apply(const Tensor& input, PhiloxState state, double p) {
-  const Tensor x = input.contiguous();
-  Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
-  kernels::dropout(x.device(), out, x, state, p, p == 1 ? 0 : 1 / (1 - p));
-  if (recording(input))
-    record("DropoutBackward0", {input}, {out}, [state, p](Backward& ctx) { ctx.set(0, apply(ctx.grad(), state, p)); });
-  return out;
-}
-
 Tensor drop(const Tensor& input, double p) {
-  if (!kernels::cpu::twister(nullptr, input.device())) return apply(input, default_generator().next(), p);
+  if (!kernels::cpu::twister(nullptr, input.device())) return drop_elements(input, default_generator().next(), p);
   // The twister has no way back to numbers drawn before, so the mask is kept.
   if (p == 1) return input * Scalar(0.0);
   return input * (bernoulli_(empty_like(input.detach()), 1 - p) / Scalar(1 - p));
@@ -60,6 +51,15 @@ Tensor apply_alpha(const Tensor& x, const Tensor& noise, double p) {
 }
 
 }  // namespace
+
+Tensor drop_elements(const Tensor& input, PhiloxState state, double p) {
+  const Tensor x = input.contiguous();
+  Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
+  kernels::dropout(x.device(), out, x, state, p, p == 1 ? 0 : 1 / (1 - p));
+  if (recording(input))
+    record("DropoutBackward0", {input}, {out}, [state, p](Backward& ctx) { ctx.set(0, drop_elements(ctx.grad(), state, p)); });
+  return out;
+}
 
 Tensor dropout(const Tensor& input, double p, bool training) {
   check("dropout", input, p, training);

@@ -10,6 +10,9 @@ namespace norch {
 /// softmax(q k^T * scale + mask) v, for q (..., L, E), k (..., S, E) and v (..., S, Ev) of one float dtype, whose leading
 /// dims broadcast: (..., L, Ev). scale defaults to 1 / sqrt(E).
 ///
+/// On the CPU it goes block by block, so that the memory grows with L + S, not with L * S, unless the gradient of a mask
+/// or second derivatives are wanted.
+///
 /// attn_mask broadcasts to (..., L, S): bool (true takes part) or a float that is added; a row that is masked as a whole
 /// gives zeros. is_causal lets position i see positions up to i, and excludes a mask. dropout_p > 0 drops attention
 /// weights, whether training or not. enable_gqa lets the heads (dim -3) of k and v divide those of q: head h of q takes

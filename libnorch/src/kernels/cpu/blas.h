@@ -46,3 +46,17 @@ int NORCH_BLAS(openblas_get_num_threads)(void);
 #endif
 
 }  // extern "C"
+
+namespace norch::blas {
+
+/// C = alpha * op(A) op(B) + beta * C, all in rows.
+inline void gemm(int trans_a, int trans_b, int m, int n, int k, float alpha, const float* a, int lda, const float* b,
+                 int ldb, float beta, float* c, int ldc) {
+  NORCH_BLAS(cblas_sgemm)(row_major, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+inline void gemm(int trans_a, int trans_b, int m, int n, int k, double alpha, const double* a, int lda, const double* b,
+                 int ldb, double beta, double* c, int ldc) {
+  NORCH_BLAS(cblas_dgemm)(row_major, trans_a, trans_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+}
+
+}  // namespace norch::blas

@@ -235,15 +235,6 @@ void matvec(const Gemm& g) {
 
 // ---- BLAS
 
-inline void blas_gemm(int ta, int tb, int m, int n, int k, float alpha, const float* a, int lda, const float* b,
-                      int ldb, float beta, float* c, int ldc) {
-  NORCH_BLAS(cblas_sgemm)(blas::row_major, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
-inline void blas_gemm(int ta, int tb, int m, int n, int k, double alpha, const double* a, int lda, const double* b,
-                      int ldb, double beta, double* c, int ldc) {
-  NORCH_BLAS(cblas_dgemm)(blas::row_major, ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-}
-
 /// How BLAS is told of a matrix: whether transposed, and the distance between its rows (or columns).
 struct BlasLayout {
   int flag = blas::no_trans;
@@ -324,7 +315,7 @@ bool blas_way(const Gemm& g) {
           std::copy(bias + j, bias + j + cols, c + i * g.c_row);
       for (int64_t p = 0; p < g.k; p += tile.k)
         for (int64_t i = first * tile.m; i < std::min(g.m, last * tile.m); i += tile.m)
-          blas_gemm(a.flag, b.flag, static_cast<int>(std::min(tile.m, g.m - i)), static_cast<int>(cols),
+          blas::gemm(a.flag, b.flag, static_cast<int>(std::min(tile.m, g.m - i)), static_cast<int>(cols),
                     static_cast<int>(std::min(tile.k, g.k - p)), alpha,
                     static_cast<const T*>(g.a.data) + batch * g.a.batch + i * g.a.row + p * g.a.col,
                     static_cast<int>(a.ld),

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/philox.h"
 #include "kernels/cpu/twister.h"
 #include "kernels/cpu/vector_math.h"
 #include "kernels/random_rejection.h"
@@ -14,24 +15,7 @@ namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
-/// Blocks of Philox that are made together, word by word, so that the loops vectorise.
-constexpr int64_t kBatch = 32;
 constexpr int64_t kGrainBlocks = 1024;
-
-struct BatchWords {
-  alignas(64) uint32_t w[4][kBatch];
-};
-
-void fill_words(PhiloxState state, uint64_t first, BatchWords& words) {
-#pragma omp simd
-  for (int64_t j = 0; j < kBatch; ++j) {
-    const Words x = philox(state.seed, state.draw, first + static_cast<uint64_t>(j));
-    words.w[0][j] = x.w[0];
-    words.w[1][j] = x.w[1];
-    words.w[2][j] = x.w[2];
-    words.w[3][j] = x.w[3];
-  }
-}
 
 /// Values of a batch in the order of the elements: v[k][j] is element j * rows + k.
 template <class V, int Rows>

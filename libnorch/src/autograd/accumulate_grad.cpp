@@ -3,6 +3,7 @@
 
 #include "autograd/accumulate_grad.h"
 #include "core/factory.h"
+#include "core/layout.h"
 #include "norch/ops.h"
 
 namespace norch::autograd {
@@ -11,14 +12,6 @@ namespace {
 // Guards Meta::accumulator. A leaf points to its node without counting, the node counts the leaf; so the node of a
 // finished graph can die while another thread looks it up.
 std::mutex g_mutex;
-
-/// Whether the gradient lies in memory as its leaf does, or row-major where the leaf has gaps or overlaps.
-bool lies_as(const Tensor& g, const Tensor& leaf) {
-  if (leaf.is_contiguous() || !is_dense(leaf.sizes(), leaf.strides())) return g.is_contiguous();
-  for (int64_t d = 0; d < g.dim(); ++d)
-    if (g.sizes()[d] != 1 && g.strides()[d] != leaf.strides()[d]) return false;
-  return true;
-}
 
 Tensor copy_like(const Tensor& g, const Tensor& leaf) {
   if (leaf.is_contiguous() || !is_dense(leaf.sizes(), leaf.strides())) return g.clone(MemoryFormat::contiguous);
@@ -62,7 +55,7 @@ void AccumulateGrad::apply(Backward& ctx) {
   Meta& meta = *leaf_.impl()->meta;
   if (!meta.grad.defined()) {
     // Take the gradient itself when nobody else can see it; an expanded or shared one is copied.
-    const bool ours = g.impl()->use_count() == 1 && g.storage()->use_count() == 1 && lies_as(g, leaf_);
+    const bool ours = g.impl()->use_count() == 1 && g.storage()->use_count() == 1 && same_layout(leaf_, g);
     meta.grad = ours ? g : copy_like(grad_enabled() ? g : g.detach(), leaf_);
   } else if (grad_enabled()) {
     meta.grad = add(meta.grad, g);

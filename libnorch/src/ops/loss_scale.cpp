@@ -39,7 +39,7 @@ void unscale_(const TensorList& grads, const Tensor& inverse_scale, const Tensor
   for (const Tensor& g : grads) {
     if (!g.defined()) continue;
     Tensor flat = g;
-    if (!g.is_contiguous()) {
+    if (!g.is_contiguous() && !is_dense(g.sizes(), g.strides())) {
       flat = new_tensor(g.sizes(), g.dtype(), device);
       copy_into(flat, g);
       copies.emplace_back(g, flat);

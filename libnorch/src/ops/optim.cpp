@@ -197,7 +197,7 @@ Tensor clip_grad_norm_(const TensorList& grads, double max_norm, double norm_typ
       if (each.dtype == g.dtype()) group = &each;
     if (!group) group = &groups.emplace_back(Group{device, g.dtype(), {}, 0});
     Tensor flat = g;
-    if (!g.is_contiguous()) {
+    if (!g.is_contiguous() && !is_dense(g.sizes(), g.strides())) {
       flat = new_tensor(g.sizes(), g.dtype(), device);
       copy_into(flat, g);
       copies.emplace_back(g, flat);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/factory.h"
+#include "core/layout.h"
 #include "kernels/copy.h"
 #include "kernels/optim.h"
 #include "norch/cuda.h"
@@ -54,16 +55,22 @@ class StepPlan {
                     " would be made in the capture of a CUDA graph, and made anew by each replay; take a step before the "
                     "capture");
         entry.first = true;
-        state[k] = new_tensor(p.sizes(), p.dtype(), p.device());
+        state[k] = new_like(p, p.dtype(), p.device(), MemoryFormat::preserve);
         if (states_[k].initial) kernels::fill(p.device(), make_plan({state[k]}, {}), initial_of(p, *states_[k].initial));
         made_.push_back({k, i, state[k]});
       }
-      bool flat = p.is_contiguous() && grad.is_contiguous();
-      for (int k = 0; k < count_; ++k) flat &= state[k].is_contiguous();
+      // A list is worked on in the order of memory, which has to be the same for all tensors of an entry.
+      bool flat = p.is_contiguous() || is_dense(p.sizes(), p.strides());
+      for (int k = 0; k < count_; ++k) flat &= same_layout(p, state[k]);
       entry.data[0] = writable(p, flat).data_ptr();
-      const Tensor g = flat ? grad : grad.detach().contiguous();
-      if (!flat) kept_.push_back(g);
-      if (!grads_) kept_.push_back(grad);
+      Tensor g = grad;
+      if (flat && !same_layout(p, grad)) {
+        g = new_like(p, p.dtype(), p.device(), MemoryFormat::preserve);
+        copy_into(g, grad);
+      } else if (!flat) {
+        g = grad.detach().contiguous();
+      }
+      kept_.push_back(g);
       entry.data[1] = g.data_ptr();
       for (int k = 0; k < count_; ++k) entry.data[2 + k] = writable(state[k], flat).data_ptr();
       f(i, entry);

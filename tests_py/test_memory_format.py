@@ -92,6 +92,59 @@ def test_ops_on_channels_last(device):
         assert norch.allclose(f(y), f(x), atol=1e-6)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(4, 3, 5, 6), (4, 3, 2, 5, 3), (4, 3, 1, 1), (1, 3, 5, 6)])
+def test_batch_norm_keeps_the_order_of_dims(device, training, shape):
+    last = norch.channels_last if len(shape) == 4 else norch.channels_last_3d
+    m = (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm3d)(3).to(device).train(training)
+    nn.init.normal_(m.weight)
+    nn.init.normal_(m.bias)
+    results = []
+    x0, g = image(device, shape), image(device, shape)
+    for order in (norch.contiguous_format, last):
+        x = x0.clone(memory_format=order).requires_grad_()
+        m.zero_grad()
+        m.reset_running_stats()
+        y = m(x)
+        y.backward(g)
+        results.append([y, x.grad, m.weight.grad, m.bias.grad, m.running_mean.clone(), m.running_var.clone()])
+        assert y.is_contiguous(memory_format=order) and x.grad.is_contiguous(memory_format=order)
+    for a, b in zip(*results):
+        norch.testing.assert_close(a, b, check_stride=False)
+
+
+def test_gradient_lies_like_its_leaf(device):
+    w = image(device).to(memory_format=norch.channels_last).requires_grad_()
+    (w.contiguous() * 2).sum().backward()
+    assert w.grad.stride() == w.stride() and (w.grad == 2).all()
+    turned = norch.randn(3, 4, device=device).t().requires_grad_()
+    (turned @ norch.ones(3, 1, device=device)).sum().backward()
+    assert turned.grad.stride() == turned.stride()
+
+
+@pytest.mark.parametrize("make", ["SGD", "AdamW", "RMSprop", "Adagrad", "Adadelta", "NAdam"])
+def test_optimizers_on_any_order_of_dims(device, make):
+    """Parameter, gradient and state in orders of their own; the values are those of row-major ones."""
+    options = {"momentum": 0.9} if make in ("SGD", "RMSprop") else {}
+    start, steps = image(device), [image(device) for _ in range(4)]
+    ends = []
+    for order in (norch.contiguous_format, norch.channels_last):
+        p = start.clone(memory_format=order).requires_grad_()
+        optimizer = getattr(norch.optim, make)([p], lr=0.1, **options)
+        for i, g in enumerate(steps):
+            p.grad = g.clone(memory_format=order if i % 2 else norch.contiguous_format)
+            nn.utils.clip_grad_norm_([p], 2.0)
+            optimizer.step()
+            if i == 1:  # state of another order, as a checkpoint may bring it
+                optimizer.load_state_dict(optimizer.state_dict())
+                for name, t in optimizer.state[p].items():
+                    if isinstance(t, norch.Tensor) and t.dim() == 4:
+                        optimizer.state[p][name] = t.contiguous()
+        assert p.is_contiguous(memory_format=order)
+        ends.append(p)
+    norch.testing.assert_close(*ends, check_stride=False)
+
+
 def test_errors():
     x = norch.zeros(2, 3)
     with pytest.raises(RuntimeError, match="required rank 4 tensor to use channels_last format"):

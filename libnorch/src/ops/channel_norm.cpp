@@ -28,6 +28,51 @@ struct Layout {
   }
 };
 
+/// How a batch (N, C, ...) lies in memory, as the kernels take it: row-major, or in rows of adjacent channels.
+class Channels {
+ public:
+  explicit Channels(const Tensor& x) : sizes_(x.sizes()), strides_(x.strides()), innermost_(are_innermost(x)) {
+    const Layout l(x);
+    shape = innermost_ ? ChannelShape{l.n * l.inner, l.channels, 1} : ChannelShape{l.n, l.channels, l.inner};
+  }
+
+  /// A tensor of x's shape as matrices of `shape`, copied if it lies otherwise.
+  Tensor of(const Tensor& t) const {
+    if (!innermost_) return t.detach().contiguous();
+    if (are_innermost(t)) return rows(t);
+    const Tensor copy = make(t);
+    copy_into(copy, t.detach());
+    return rows(copy);
+  }
+  /// A new tensor of x's shape that lies like x, of the dtype of `like`.
+  Tensor make(const Tensor& like) const {
+    return innermost_ ? new_strided(sizes_, strides_, like.dtype(), like.device())
+                      : new_tensor(sizes_, like.dtype(), like.device());
+  }
+
+  ChannelShape shape;
+
+ private:
+  static bool are_innermost(const Tensor& x) {
+    if (x.dim() < 3 || x.is_contiguous() || x.stride(1) != 1) return false;
+    int64_t step = x.sizes()[1];
+    for (int64_t d = x.dim() - 1; d >= 0; --d) {
+      if (d == 1) continue;
+      if (x.sizes()[static_cast<size_t>(d)] != 1 && x.stride(d) != step) return false;
+      step *= x.sizes()[static_cast<size_t>(d)];
+    }
+    return true;
+  }
+  Tensor rows(const Tensor& t) const {
+    const TensorImpl& impl = *t.impl();
+    return Tensor(Ref<TensorImpl>(new TensorImpl(impl.storage, Ints({shape.outer, shape.channels}),
+                                                 Ints({shape.channels, 1}), impl.offset, impl.dtype)));
+  }
+
+  Shape sizes_, strides_;
+  bool innermost_;
+};
+
 /// Mean and biased variance over the last dim(s) that `mask` names.
 void moments_of(const Tensor& x, uint64_t mask, const Tensor& mean, const Tensor& var) {
   kernels::MomentsArgs args;
@@ -35,11 +80,10 @@ void moments_of(const Tensor& x, uint64_t mask, const Tensor& mean, const Tensor
   kernels::moments(x.device(), make_reduce_plan(x, mask), mean, var, args);
 }
 
-Tensor affine(const ChannelShape& shape, const Tensor& x, const Tensor& scale, const Tensor& shift) {
-  Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
+/// out = x * scale + shift
+void affine(const ChannelShape& shape, const Tensor& out, const Tensor& x, const Tensor& scale, const Tensor& shift) {
   if (x.numel())
     kernels::channel_affine(x.device(), shape, out, x, scale.contiguous(), Tensor(), Tensor(), shift.contiguous());
-  return out;
 }
 
 /// shift = bias - mean * scale.
@@ -57,11 +101,9 @@ Sums sums_of(const ChannelShape& shape, const Tensor& g, const Tensor& x, const 
   return s;
 }
 
-Tensor input_gradient(const ChannelShape& shape, const Tensor& g, const Tensor& a, const Tensor& x, const Tensor& b,
-                      const Tensor& c) {
-  Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
+void input_gradient(const ChannelShape& shape, const Tensor& out, const Tensor& g, const Tensor& a, const Tensor& x,
+                    const Tensor& b, const Tensor& c) {
   kernels::channel_affine(x.device(), shape, out, g, a.contiguous(), x, b.contiguous(), c.contiguous());
-  return out;
 }
 
 void update_running(const Tensor& running, const Tensor& value, double momentum) {
@@ -84,13 +126,14 @@ void check_input(const char* op, const Tensor& x, const Tensor& weight, const Te
 
 NormGradients batch_gradients(const Tensor& grad, const Tensor& input, const Tensor& mean, const Tensor& rstd,
                               const Tensor& weight, bool training, const Backward& ctx) {
-  const Tensor x = input.detach().contiguous(), g = grad.detach().to(x.dtype()).contiguous();
-  const Layout l(x);
-  const ChannelShape shape{l.n, l.channels, l.inner};
+  const Channels memory(input);
+  const ChannelShape& shape = memory.shape;
+  const Tensor x = memory.of(input), g = memory.of(grad.to(x.dtype()));
   const Tensor w = as_stats(weight, x), scale = w.defined() ? mul(w, rstd) : rstd;
   NormGradients out;
+  if (ctx.needs(0)) out.x = memory.make(x);
   if (!training && !ctx.needs(1) && !ctx.needs(2)) {
-    out.x = affine(shape, g, scale, zeros_like(scale));
+    affine(shape, memory.of(out.x), g, scale, zeros_like(scale));
     return out;
   }
   const Sums s = sums_of(shape, g, x, mean);
@@ -98,13 +141,13 @@ NormGradients batch_gradients(const Tensor& grad, const Tensor& input, const Ten
   out.bias = s.g;
   if (!ctx.needs(0)) return out;
   if (!training) {
-    out.x = affine(shape, g, scale, zeros_like(scale));
+    affine(shape, memory.of(out.x), g, scale, zeros_like(scale));
     return out;
   }
-  const Scalar share(1 / static_cast<double>(l.n * l.inner));
+  const Scalar share(1 / static_cast<double>(shape.outer * shape.inner));
   const Tensor b = neg(mul(mul(scale, mul(rstd, rstd)), s.gx * share));
   const Tensor c = neg(add(mul(scale, s.g * share), mul(b, mean)));
-  out.x = input_gradient(shape, g, scale, x, b, c);
+  input_gradient(shape, memory.of(out.x), g, scale, x, b, c);
   return out;
 }
 
@@ -131,7 +174,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   Tensor mean, rstd, out;
   {
     NoGrad off;
-    const Tensor input = x.detach().contiguous();
+    const Channels memory(x);
+    const Tensor input = memory.of(x);
     if (training) {
       mean = new_tensor({l.channels}, type, x.device());
       Tensor var = new_tensor({l.channels}, type, x.device());
@@ -145,7 +189,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
       rstd = rsqrt(running_var.detach().to(type) + Scalar(eps));
     }
     const Tensor w = as_stats(weight, x), scale = w.defined() ? mul(w, rstd) : rstd;
-    out = affine({l.n, l.channels, l.inner}, input, scale, shift_of(as_stats(bias, x), mean, scale));
+    out = memory.make(x);
+    affine(memory.shape, memory.of(out), input, scale, shift_of(as_stats(bias, x), mean, scale));
   }
   if (recording(x, weight, bias)) {
     record("NativeBatchNormBackward0", {x, weight, bias}, {out},
@@ -188,7 +233,8 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
     rstd = rsqrt(var + Scalar(eps));
     const Tensor w = as_stats(weight, x), b = as_stats(bias, x);
     const Tensor scale = expand(w.defined() ? mul(reshape(w, channels), rstd) : rstd, all).contiguous();
-    out = affine(shape, input, scale, shift_of(b.defined() ? reshape(b, channels) : b, mean, scale));
+    out = new_tensor(x.sizes(), x.dtype(), x.device());
+    affine(shape, out, input, scale, shift_of(b.defined() ? reshape(b, channels) : b, mean, scale));
   }
   if (!recording(x, weight, bias)) return out;
   record(node, {x, weight, bias}, {out},
@@ -213,8 +259,9 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
                const Tensor by_gx = sum(ws.defined() ? mul(ws, s.gx) : s.gx, {2}, true) * share;
                const Tensor b = neg(mul(mul(rstd, mul(rstd, rstd)), by_gx));
                const Tensor c = neg(add(mul(rstd, by_g), mul(b, mean)));
-               d.x = input_gradient(shape, g, expand(ws.defined() ? mul(ws, rstd) : rstd, all), xs, expand(b, all),
-                                    expand(c, all));
+               d.x = new_tensor(xs.sizes(), xs.dtype(), xs.device());
+               input_gradient(shape, d.x, g, expand(ws.defined() ? mul(ws, rstd) : rstd, all), xs, expand(b, all),
+                              expand(c, all));
              }
            }
            if (ctx.needs(0)) ctx.set(0, d.x);

@@ -161,6 +161,28 @@ def conv(batch: int, channels: int, size: int, backward: bool) -> Callable:
     return make
 
 
+def attention(batch: int, heads: int, length: int, dtype: str, backward: bool) -> Callable:
+    """Causal, heads of 64, laid out as a linear layer gives them."""
+
+    def make(fw: Any, device: str) -> Callable[[], Any]:
+        shape = (batch, length, heads, 64)
+        qkv = [fw.randn(*shape, device=device, dtype=getattr(fw, dtype)).transpose(1, 2) for _ in range(3)]
+        g = fw.ones_like(qkv[0])
+        for t in qkv:
+            t.requires_grad_(backward)
+
+        def step() -> None:
+            y = fw.nn.functional.scaled_dot_product_attention(*qkv, is_causal=True)
+            if backward:
+                y.backward(g)
+                for t in qkv:
+                    t.grad = None
+
+        return step
+
+    return make
+
+
 def all_cases(device: str) -> Iterator[Case]:
     gpu = device == "cuda"
     if gpu:
@@ -198,3 +220,6 @@ def all_cases(device: str) -> Iterator[Case]:
     batch = 64 if gpu else 8
     yield f"conv 3x3 64->64 56x56 B={batch}", conv(batch, 64, 56, False), None
     yield f"conv 3x3 64->64 56x56 B={batch} both ways", conv(batch, 64, 56, True), None
+    case = (16, 16, 4096, "bfloat16") if gpu else (1, 12, 1024, "float32")
+    yield "attention B={} H={} T={} {}".format(*case), attention(*case, False), None
+    yield "attention B={} H={} T={} {} both ways".format(*case), attention(*case, True), None

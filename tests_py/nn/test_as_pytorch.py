@@ -234,3 +234,29 @@ def test_backward_hooks_see_every_inputs_gradient():
     layer.register_full_backward_hook(lambda m, grads, _: seen.extend(g.shape for g in grads))
     layer(norch.ones(1, 2), norch.ones(1, 3, requires_grad=True)).sum().backward()
     assert seen == [(1, 2), (1, 3)]
+
+
+def test_hooks_before_loading_do_not_keep_a_module_alive():
+    import gc
+    import weakref
+
+    seen = []
+    net = nn.Linear(1, 1)
+    net.register_load_state_dict_pre_hook(lambda m, state, prefix, *rest: seen.append((m is net, prefix)))
+    net.load_state_dict(net.state_dict())
+    (hook,) = net._load_state_dict_pre_hooks.values()
+    assert seen == [(True, "")] and type(hook) is module._WrappedHook
+    assert hook.__getstate__() == {"hook": hook.hook, "with_module": True, "module": net}
+    gc.disable()
+    try:
+        gone = weakref.ref(net.weight)
+        seen.clear()
+        hook.hook = print
+        del net
+        assert gone() is None
+    finally:
+        gc.enable()
+    with pytest.raises(RuntimeError, match="dead Module"):
+        hook()
+    with pytest.raises(RuntimeError, match="dead Module"):
+        hook.__setstate__(hook.__getstate__())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
+import weakref
 from collections import OrderedDict, namedtuple
 from collections.abc import Mapping
 from typing import Any, Callable
@@ -29,6 +29,35 @@ class _IncompatibleKeys(namedtuple("IncompatibleKeys", ["missing_keys", "unexpec
 
 
 _EXTRA_STATE_KEY_SUFFIX = "_extra_state"
+
+
+class _WrappedHook:
+    """A hook before loading; of a module that it gets as its first argument but does not keep alive. In files as
+    PyTorch's."""
+
+    __module__ = "norch.nn.modules.module"  # PyTorch's place
+
+    def __init__(self, hook: Callable, module: Any = None) -> None:
+        self.hook = hook
+        self.with_module = module is not None
+        self.module = weakref.ref(module) if module is not None else None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.module is None:
+            return self.hook(*args, **kwargs)
+        module = self.module()
+        if module is None:
+            raise RuntimeError("You are trying to call the hook of a dead Module!")
+        return self.hook(module, *args, **kwargs)
+
+    def __getstate__(self) -> dict:
+        state = {"hook": self.hook, "with_module": self.with_module}
+        return {**state, "module": self.module()} if self.module is not None else state
+
+    def __setstate__(self, state: dict) -> None:
+        self.__init__(state["hook"], state.get("module"))  # type: ignore[misc]
+        if self.with_module != state["with_module"]:
+            raise RuntimeError("You are trying to revive the hook of a dead Module!")
 
 
 class StateDictMixin:
@@ -114,7 +143,7 @@ class StateDictMixin:
         return _register(self._state_dict_pre_hooks, hook)
 
     def _register_load_state_dict_pre_hook(self, hook: Callable, with_module: bool = False) -> RemovableHandle:
-        return _register(self._load_state_dict_pre_hooks, functools.partial(hook, self) if with_module else hook)
+        return _register(self._load_state_dict_pre_hooks, _WrappedHook(hook, self if with_module else None))
 
     def register_load_state_dict_pre_hook(self, hook: Callable) -> RemovableHandle:
         """`hook(module, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys,
@@ -224,6 +253,7 @@ class StateDictMixin:
             visited.append(module)
 
         load(self, state_dict, "")
+        del load  # which refers to itself, and so would keep what it has seen alive
         hooks = [(m, h) for m in visited for h in m._load_state_dict_post_hooks.values()]
         # Nothing is half loaded: values are copied only when no error can follow. Hooks may forgive
         # missing and unexpected keys, and expect loaded values, so with hooks the copies come first.

@@ -19,6 +19,7 @@ from ._hooks import HooksMixin, registered
 from ._members import MembersMixin
 from ._registry import Registry, _addindent, parse_to, typename
 from ._state_dict import StateDictMixin
+from ._state_dict import _WrappedHook as _WrappedHook
 
 __all__ = ["Module"]
 

@@ -30,6 +30,8 @@ def test_max_of_two_tensors(device):
 def test_numpy_names(device):
     x = tensor([[1.0, 2.0], [3.0, 4.0]], device)
     assert x.sum(axis=0, keepdims=True).tolist() == [[4.0, 6.0]]
+    assert x.sum(dim=0, keepdims=True).tolist() == x.sum(axis=0, keepdim=True).tolist() == [[4.0, 6.0]]
+    assert norch.min(x, dim=1, keepdims=True)[0].tolist() == [[1.0], [3.0]]
     assert norch.mean(x, axis=-1).tolist() == [1.5, 3.5]
 
 

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <string>
+#include <vector>
 
 #include "casters.h"
 
@@ -43,18 +44,18 @@ class Binder {
   template <class F, class... Extra>
   void in(nb::handle scope, const char* name, F&& f, const char* doc, const Extra&... extra) {
     nb::cpp_function_def(f, nb::scope(scope), nb::name(name), documented(scope, name, doc).c_str(), extra...);
-    if ((renamed(extra) || ...))
+    for ([[maybe_unused]] unsigned names : numpy_names((renames(extra) | ... | 0u)))
       nb::cpp_function_def(f, nb::scope(scope), nb::name(name), "With NumPy's names axis and keepdims.",
-                                   alias(extra)...);
+                           alias(extra, names)...);
   }
   /// Tensor method; `extra` leaves the tensor itself out.
   template <class F, class... Extra>
   void method(const char* name, F&& f, const char* doc, const Extra&... extra) {
     nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(), documented(tensor, name, doc).c_str(),
                          extra...);
-    if ((renamed(extra) || ... || false))
+    for ([[maybe_unused]] unsigned names : numpy_names((renames(extra) | ... | 0u)))
       nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(),
-                                   "With NumPy's names axis and keepdims.", alias(extra)...);
+                           "With NumPy's names axis and keepdims.", alias(extra, names)...);
   }
   /// Another name for something already bound, in the module and on Tensor where it exists there.
   void same(const char* alias_name, const char* existing) {
@@ -70,24 +71,23 @@ class Binder {
   static std::string documented(nb::handle scope, const char* name, const char* doc);
 
  private:
-  static const char* numpy_name(const char* name) {
-    if (!name) return nullptr;
-    if (std::strcmp(name, "dim") == 0) return "axis";
-    if (std::strcmp(name, "keepdim") == 0) return "keepdims";
-    return nullptr;
+  // NumPy's names, a bit each. A call may mix them with PyTorch's, so each mixture is an overload.
+  static constexpr unsigned kAxis = 1, kKeepdims = 2;
+  static std::vector<unsigned> numpy_names(unsigned there) {
+    if (there == (kAxis | kKeepdims)) return {kAxis | kKeepdims, kKeepdims, kAxis};
+    return there ? std::vector<unsigned>{there} : std::vector<unsigned>{};
   }
   template <class X>
-  static bool renamed(const X& x) {
+  static unsigned renames(const X& x) {
     if constexpr (nb::detail::arg_traits<X>::is_arg)
-      return numpy_name(x.name_) != nullptr;
-    else
-      return false;
+      if (x.name_) return std::strcmp(x.name_, "dim") == 0 ? kAxis : std::strcmp(x.name_, "keepdim") == 0 ? kKeepdims : 0;
+    return 0;
   }
   template <class X>
-  static X alias(const X& x) {
+  static X alias(const X& x, unsigned names) {
     X y = x;
     if constexpr (nb::detail::arg_traits<X>::is_arg)
-      if (const char* name = numpy_name(x.name_)) y.name_ = name;
+      if (const unsigned bit = renames(x) & names) y.name_ = bit == kAxis ? "axis" : "keepdims";
     return y;
   }
 };

@@ -197,7 +197,7 @@ Tensor elu_(const Tensor& self, double alpha, double scale, double input_scale) 
 }
 
 static Tensor selu_op(const char* name, const Tensor& x, const Tensor& out) {
-  return elu_op(name, "SeluBackward0", x, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1, out);
+  return elu_op(name, "EluBackward0", x, 1.6732632423543772848170429916717, 1.0507009873554804934193349852946, 1, out);
 }
 NORCH_TWO_FORMS(selu)
 

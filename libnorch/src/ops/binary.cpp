@@ -106,7 +106,7 @@ Tensor sub_op(const char* name, const Tensor& a, const Tensor& b, const Scalar& 
   check_alpha(name, type, alpha);
   Tensor result = run(name, BinaryOp::Sub, a, b, type, out, alpha);
   if (recording(a, b)) {
-    record("SubBackward0", {a, b}, {result}, [alpha](Backward& ctx) {
+    record(a.impl()->wrapped_number ? "RsubBackward1" : "SubBackward0", {a, b}, {result}, [alpha](Backward& ctx) {
       if (ctx.needs(0)) ctx.set(0, ctx.grad());
       if (ctx.needs(1)) ctx.set(1, neg(scaled(ctx.grad(), alpha)));
     });

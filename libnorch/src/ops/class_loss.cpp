@@ -201,7 +201,7 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
   const Tensor lse = new_tensor({a.loss.n * a.loss.inner}, sum_type(x.dtype()), x.device());
   kernels::cross_entropy_forward(x.device(), a.loss, o.out, o.total_weight, lse, o.rows, x, a.target, a.weight);
   if (recording(x)) {
-    record("CrossEntropyBackward0", {x}, {o.out},
+    record(x.dim() > 2 ? "NllLoss2DBackward0" : "NllLossBackward0", {x}, {o.out},
            [loss = a.loss, target = save(a.target), weight = save(a.weight), total = o.total_weight, lse,
             x = save(x)](Backward& ctx) {
              ctx.set(0, cross_entropy_backward({loss, ctx.get(target), ctx.get(weight)}, ctx.grad(), total, ctx.get(x),

@@ -65,7 +65,7 @@ Tensor gradient_of_input(const Conv& c, Ints x_shape, const Tensor& g, const Ten
       fill_(out, 0);
   }
   if (recording(g, w)) {
-    record("ConvolutionBackwardInputBackward0", {g, w}, {out},
+    record("ConvolutionBackward0", {g, w}, {out},
            [c, g_shape = Shape(g.sizes()), w_shape = Shape(w.sizes()), g = wants_grad(w) ? save(g) : SavedTensor(),
             w = wants_grad(g) ? save(w) : SavedTensor()](Backward& ctx) {
              if (ctx.needs(0)) ctx.set(0, convolve(c, g_shape, ctx.grad(), ctx.get(w)));

@@ -27,11 +27,12 @@ Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   NORCH_CHECK(input.dtype() == weight.dtype(), "linear: expected m1 and m2 to have the same dtype, but got: ",
               ctype_name(input.dtype()), " != ", ctype_name(weight.dtype()));
   check_same_device("linear", input, weight);
-  if (!bias.defined()) return affine("MmBackward0", input, weight, true);
+  if (!bias.defined()) return affine(si.size() == 2 ? "MmBackward0" : "UnsafeViewBackward0", input, weight, true);
   NORCH_CHECK(bias.dtype() == input.dtype(), "linear: self and mat2 must have the same dtype, but got ",
               scalar_type_name(bias.dtype()), " and ", scalar_type_name(input.dtype()));
   check_same_device("linear", bias, input);
-  if (bias.dim() == 1 && bias.sizes()[0] == sw[0]) return affine("AddmmBackward0", input, weight, true, bias);
+  if (bias.dim() == 1 && bias.sizes()[0] == sw[0])
+    return affine(si.size() == 2 ? "AddmmBackward0" : "ViewBackward0", input, weight, true, bias);
   Shape shape(si);
   shape.back() = sw[0];
   return affine("MmBackward0", input, weight, true) + expand(bias, shape);

@@ -119,6 +119,11 @@ void check_probabilities(const char* name, const Tensor& input) {
   });
 }
 
+/// What the last operation of a loss is called that PyTorch composes of others.
+const char* node_of(Reduction reduction, const char* none) {
+  return reduction == Reduction::Mean ? "MeanBackward0" : reduction == Reduction::Sum ? "SumBackward0" : none;
+}
+
 Tensor pointwise(const char* name, Pointwise p, Tensor x, Tensor t, Reduction reduction) {
   check_devices(name, x, t);
   if (x.dtype() != t.dtype()) {
@@ -181,7 +186,7 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
 Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
   NORCH_AUTOCAST(float32, l1_loss, input, target, reduction);
   if (input.is_complex() || target.is_complex()) return reduce(abs(sub(input, target)), reduction);
-  return pointwise("l1_loss", {LossOp::L1, "L1LossBackward0"}, input, target, reduction);
+  return pointwise("l1_loss", {LossOp::L1, node_of(reduction, "AbsBackward0")}, input, target, reduction);
 }
 
 Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, Reduction reduction, double beta) {
@@ -239,7 +244,7 @@ Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& targe
 
 Tensor kl_div(const Tensor& input, const Tensor& target, Reduction reduction, bool log_target) {
   NORCH_AUTOCAST(float32, kl_div, input, target, reduction, log_target);
-  return pointwise("kl_div", {log_target ? LossOp::KlDivLog : LossOp::KlDiv, "KlDivBackward0"}, input, target,
+  return pointwise("kl_div", {log_target ? LossOp::KlDivLog : LossOp::KlDiv, node_of(reduction, "SubBackward0")}, input, target,
                    reduction);
 }
 

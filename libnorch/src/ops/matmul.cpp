@@ -175,7 +175,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
     NORCH_CHECK(a.dtype() == b.dtype(), "matmul: expected m1 and m2 to have the same dtype, but got: ",
                 ctype_name(a.dtype()), " != ", ctype_name(b.dtype()));
     check_same_device("matmul", a, b);
-    if (!vector) return affine("MmBackward0", a, b, false);
+    if (!vector) return affine("UnsafeViewBackward0", a, b, false);
     return reshape(affine("MmBackward0", a, unsqueezed(b, 1), false), a.sizes().slice(0, na - 1));
   }
   const Ints sb = b.sizes();
@@ -186,7 +186,7 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   NORCH_CHECK(a.dtype() == b.dtype(), "matmul: expected scalar type ", scalar_type_name(a.dtype()), " but found ",
               scalar_type_name(b.dtype()));
   check_same_device("matmul", a, b);
-  const Tensor out = product("BmmBackward0", left, false, b, false);
+  const Tensor out = product("UnsafeViewBackward0", left, false, b, false);
   if (na > 1) return out;
   batch.push_back(sb[nb - 1]);
   return reshape(out, batch);

@@ -101,7 +101,7 @@ Tensor power(const char* name, const Tensor& a, const Tensor& b, DType type, con
   const bool for_b = wants_grad(b);
   const Tensor x = saved_input(a, out), y = saved_input(b, out);
   Tensor result = forward(name, a, b, type, out);
-  record(is_constant(b) ? "PowBackward0" : "PowBackward1", {a, b}, {result},
+  record(is_constant(b) ? "PowBackward0" : is_constant(a) ? "PowBackward2" : "PowBackward1", {a, b}, {result},
          [a = save(x), b = save(y), r = save_output(for_b ? result : Tensor())](Backward& ctx) {
            const Tensor base = ctx.get(a), exponent = ctx.get(b);
            if (ctx.needs(0)) ctx.set(0, base_gradient(ctx.grad(), base, exponent));

@@ -147,7 +147,7 @@ Tensor prod(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype
   kernels::reduce(t.device(), ReduceOp::Prod, make_reduce_plan(t, d.mask), out, kernels::ReduceArgs{});
   if (recording(t)) {
     // A product is the last of the running products: their backward copes with zeros.
-    record("ProdBackward0", {t}, {out}, [d, t = save(t)](Backward& ctx) {
+    record(d.out.empty() ? "ProdBackward0" : "ProdBackward1", {t}, {out}, [d, t = save(t)](Backward& ctx) {
       const Tensor x = ctx.get(t);
       const Tensor rows = reduced_last(x, d);
       Shape one(rows.sizes());

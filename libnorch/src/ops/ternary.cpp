@@ -64,7 +64,8 @@ void record_limit(const char* node, const Tensor& x, const Tensor& limit, const 
   });
 }
 
-Tensor clamp_one(const char* name, const Tensor& x, const Tensor& limit, bool is_min, const Tensor& out) {
+Tensor clamp_one(const char* name, const char* node, const Tensor& x, const Tensor& limit, bool is_min,
+                 const Tensor& out) {
   const DType type = result_type(x, limit);
   NORCH_CHECK_IMPLEMENTED(type != DType::Bool || !limit.impl()->wrapped_number, name,
                           ": not implemented for bool and a number");
@@ -77,15 +78,18 @@ Tensor clamp_one(const char* name, const Tensor& x, const Tensor& limit, bool is
   Elementwise e(name, {x, limit}, type, type, out);
   kernels::binary(e.device, is_min ? BinaryOp::Maximum : BinaryOp::Minimum, e.plan, 1);
   Tensor result = e.finish();
-  if (keep && is_min) record_limit("ClampMinBackward0", x, limit, saved_x, saved_limit, result, ge, lt);
-  if (keep && !is_min) record_limit("ClampMaxBackward0", x, limit, saved_x, saved_limit, result, le, gt);
+  if (keep && is_min) record_limit(node, x, limit, saved_x, saved_limit, result, ge, lt);
+  if (keep && !is_min) record_limit(node, x, limit, saved_x, saved_limit, result, le, gt);
   return result;
 }
 
 Tensor clamp_op(const char* name, const Tensor& x, const Tensor& min, const Tensor& max, const Tensor& out) {
   NORCH_CHECK(min.defined() || max.defined(), "torch.clamp: At least one of 'min' or 'max' must not be None");
-  if (!max.defined()) return clamp_one(name, x, min, true, out);
-  if (!min.defined()) return clamp_one(name, x, max, false, out);
+  const auto node = [](const Tensor& limit) {
+    return limit.impl()->wrapped_number ? "ClampBackward1" : "ClampBackward0";
+  };
+  if (!max.defined()) return clamp_one(name, node(min), x, min, true, out);
+  if (!min.defined()) return clamp_one(name, node(max), x, max, false, out);
   const DType type = result_type({x, min, max});
   NORCH_CHECK_IMPLEMENTED(type != DType::Bool, name, ": not implemented for bool");
   const bool keep = recording(x, min, max);
@@ -108,10 +112,10 @@ Tensor clamp_op(const char* name, const Tensor& x, const Tensor& min, const Tens
 }
 
 Tensor clamp_min_op(const char* name, const Tensor& x, const Tensor& min, const Tensor& out) {
-  return clamp_one(name, x, min, true, out);
+  return clamp_one(name, "ClampMinBackward0", x, min, true, out);
 }
 Tensor clamp_max_op(const char* name, const Tensor& x, const Tensor& max, const Tensor& out) {
-  return clamp_one(name, x, max, false, out);
+  return clamp_one(name, "ClampMaxBackward0", x, max, false, out);
 }
 
 // ---- masked_fill

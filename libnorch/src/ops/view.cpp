@@ -191,7 +191,9 @@ TensorList broadcast_tensors(const TensorList& tensors) {
 
 // ---- dims in another order
 
-Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) {
+namespace {
+
+Tensor transposed(const char* node, const Tensor& t, int64_t dim0, int64_t dim1) {
   dim0 = wrap_dim(dim0, t.dim());
   dim1 = wrap_dim(dim1, t.dim());
   Shape sizes(t.sizes()), strides(t.strides());
@@ -201,15 +203,18 @@ Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) {
   }
   Tensor out = new_view(t, sizes, strides, t.storage_offset());
   if (recording(t)) {
-    record("TransposeBackward0", {t}, {out},
-           [dim0, dim1](Backward& ctx) { ctx.set(0, transpose(ctx.grad(), dim0, dim1)); });
+    record(node, {t}, {out}, [dim0, dim1](Backward& ctx) { ctx.set(0, transpose(ctx.grad(), dim0, dim1)); });
   }
   return out;
 }
 
+}  // namespace
+
+Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) { return transposed("TransposeBackward0", t, dim0, dim1); }
+
 Tensor t(const Tensor& t) {
   NORCH_CHECK(t.dim() <= 2, "t() expects a tensor with <= 2 dimensions, but self is ", t.dim(), "D");
-  return transpose(t, 0, t.dim() < 2 ? 0 : 1);
+  return transposed("TBackward0", t, 0, t.dim() < 2 ? 0 : 1);
 }
 
 Tensor permute(const Tensor& t, Ints dims) {
@@ -313,7 +318,7 @@ Tensor squeeze(const Tensor& t, Ints dims) {
     NORCH_CHECK(!(chosen & bit), "squeeze: dim ", d, " appears multiple times in the list of dims");
     chosen |= bit;
   }
-  return drop_dims("SqueezeBackward2", t, chosen);
+  return drop_dims(dims.size() == 1 ? "SqueezeBackward1" : "SqueezeBackward2", t, chosen);
 }
 
 Tensor unsqueeze(const Tensor& t, int64_t dim) {

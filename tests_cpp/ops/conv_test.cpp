@@ -59,6 +59,7 @@ const Case kCases[] = {
     {{2, 3, 5, 6}, {8, 3, 2, 2}, {3}, {0}},
     {{1, 1, 3, 3}, {1, 1, 3, 3}, {1}, {5}},
     {{1, 3, 30, 61}, {17, 3, 7, 7}, {2}, {3}},
+    {{3, 29, 5, 6}, {66, 29, 3, 3}, {2, 1}, {1, 2}, {1, 2}},
 };
 
 TEST(Conv, AgreesWithTheDefinition) {
@@ -102,6 +103,24 @@ TEST(Conv, ManyChannelsBy3x3) {
     const Tensor exact = x.detach().to(kFloat64).requires_grad_(), g = numbers(y.sizes(), kFloat32, 5);
     const Tensor z = conv2d(exact, w.to(kFloat64), b.to(kFloat64), c.stride, c.pad);
     EXPECT_LE(max_difference(autograd::grad({y}, {x}, {g})[0], autograd::grad({z}, {exact}, {g.to(kFloat64)})[0]), 5e-5);
+  }
+}
+
+// These are products of matrices, some samples at a time; the gradients are the adjoints.
+TEST(Conv, SmallImagesOfManyChannels) {
+  const Case cases[] = {
+      {{130, 29, 8, 8}, {64, 29, 3, 3}, {1}, {1}},
+      {{2, 70, 5, 9}, {65, 70, 2, 3}, {2}, {1, 3}, {1, 2}},
+      {{1, 256, 1, 1}, {64, 256, 3, 3}, {1}, {1}},
+  };
+  const auto dot = [](const Tensor& a, const Tensor& b) { return sum(a * b).item().to_double(); };
+  for (const Case& c : cases) {
+    const Tensor x = numbers(c.x).requires_grad_(), w = numbers(c.w, kFloat64, 2).requires_grad_();
+    const Tensor y = conv2d(x, w, {}, c.stride, c.pad, c.dilation), g = numbers(y.sizes(), kFloat64, 3);
+    const TensorList gradients = autograd::grad({y}, {x, w}, {g});
+    const Tensor dx = numbers(c.x, kFloat64, 4), dw = numbers(c.w, kFloat64, 5);
+    EXPECT_NEAR(dot(gradients[0], dx), dot(g, conv2d(dx, w, {}, c.stride, c.pad, c.dilation)), 1e-8) << str(c.x);
+    EXPECT_NEAR(dot(gradients[1], dw), dot(g, conv2d(x, dw, {}, c.stride, c.pad, c.dilation)), 1e-8) << str(c.x);
   }
 }
 

@@ -98,7 +98,7 @@ struct Elu {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    const T below = g * T(a) * T(c) * std::exp(x * T(c));
+    const T below = g * T(a) * T(c) * exp_of(x * T(c));
     return x > T(0) ? g * T(b) : below;  // NaN for NaN
   }
 };
@@ -112,7 +112,7 @@ struct Gelu {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    const T density = std::exp(x * x * T(-0.5)) * T(0.39894228040143267794);
+    const T density = exp_of(x * x * T(-0.5)) * T(0.39894228040143267794);
     return g * (normal_cdf(x) + x * density);
   }
 };
@@ -138,11 +138,11 @@ struct Silu {
   explicit Silu(const Parameters&) {}
   template <class T>
   NORCH_HD T value(T x) const {
-    return x / (T(1) + std::exp(-x));
+    return x / (T(1) + exp_of(-x));
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    const T s = T(1) / (T(1) + std::exp(-x));
+    const T s = T(1) / (T(1) + exp_of(-x));
     return g * s * (T(1) + x * (T(1) - s));
   }
 };
@@ -152,12 +152,12 @@ struct Mish {
   explicit Mish(const Parameters&) {}
   template <class T>
   NORCH_HD T value(T x) const {
-    return x * std::tanh(std::log1p(std::exp(x)));
+    return x * std::tanh(std::log1p(exp_of(x)));
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    const T t = std::tanh(std::log1p(std::exp(x)));
-    const T s = T(1) / (T(1) + std::exp(-x));
+    const T t = std::tanh(std::log1p(exp_of(x)));
+    const T s = T(1) / (T(1) + exp_of(-x));
     return g * (t + x * s * (T(1) - t * t));
   }
 };
@@ -168,12 +168,12 @@ struct Softplus {
   explicit Softplus(const Parameters& p) : a(p.a), b(p.b) {}
   template <class T>
   NORCH_HD T value(T x) const {
-    const T curve = std::log1p(std::exp(x * T(a))) / T(a);
+    const T curve = std::log1p(exp_of(x * T(a))) / T(a);
     return x * T(a) > T(b) ? x : curve;
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    const T curve = g / (T(1) + std::exp(-x * T(a)));
+    const T curve = g / (T(1) + exp_of(-x * T(a)));
     return x * T(a) > T(b) ? g : curve;
   }
 };
@@ -233,12 +233,12 @@ struct Logsigmoid {
   explicit Logsigmoid(const Parameters&) {}
   template <class T>
   NORCH_HD T value(T x) const {
-    const T tail = std::log1p(std::exp(-std::fabs(x)));
+    const T tail = std::log1p(exp_of(-std::fabs(x)));
     return (x > T(0) ? T(0) : x) - tail;
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    return g / (T(1) + std::exp(x));
+    return g / (T(1) + exp_of(x));
   }
 };
 /// x / (1 + |x|).

@@ -4,6 +4,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/kernel.h"
 #include "kernels/plan.h"
+#include "norch/tensor.h"
 
 namespace norch::kernels {
 
@@ -12,6 +13,10 @@ namespace norch::kernels {
 NORCH_KERNEL(copy, void(const Plan& plan))
 /// Every element of operand 0 becomes `value`, converted.
 NORCH_KERNEL(fill, void(const Plan& plan, const Scalar& value))
+
+/// Matrices (the last two dims; contiguous, of one dtype) whose elements (row, col) with col <= row + diagonal are those
+/// of `in` and the others zeros, if `lower`; the other way round if not.
+NORCH_KERNEL(triangle, void(const Tensor& out, const Tensor& in, int64_t diagonal, bool lower))
 
 /// Whether `copy` converts `from` into `to` directly.
 constexpr bool casts_directly(DType to, DType from) {

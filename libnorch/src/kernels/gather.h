@@ -16,6 +16,7 @@ struct Along {
   bool negative = false; // whether indices down to -size count from the end
   int dim = 0;           // for the error text
   const char* op = "";   // a string literal
+  bool fresh = false;    // scatter: dst is of no use to anybody if an index is bad, and may be left half written
 };
 
 enum class ScatterOp : uint8_t { Assign, Add, Mul, Min, Max };
@@ -24,8 +25,8 @@ enum class ScatterOp : uint8_t { Assign, Add, Mul, Min, Max };
 NORCH_KERNEL(gather, void(const Plan& plan, const Along& along))
 /// dst[index] = op(dst[index], src) over {dst, src, index}, where src has dst's dtype. Where indices repeat, the result
 /// is that of going through them in row-major order, one by one (16-bit floats are rounded at every step on the CPU,
-/// so callers pass wider copies). On the CPU all indices are checked before anything is written; CUDA skips bad ones and
-/// reports them.
+/// so callers pass wider copies). On the CPU all indices are checked before anything is written, unless dst is `fresh`;
+/// CUDA skips bad ones and reports them.
 /// `slots` is a count of elements of dst (from its data pointer on) that contains every place that is written to.
 NORCH_KERNEL(scatter, void(const Plan& plan, const Along& along, ScatterOp op, int64_t slots))
 /// offsets (+)= index * along.stride over {offsets, index}, counted from the start of the dim.

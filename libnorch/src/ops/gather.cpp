@@ -67,9 +67,14 @@ Tensor used_part(const Tensor& src, const Tensor& index) {
   return part;
 }
 
-void run(const char* op, const Tensor& out, int64_t dim, const Tensor& index, const Tensor& src, ScatterOp mode) {
-  scatter_into(out, src.detach(), mode,
-               [&](const Tensor& dst) { return along_dim_walk(op, dst, dim, index); });
+/// `fresh`: nobody has `out` yet, should an index be out of range.
+void run(const char* op, const Tensor& out, int64_t dim, const Tensor& index, const Tensor& src, ScatterOp mode,
+         bool fresh = false) {
+  scatter_into(out, src.detach(), mode, [&](const Tensor& dst) {
+    IndexWalk walk = along_dim_walk(op, dst, dim, index);
+    walk.along.fresh = fresh;
+    return walk;
+  });
 }
 
 Tensor copy_of(const Tensor& t) {
@@ -81,8 +86,9 @@ Tensor copy_of(const Tensor& t) {
 /// The scatters that replace or add; `src` has the shape of index, or is 0-d.
 Tensor scatter_op(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& src,
                   ScatterOp mode, Tensor out = {}) {
-  if (!out.defined()) out = copy_of(self);
-  run(op, out, dim, index, src, mode);
+  const bool fresh = !out.defined();
+  if (fresh) out = copy_of(self);
+  run(op, out, dim, index, src, mode, fresh);
   if (recording(self, src)) {
     record(mode == ScatterOp::Add ? "ScatterAddBackward0" : "ScatterBackward0", {self, src}, {out},
            [dim, mode, index = save(index)](Backward& ctx) {
@@ -97,8 +103,9 @@ Tensor scatter_op(const char* op, const Tensor& self, int64_t dim, const Tensor&
 
 Tensor scatter_product(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& src,
                        Tensor out) {
-  if (!out.defined()) out = copy_of(self);
-  run(op, out, dim, index, src, ScatterOp::Mul);
+  const bool fresh = !out.defined();
+  if (fresh) out = copy_of(self);
+  run(op, out, dim, index, src, ScatterOp::Mul, fresh);
   if (recording(self, src)) {
     record("ScatterBackward0", {self, src}, {out}, [](Backward&) {
       NORCH_RAISE(Error, "scatter: the derivative with reduce='multiply' is not implemented; use scatter_reduce with "

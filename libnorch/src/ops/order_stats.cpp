@@ -89,12 +89,15 @@ ValuesAndIndices mode(const Tensor& t, int64_t dim, bool keepdim) {
   const int64_t n = t.sizes()[dim];
   const ValuesAndIndices sorted = sort(t.detach(), dim);
   const Tensor x = sorted.values;
-  const Tensor place = sub(cumsum(ones(x.sizes(), TensorOptions(kInt64).device(x.device())), dim), number(1));
-  Tensor start = zeros_like(place);
+  const TensorOptions whole = TensorOptions(kInt64).device(x.device());
+  Shape line(static_cast<size_t>(x.dim()), 1);
+  line[static_cast<size_t>(dim)] = n;
+  const Tensor place = reshape(arange(0, n, 1, whole), line);
+  Tensor start = zeros(x.sizes(), whole);
   if (n > 1) {
     const Tensor now = narrow(x, dim, 1, n - 1), before = narrow(x, dim, 0, n - 1);
-    // NaN is a value like others here.
-    const Tensor differs = mul(ne(now, before), add(eq(now, now), eq(before, before)));
+    // In ascending order, with NaNs, which are a value like others here, at the end.
+    const Tensor differs = gt(eq(before, before), ge(before, now));
     copy_into(narrow(start, dim, 1, n - 1), mul(differs, narrow(place, dim, 1, n - 1)));
     start = cummax(start, dim).values;
   }

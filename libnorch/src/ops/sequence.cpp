@@ -10,7 +10,6 @@
 #include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
-#include "norch/ops/ternary.h"
 #include "norch/ops/view.h"
 #include "ops/dtype_views.h"
 
@@ -55,23 +54,21 @@ Scalar whole(const char* op, const Scalar& v) {
 }
 Scalar end_for(const char* op, const Scalar& v, DType t) { return is_integral(t) ? whole(op, v) : v; }
 
-/// The bool mask (rows, cols) of the elements on and below the diagonal.
-Tensor lower_mask(int64_t rows, int64_t cols, int64_t diagonal, Device device) {
-  // Narrow numbers where they are enough: twice as many are compared at a time.
-  const bool narrow = rows < (int64_t{1} << 29) && cols < (int64_t{1} << 29);
-  const TensorOptions options = TensorOptions(narrow ? kInt32 : kInt64).device(device);
-  const Tensor row = reshape(arange(0, rows, 1, options), {rows, 1});
-  return ge(row + Scalar(diagonal), arange(0, cols, 1, options));
-}
-
 Tensor triangle(const char* op, const Tensor& t, int64_t diagonal, bool lower) {
   NORCH_CHECK(t.dim() >= 2, op, ": input tensor must have at least 2 dimensions, got shape ", t.sizes());
   // Beyond the matrix all diagonals are alike; this keeps the sums in range.
-  const int64_t rows = t.size(-2), cols = t.size(-1);
-  const int64_t k = std::min(std::max(diagonal, -rows - 1), cols + 1);
-  const Tensor zero = Tensor::wrap(0);
-  if (lower) return where(lower_mask(rows, cols, k, t.device()), t, t.dtype() == kBool ? Tensor::wrap(false) : zero);
-  return where(lower_mask(rows, cols, k - 1, t.device()), t.dtype() == kBool ? Tensor::wrap(false) : zero, t);
+  const int64_t k = std::min(std::max(diagonal, -t.size(-2) - 1), t.size(-1) + 1);
+  Tensor out = new_tensor(t.sizes(), t.dtype(), t.device());
+  {
+    autograd::NoGrad off;
+    kernels::triangle(t.device(), out, t.contiguous(), lower ? k : k - 1, lower);
+  }
+  if (autograd::recording(t)) {
+    autograd::record(lower ? "TrilBackward0" : "TriuBackward0", {t}, {out}, [k, lower](autograd::Backward& ctx) {
+      ctx.set(0, lower ? tril(ctx.grad(), k) : triu(ctx.grad(), k));
+    });
+  }
+  return out;
 }
 
 Tensor triangle_indices(const char* op, int64_t rows, int64_t cols, int64_t offset, bool lower,

@@ -1,4 +1,4 @@
-// Convolution without im2col.
+// Convolution without im2col (but for small images: conv_columns.h).
 //
 // The input is copied once into zero-padded planes, one per channel and per residue of the stride, in which a tap of
 // the kernel is a shift: for output position q, counted along the padded rows, tap t reads plane[q + offset(t)]. So a
@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/cpu/conv_columns.h"
 #include "kernels/cpu/conv_planes.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
@@ -318,6 +319,7 @@ void pointwise(const Conv& conv, const Tensor& out, const Tensor& x, const Tenso
 }  // namespace
 
 void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  if (!is_pointwise(conv) && takes_columns(conv, out.dtype())) return columns_forward(conv, out, x, w, bias);
   visit_float("conv", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     // A 16-bit result of `bias + product` would be rounded twice.
@@ -334,6 +336,7 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
 }
 
 void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
+  if (!is_pointwise(conv) && takes_columns(conv, gx.dtype())) return columns_backward_input(conv, gx, g, w);
   visit_float("conv", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     if (is_pointwise(conv)) return pointwise(conv, gx, g, w, true, false);

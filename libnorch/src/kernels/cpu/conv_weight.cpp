@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/conv.h"
+#include "kernels/cpu/conv_columns.h"
 #include "kernels/cpu/conv_planes.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
@@ -109,6 +110,7 @@ void backward_weight(const Conv& conv, const Tensor& gw, const Tensor& grad, con
 }  // namespace
 
 void conv_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
+  if (takes_columns(conv, gw.dtype())) return columns_backward_weight(conv, gw, g, x);
   visit_float("conv", gw.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     backward_weight<T, ComputeType<T>>(conv, gw, g, x);

@@ -61,22 +61,57 @@ bool is_transpose(const Plan& p) {
          p.shape[0] >= 8 && p.shape[1] >= 8;
 }
 
+/// out[r][c] = in[c][r] for 4x4 elements; strides are in bytes.
+template <class U>
+inline void transpose4(char* out, int64_t out_stride, const char* in, int64_t in_stride) {
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+  if constexpr (sizeof(U) == 4) {
+    typedef U Vector __attribute__((vector_size(16)));
+    typedef U Stored __attribute__((vector_size(16), aligned(alignof(U)), may_alias));
+    const auto row = [&](int c) -> Vector { return *reinterpret_cast<const Stored*>(in + c * in_stride); };
+    const Vector a = row(0), b = row(1), c = row(2), d = row(3);
+    const Vector ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), ab2 = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+    const Vector cd = __builtin_shufflevector(c, d, 0, 4, 1, 5), cd2 = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *reinterpret_cast<Stored*>(out) = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    *reinterpret_cast<Stored*>(out + out_stride) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    *reinterpret_cast<Stored*>(out + 2 * out_stride) = __builtin_shufflevector(ab2, cd2, 0, 1, 4, 5);
+    *reinterpret_cast<Stored*>(out + 3 * out_stride) = __builtin_shufflevector(ab2, cd2, 2, 3, 6, 7);
+    return;
+  }
+#endif
+#endif
+  for (int r = 0; r < 4; ++r)
+    for (int c = 0; c < 4; ++c)
+      reinterpret_cast<U*>(out + r * out_stride)[c] = reinterpret_cast<const U*>(in + c * in_stride)[r];
+}
+
 /// Transposes tile by tile: each tile's rows and columns stay in the nearest cache.
 template <class U>
 void transpose(const Plan& p) {
   constexpr int64_t kTile = 32;
   const int64_t rows = p.shape[1], cols = p.shape[0];
   const int64_t grain = std::max<int64_t>(1, kGrain / (cols * kTile));
+  constexpr int64_t kSize = sizeof(U);
+  const auto out = [&](int64_t r, int64_t c) { return p.data[0] + r * p.strides[0][1] + c * kSize; };
+  const auto in = [&](int64_t r, int64_t c) -> const char* { return p.data[1] + r * kSize + c * p.strides[1][0]; };
+  const auto one = [&](int64_t r, int64_t c) {
+    *reinterpret_cast<U*>(out(r, c)) = *reinterpret_cast<const U*>(in(r, c));
+  };
   parallel_for((rows + kTile - 1) / kTile, grain, [&](int64_t begin, int64_t end) {
     for (int64_t r0 = begin * kTile; r0 < std::min(end * kTile, rows); r0 += kTile) {
       const int64_t r1 = std::min(r0 + kTile, rows);
       for (int64_t c0 = 0; c0 < cols; c0 += kTile) {
         const int64_t c1 = std::min(c0 + kTile, cols);
-        for (int64_t r = r0; r < r1; ++r) {
-          U* out = reinterpret_cast<U*>(p.data[0] + r * p.strides[0][1]);
-          const char* in = p.data[1] + r * static_cast<int64_t>(sizeof(U));
-          for (int64_t c = c0; c < c1; ++c) out[c] = *reinterpret_cast<const U*>(in + c * p.strides[1][0]);
+        int64_t c = c0;
+        for (; c + 4 <= c1; c += 4) {
+          int64_t r = r0;
+          for (; r + 4 <= r1; r += 4) transpose4<U>(out(r, c), p.strides[0][1], in(r, c), p.strides[1][0]);
+          for (; r < r1; ++r)
+            for (int64_t k = c; k < c + 4; ++k) one(r, k);
         }
+        for (; c < c1; ++c)
+          for (int64_t r = r0; r < r1; ++r) one(r, c);
       }
     }
   });
@@ -113,6 +148,23 @@ void fill(const Plan& plan, const Scalar& value) {
   alignas(16) char bytes[16];
   scalar_to_bytes(value, plan.dtype[0], bytes);
   visit_width(plan.dtype[0], [&](auto tag) { for_each(plan, fill_loop<typename decltype(tag)::type>, bytes); });
+}
+
+void triangle(const Tensor& out, const Tensor& in, int64_t diagonal, bool lower) {
+  const int64_t rows = in.size(-2), cols = in.size(-1), size = static_cast<int64_t>(in.itemsize());
+  if (in.numel() == 0) return;
+  char* to = static_cast<char*>(out.data_ptr());
+  const char* from = static_cast<const char*>(in.data_ptr());
+  parallel_for(in.numel() / cols, 1 + kGrain / cols, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const int64_t below = std::clamp<int64_t>(r % rows + diagonal + 1, 0, cols);
+      const int64_t first = lower ? 0 : below, last = lower ? below : cols;
+      char* y = to + r * cols * size;
+      std::memset(y, 0, static_cast<size_t>(first * size));
+      std::memcpy(y + first * size, from + (r * cols + first) * size, static_cast<size_t>((last - first) * size));
+      std::memset(y + last * size, 0, static_cast<size_t>((cols - last) * size));
+    }
+  });
 }
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

@@ -1,5 +1,5 @@
-// exp and what is made from it as straight-line arithmetic, so that any loop around it vectorises. exp itself gives the
-// same bits with every instruction set; the others fuse multiplications and additions where there is an instruction.
+// exp, log and what is made from them as straight-line arithmetic, so that any loop around it vectorises.
+// Multiplications and additions are fused where there is an instruction for it.
 #pragma once
 
 #include <cstdint>
@@ -19,35 +19,33 @@ inline To bits_as(From v) {
 /// 1.5 * 2^23: adding it rounds to an integer, which then stands in the low bits.
 constexpr float kRound = 12582912.0f;
 
-/// a * b + c, in one rounding if `kFused` and there is an instruction for it.
-template <bool kFused>
+/// a * b + c, in one rounding if there is an instruction for it.
 inline float mul_add(float a, float b, float c) {
 #if defined(__FMA__)
-  if constexpr (kFused) return __builtin_fmaf(a, b, c);
-#endif
+  return __builtin_fmaf(a, b, c);
+#else
   return a * b + c;
+#endif
 }
 
-/// x = k ln 2 + r; exp(r) - 1, given k + kRound.
-template <bool kFused>
+/// x = k ln 2 + r; exp(r) - 1, given k + kRound. The polynomial is a minimax fit to (exp(r) - 1 - r) / r^2.
 inline float expm1_of_rest(float x, float shifted) {
   const float k = shifted - kRound;
-  const float r = mul_add<kFused>(k, 2.12194440e-4f, mul_add<kFused>(k, -0.693359375f, x));
-  float p = 1.9875691500e-4f;
-  p = mul_add<kFused>(p, r, 1.3981999507e-3f);
-  p = mul_add<kFused>(p, r, 8.3334519073e-3f);
-  p = mul_add<kFused>(p, r, 4.1665795894e-2f);
-  p = mul_add<kFused>(p, r, 1.6666665459e-1f);
-  p = mul_add<kFused>(p, r, 5.0000001201e-1f);
-  return mul_add<kFused>(p, r * r, r);
+  const float r = mul_add(k, 2.12194440e-4f, mul_add(k, -0.693359375f, x));
+  float p = 1.38143215e-3f;
+  p = mul_add(p, r, 8.36885106e-3f);
+  p = mul_add(p, r, 4.16684011e-2f);
+  p = mul_add(p, r, 1.66665195e-1f);
+  p = mul_add(p, r, 4.99999934e-1f);
+  return mul_add(p, r * r, r);
 }
 
-/// Within 2 ulp; overflows to inf, underflows gradually to 0, keeps NaN.
+/// Within 1 ulp; overflows to inf, underflows gradually to 0, keeps NaN.
 inline float fast_exp(float x) {
   x = x < -104.0f ? -104.0f : x;
   x = x > 89.0f ? 89.0f : x;
-  const float shifted = x * 1.44269504088896341f + kRound;
-  const float p = expm1_of_rest<false>(x, shifted) + 1.0f;
+  const float shifted = mul_add(x, 1.44269504088896341f, kRound);
+  const float p = expm1_of_rest(x, shifted) + 1.0f;
   // 2^k in two factors: k reaches beyond the exponents of normal numbers.
   const int32_t n = bits_as<int32_t>(shifted) - bits_as<int32_t>(kRound);
   const int32_t half = n >> 1;
@@ -55,12 +53,33 @@ inline float fast_exp(float x) {
 }
 
 /// As fast_exp, for x <= 0: the shorter arithmetic of softmax. Results below the normal numbers are 0.
-template <bool kFused = false>
 inline float exp_of_negative(float x) {
-  const float shifted = mul_add<kFused>(x, 1.44269504088896341f, kRound);
+  const float shifted = mul_add(x, 1.44269504088896341f, kRound);
   // The low bits of `shifted` are k; those of kRound are 0.
-  const float p = (expm1_of_rest<kFused>(x, shifted) + 1.0f) * bits_as<float>((bits_as<uint32_t>(shifted) << 23) + 0x3f800000u);
+  const float p = (expm1_of_rest(x, shifted) + 1.0f) * bits_as<float>((bits_as<uint32_t>(shifted) << 23) + 0x3f800000u);
   return x < -87.33f ? 0.0f : p;
+}
+
+/// Within 1 ulp (1.1 without fused arithmetic): x = 2^k (1 + f) with |f| <= 1/3, and log(1 + f) = f - f^2 / 2 + f^3 p(f)
+/// with p a minimax fit.
+inline float fast_log(float x) {
+  const bool tiny = x < 1.17549435e-38f;  // below the normal numbers
+  const float y = tiny ? x * 8388608.0f : x;
+  const int32_t exponent = (bits_as<int32_t>(y) - 0x3f2aaaab) & static_cast<int32_t>(0xff800000);  // k 2^23, from 2/3
+  const float f = bits_as<float>(bits_as<int32_t>(y) - exponent) - 1.0f;
+  const float k = mul_add(static_cast<float>(exponent), 1.0f / 8388608.0f, tiny ? -23.0f : 0.0f);
+  float p = -1.28916787e-1f;
+  p = mul_add(p, f, 1.39844363e-1f);
+  p = mul_add(p, f, -1.21842625e-1f);
+  p = mul_add(p, f, 1.40058691e-1f);
+  p = mul_add(p, f, -1.66804873e-1f);
+  p = mul_add(p, f, 2.00104059e-1f);
+  p = mul_add(p, f, -2.49997977e-1f);
+  p = mul_add(p, f, 3.33332160e-1f);
+  p = mul_add(p, f, -0.5f);
+  const float log = mul_add(k, 0.693147181f, mul_add(p, f * f, f));
+  const float odd = x < 0.0f ? __builtin_nanf("") : x == 0.0f ? -__builtin_inff() : x;
+  return (x > 0.0f) & (x < __builtin_inff()) ? log : odd;
 }
 
 inline double fast_exp(double x) {
@@ -94,10 +113,10 @@ inline double exp_of_negative(double x) { return fast_exp(x); }
 inline float fast_expm1(float x) {
   x = x < -18.0f ? -18.0f : x;
   x = x > 89.0f ? 89.0f : x;
-  const float shifted = mul_add<true>(x, 1.44269504088896341f, kRound);
-  const float p = expm1_of_rest<true>(x, shifted);
+  const float shifted = mul_add(x, 1.44269504088896341f, kRound);
+  const float p = expm1_of_rest(x, shifted);
   const float half = bits_as<float>((bits_as<uint32_t>(shifted) << 23) + 0x3f000000u);  // 2^(k - 1)
-  return mul_add<true>(p, half, half - 0.5f) * 2.0f;
+  return mul_add(p, half, half - 0.5f) * 2.0f;
 }
 
 /// P(N(0, 1) <= x): exp(-x^2 / 2 + p(|x|)) below zero and one minus that above. p is a minimax fit on [0, 6] to
@@ -105,15 +124,15 @@ inline float fast_expm1(float x) {
 inline float fast_normal_cdf(float x) {
   const float size = x < 0.0f ? -x : x, t = size > 6.0f ? 6.0f : size;
   float p = -1.13647911e-6f;
-  p = mul_add<true>(p, t, 1.75272435e-5f);
-  p = mul_add<true>(p, t, -8.37095431e-5f);
-  p = mul_add<true>(p, t, -2.00954484e-4f);
-  p = mul_add<true>(p, t, 5.02866739e-3f);
-  p = mul_add<true>(p, t, -3.64745222e-2f);
-  p = mul_add<true>(p, t, 1.81728125e-1f);
-  p = mul_add<true>(p, t, -7.97888458e-1f);
-  p = mul_add<true>(p, t, -6.93147123e-1f);
-  const float tail = exp_of_negative<true>(mul_add<true>(x * -0.5f, x, p));
+  p = mul_add(p, t, 1.75272435e-5f);
+  p = mul_add(p, t, -8.37095431e-5f);
+  p = mul_add(p, t, -2.00954484e-4f);
+  p = mul_add(p, t, 5.02866739e-3f);
+  p = mul_add(p, t, -3.64745222e-2f);
+  p = mul_add(p, t, 1.81728125e-1f);
+  p = mul_add(p, t, -7.97888458e-1f);
+  p = mul_add(p, t, -6.93147123e-1f);
+  const float tail = exp_of_negative(mul_add(x * -0.5f, x, p));
   return x < 0.0f ? tail : 1.0f - tail;
 }
 

@@ -11,15 +11,13 @@ namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
-constexpr int64_t kBlock = 256;
-
 [[noreturn]] void bad_index(const Along& a, int64_t index) {
   NORCH_RAISE(IndexError, "index ", index, " is out of bounds for dimension ", a.dim, " with size ", a.size);
 }
 
 /// The index counted from the start; false if out of range.
 inline bool resolve(const Along& a, int64_t& i) {
-  i += a.negative && i < 0 ? a.size : 0;
+  i += (a.negative ? a.size : 0) & (i >> 63);
   return static_cast<uint64_t>(i) < static_cast<uint64_t>(a.size);
 }
 
@@ -78,6 +76,20 @@ void move_row(char* out, int64_t out_stride, const char* in, int64_t in_stride, 
   }
 }
 
+/// out[i] = at(i), four at a time: a load that follows a store may wait to learn whether they meet.
+template <class U, class F>
+inline void take(U* out, int64_t n, const F& at) {
+  int64_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    const U a = at(i), b = at(i + 1), c = at(i + 2), d = at(i + 3);
+    out[i] = a;
+    out[i + 1] = b;
+    out[i + 2] = c;
+    out[i + 3] = d;
+  }
+  for (; i < n; ++i) out[i] = at(i);
+}
+
 template <class U>
 void gather_loop(char* const* data, const int64_t* strides, int64_t n, const void* context) {
   const Along& a = *static_cast<const Along*>(context);
@@ -85,19 +97,38 @@ void gather_loop(char* const* data, const int64_t* strides, int64_t n, const voi
     move_row<U>(data[0], strides[0], data[1] + index_at(data[2], a) * a.stride, strides[1], n);
     return;
   }
-  int64_t offsets[kBlock];
-  for (int64_t done = 0; done < n; done += kBlock) {
-    const int64_t m = std::min(kBlock, n - done);
-    const char* in = data[1] + done * strides[1];
-    char* out = data[0] + done * strides[0];
-    block_offsets(a, data[2] + done * strides[2], strides[2], strides[1], m, offsets);
-    if (strides[0] == sizeof(U)) {
-      for (int64_t i = 0; i < m; ++i) reinterpret_cast<U*>(out)[i] = *reinterpret_cast<const U*>(in + offsets[i]);
-    } else {
-      for (int64_t i = 0; i < m; ++i)
-        *reinterpret_cast<U*>(out + i * strides[0]) = *reinterpret_cast<const U*>(in + offsets[i]);
-    }
+  if (strides[0] == sizeof(U) && strides[1] == 0 && strides[2] == sizeof(int64_t) && a.stride == sizeof(U)) {
+    const U* in = reinterpret_cast<const U*>(data[1]);
+    take(reinterpret_cast<U*>(data[0]), n, [&](int64_t i) { return in[index_at(data[2] + i * strides[2], a)]; });
+    return;
   }
+  for (int64_t i = 0; i < n; ++i)
+    *reinterpret_cast<U*>(data[0] + i * strides[0]) = *reinterpret_cast<const U*>(
+        data[1] + i * strides[1] + index_at(data[2] + i * strides[2], a) * a.stride);
+}
+
+/// Rows that all take the same elements: index_select of the last dim, x[:, i].
+bool is_column_gather(const Plan& p) {
+  return p.ndim == 2 && p.strides[0][0] == p.itemsize(0) && p.strides[2][0] != 0 && p.strides[2][1] == 0;
+}
+
+/// Offsets are found once for all rows of a thread's part, a block of columns at a time.
+template <class U>
+void gather_columns(const Plan& p, const Along& a) {
+  constexpr int64_t kColumns = 512;
+  const int64_t n = p.shape[0];
+  parallel_for(p.shape[1], 1 + kGrain / n, [&](int64_t begin, int64_t end) {
+    int64_t offsets[kColumns];
+    for (int64_t from = 0; from < n; from += kColumns) {
+      const int64_t m = std::min(kColumns, n - from);
+      block_offsets(a, p.data[2] + from * p.strides[2][0], p.strides[2][0], p.strides[1][0], m, offsets);
+      for (int64_t r = begin; r < end; ++r) {
+        U* out = reinterpret_cast<U*>(p.data[0] + r * p.strides[0][1]) + from;
+        const char* in = p.data[1] + r * p.strides[1][1] + from * p.strides[1][0];
+        take(out, m, [&](int64_t i) { return *reinterpret_cast<const U*>(in + offsets[i]); });
+      }
+    }
+  });
 }
 
 /// Whole contiguous rows, one per index: index_select and embedding.
@@ -155,6 +186,7 @@ void scatter_loop(char* const* data, const int64_t* strides, int64_t n, const vo
     }
     return;
   }
+  constexpr int64_t kBlock = 256;
   int64_t offsets[kBlock];
   for (int64_t done = 0; done < n; done += kBlock) {
     const int64_t m = std::min(kBlock, n - done);
@@ -236,11 +268,15 @@ void flip_loop(char* const* data, const int64_t* strides, int64_t n, const void*
 void gather(const Plan& plan, const Along& along) {
   if (plan.numel == 0) return;
   if (is_row_gather(plan)) return gather_rows(plan, along);
-  visit_width(plan.dtype[0], [&](auto tag) { for_each(plan, gather_loop<typename decltype(tag)::type>, &along); });
+  visit_width(plan.dtype[0], [&](auto tag) {
+    using U = typename decltype(tag)::type;
+    if (is_column_gather(plan)) return gather_columns<U>(plan, along);
+    for_each(plan, gather_loop<U>, &along);
+  });
 }
 
 void scatter(const Plan& plan, const Along& along, ScatterOp op, int64_t) {
-  check_all(plan, along);
+  if (!along.fresh) check_all(plan, along);
   if (op == ScatterOp::Assign) {
     visit_width(plan.dtype[0], [&](auto tag) {
       run_scatter(plan, scatter_loop<ScatterOp::Assign, typename decltype(tag)::type>, along);

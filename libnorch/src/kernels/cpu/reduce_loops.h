@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 
 #include "kernels/cpu/reducer.h"
 #include "kernels/reduce.h"
@@ -112,10 +113,13 @@ struct Fold {
     else if constexpr (std::is_same_v<Op<L>, SumAbsOf<L>>)
       return a + (x < 0 ? -x : x);
     else if constexpr (std::is_same_v<Op<L>, MaxOf<L>>)
-      return (x > a) | (x != x) ? x : a;
+      return x > a ? x : a;
     else
-      return (x < a) | (x != x) ? x : a;
+      return x < a ? x : a;
   }
+  /// Whether step() passes over NaNs, which fold4 then takes note of beside it: steps are one instruction so.
+  static constexpr bool kNanApart =
+      std::is_floating_point_v<L> && (std::is_same_v<Op<L>, MaxOf<L>> || std::is_same_v<Op<L>, MinOf<L>>);
 
   /// Joins the accumulators of a row as a tree.
   static L join_lanes(const Vector* acc) {
@@ -134,6 +138,7 @@ struct Fold {
     for (int k = 0; k < 4; ++k) out[k] = op.identity();
     if (n >= kLanes) {
       Vector acc[4][kVectors];
+      decltype(acc[0][0] != acc[0][0]) nan[4] = {};
       for (auto& row : acc)
         for (Vector& v : row) v = Vector{} + op.identity();
       for (; i + kLanes <= n; i += kLanes)
@@ -141,7 +146,12 @@ struct Fold {
           for (int v = 0; v < kVectors; ++v) {
             const Vector elements = *reinterpret_cast<const Loaded*>(x[k] + i + v * kWidth);
             acc[k][v] = step(acc[k][v], elements);
+            if constexpr (kNanApart) nan[k] |= elements != elements;
           }
+      if constexpr (kNanApart) {
+        for (int k = 0; k < 4; ++k)
+          for (Vector& v : acc[k]) v = nan[k] ? Vector{} + std::numeric_limits<L>::quiet_NaN() : v;
+      }
       for (int k = 0; k < 4; ++k) out[k] = join_lanes(acc[k]);
     }
     for (; i < n; ++i)

@@ -112,16 +112,16 @@ void scan_select(bool largest, const ScanShape& s, const Tensor& values, const T
     const T* x = static_cast<const T*>(in.data_ptr());
     T* v = static_cast<T*>(values.data_ptr());
     int64_t* index = indices.data<int64_t>();
-    // Lines whose first elements are `line` apart.
-    auto lines = [&](int64_t first, int64_t count, auto line) {
-      C best[256];
-      int64_t best_at[256] = {};
+    // `count` lines, at most kLines, whose first elements are `line` apart.
+    auto lines = [&](auto kLines, int64_t first, int64_t count, auto line) {
+      C best[kLines];
+      int64_t best_at[kLines] = {};
       for (int64_t j = 0; j < count; ++j) best[j] = static_cast<C>(x[first + j * line]);
       for (int64_t i = 0, from = first; i < s.n; ++i, from += s.inner) {
         for (int64_t j = 0; j < count; ++j) {
           const int64_t at = from + j * line;
           const C c = static_cast<C>(x[at]);
-          const bool better = is_nan(c) | (!is_nan(best[j]) & (largest ? c >= best[j] : c <= best[j]));
+          const bool better = is_nan(c) | (largest ? c >= best[j] : c <= best[j]);  // nothing is better than NaN
           best[j] = better ? c : best[j];
           best_at[j] = better ? i : best_at[j];
           v[at] = static_cast<T>(best[j]);
@@ -130,11 +130,19 @@ void scan_select(bool largest, const ScanShape& s, const Tensor& values, const T
       }
     };
     if (s.inner > 1) {
-      for_strips(s, [&](int64_t first, int64_t count) { lines(first, count, std::integral_constant<int64_t, 1>{}); });
+      for_strips(s, [&](int64_t first, int64_t count) {
+        lines(std::integral_constant<int64_t, 256>{}, first, count, std::integral_constant<int64_t, 1>{});
+      });
       return;
     }
-    parallel_for(s.outer, 1 + 16384 / (s.n + 1), [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; row += 8) lines(row * s.n, std::min<int64_t>(8, end - row), s.n);
+    // A few rows side by side, with what is best of each in a register: their chains of dependent steps overlap.
+    using Together = std::integral_constant<int64_t, 4>;
+    using One = std::integral_constant<int64_t, 1>;
+    parallel_for((s.outer + Together{} - 1) / Together{}, 1 + 4096 / (s.n + 1), [&](int64_t begin, int64_t end) {
+      const int64_t last = std::min(end * Together{}, s.outer);
+      int64_t row = begin * Together{};
+      for (; row + Together{} <= last; row += Together{}) lines(Together{}, row * s.n, Together{}, s.n);
+      for (; row < last; ++row) lines(One{}, row * s.n, One{}, s.n);
     });
   });
 }

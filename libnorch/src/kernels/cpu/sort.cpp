@@ -40,17 +40,16 @@ struct Item<uint64_t> {
 // ---- sorting items: `other` is room for n more, items with equal keys are in the order of their indices before and
 // after, and the result is where the returned pointer says
 
-/// An element's place is the number of smaller ones, which vector compares count for kLanes elements at a time.
-template <class U>
-Item<U>* rank_sort(Item<U>* items, Item<U>* other, int64_t n) {
-  using S = std::make_signed_t<U>;  // only these have vector compares in every instruction set
-  constexpr int kLanes = 16;
-  S keys[kRanked];
-  uint8_t seen[kRanked] = {};
-  const int64_t padded = (n + kLanes - 1) / kLanes * kLanes;
-  for (int64_t i = 0; i < n; ++i) keys[i] = static_cast<S>(items[i].key() ^ (U(1) << (8 * sizeof(U) - 1)));
-  for (int64_t i = n; i < padded; ++i) keys[i] = std::numeric_limits<S>::max();
-  for (int64_t from = 0; from < padded; from += kLanes) {
+constexpr int kLanes = 16;
+
+/// The place in sorted order of each of n <= kRanked keys, behind which may lie anything: the number of smaller keys,
+/// which vector compares count for kLanes keys at a time, and of equal ones before it. Keys are signed, since only these
+/// have vector compares in every instruction set.
+template <class S>
+void rank(const S* keys, int64_t n, uint8_t* places) {
+  uint8_t seen[kRanked];
+  std::fill_n(seen, n, uint8_t{0});
+  for (int64_t from = 0; from < n; from += kLanes) {
     S smaller[kLanes] = {};
     for (int64_t j = 0; j < n; ++j) {
       const S key = keys[j];
@@ -58,10 +57,26 @@ Item<U>* rank_sort(Item<U>* items, Item<U>* other, int64_t n) {
       for (int l = 0; l < kLanes; ++l) smaller[l] += key < keys[from + l] ? 1 : 0;
     }
     for (int64_t i = from; i < std::min(from + kLanes, n); ++i) {
-      const S rank = smaller[i - from];
-      other[rank + seen[rank]++] = items[i];
+      const S below = smaller[i - from];
+      places[i] = static_cast<uint8_t>(below + seen[below]++);
     }
   }
+}
+
+/// The signed number that orders as an unsigned one does.
+template <class U>
+inline std::make_signed_t<U> as_signed(U key) {
+  return static_cast<std::make_signed_t<U>>(key ^ (U(1) << (8 * sizeof(U) - 1)));
+}
+
+template <class U>
+Item<U>* rank_sort(Item<U>* items, Item<U>* other, int64_t n) {
+  using S = std::make_signed_t<U>;
+  S keys[kRanked + kLanes] = {};
+  uint8_t places[kRanked];
+  for (int64_t i = 0; i < n; ++i) keys[i] = as_signed(items[i].key());
+  rank(keys, n, places);
+  for (int64_t i = 0; i < n; ++i) other[places[i]] = items[i];
   return other;
 }
 
@@ -157,6 +172,7 @@ class Rows {
     });
   }
   int64_t n() const { return n_; }
+  /// Keys of `count` elements, which may go on in the next rows.
   void keys(int64_t row, int64_t from, int64_t count, U* keys) const {
     const int64_t size = static_cast<int64_t>(in_.itemsize());
     load_(static_cast<const char*>(in_.data_ptr()) + (row * n_ + from) * size, count, descending_, base_, keys);
@@ -178,6 +194,22 @@ class Rows {
       const W* x = static_cast<const W*>(in_.data_ptr()) + row * n_;
       W* y = static_cast<W*>(values_.data_ptr()) + row * count;
       for (int64_t j = 0; j < count; ++j) y[j] = x[index[j]];
+    });
+  }
+  /// Stores those of the elements of `rows` rows whose places are below `count`.
+  void store_places(int64_t row, int64_t rows, const uint8_t* places, int64_t count) const {
+    visit_width(in_.dtype(), [&](auto tag) {
+      using W = typename decltype(tag)::type;
+      for (int64_t last = row + rows; row < last; ++row, places += n_) {
+        const W* x = static_cast<const W*>(in_.data_ptr()) + row * n_;
+        W* y = values_.defined() ? static_cast<W*>(values_.data_ptr()) + row * count : nullptr;
+        int64_t* index = indices_ + row * count;
+        for (int64_t i = 0; i < n_; ++i) {
+          if (places[i] >= count) continue;
+          index[places[i]] = i;
+          if (y) y[places[i]] = x[i];
+        }
+      }
     });
   }
 
@@ -233,6 +265,30 @@ bool are_narrow(const Tensor& in, int64_t n, bool descending, uint64_t& base) {
   return static_cast<uint64_t>(high) - static_cast<uint64_t>(low) <= 0xFFFFFFFFu;
 }
 
+constexpr int64_t kShortRows = 8 * kRanked;  // elements of short rows that are worked on together
+
+/// The k smallest, in order, of each of `count` rows of n <= kRanked elements, at most kShortRows in all.
+template <class U>
+void sort_short_rows(const Rows<U>& r, int64_t row, int64_t count, int64_t k) {
+  U keys[kShortRows];
+  std::make_signed_t<U> ordered[kShortRows + kLanes] = {};
+  uint8_t places[kShortRows];
+  const int64_t n = r.n();
+  r.keys(row, 0, count * n, keys);
+  for (int64_t i = 0; i < count * n; ++i) ordered[i] = as_signed(keys[i]);
+  for (int64_t i = 0; i < count; ++i) rank(ordered + i * n, n, places + i * n);
+  r.store_places(row, count, places, k);
+}
+
+template <class U>
+void sort_short(const Rows<U>& r, int64_t rows, int64_t k) {
+  const int64_t together = kShortRows / r.n();
+  parallel_for((rows + together - 1) / together, 2, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      sort_short_rows(r, i * together, std::min(together, rows - i * together), k);
+  });
+}
+
 /// The k smallest of a row, for few of many: a heap of the best so far, the worst of them on top.
 template <class U>
 void heap_smallest(const Rows<U>& r, int64_t row, int64_t k, Item<U>* items) {
@@ -283,6 +339,7 @@ void sort(bool descending, int64_t rows, int64_t n, const Tensor& values, const 
   const auto with = [&](auto key) {
     using U = decltype(key);
     const Rows<U> r(in, values, indices, n, descending, base);
+    if (n <= kRanked) return sort_short(r, rows, n);
     each_row<U>(rows, n, [&](int64_t row, Room<U>& room) {
       r.fill(row, room.items.get());
       r.store(row, sort_items<U>(room.items.get(), room.other.get(), n, room.counts.get()), n);
@@ -300,6 +357,7 @@ void topk(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values
   visit_key(in.dtype(), [&](auto key) {
     using U = decltype(key);
     const Rows<U> r(in, values, indices, n, largest);
+    if (!as_pytorch && n <= kRanked && k * 16 > n) return sort_short(r, rows, k);
     each_row<U>(rows, n, [&](int64_t row, Room<U>& room) {
       Item<U>*items = room.items.get(), *other = room.other.get();
       if (as_pytorch) {
@@ -314,7 +372,7 @@ void topk(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values
         return;
       }
       r.fill(row, items);
-      if (n <= kRanked || k * 2 > n) {
+      if (k * 2 > n) {
         r.store(row, sort_items<U>(items, other, n, room.counts.get()), k);
         return;
       }

@@ -155,6 +155,15 @@ struct Value {
   __device__ U operator()() const { return value; }
 };
 
+template <class U>
+__global__ void triangle_kernel(U* out, const U* in, int64_t n, int64_t rows, int64_t cols, int64_t diagonal, bool lower) {
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += stride) {
+    const bool below = i % cols <= i / cols % rows + diagonal;
+    out[i] = below == lower ? in[i] : U{};
+  }
+}
+
 }  // namespace
 
 void copy(const Plan& plan) {
@@ -180,6 +189,17 @@ void fill(const Plan& plan, const Scalar& value) {
     Value<U> v;
     scalar_to_bytes(value, plan.dtype[0], &v.value);
     elementwise<U>(plan, v);
+  });
+}
+
+void triangle(const Tensor& out, const Tensor& in, int64_t diagonal, bool lower) {
+  const int64_t n = in.numel(), rows = in.size(-2), cols = in.size(-1);
+  if (n == 0) return;
+  const int64_t blocks = (n + 255) / 256;
+  visit_width(in.dtype(), [&](auto tag) {
+    using U = typename decltype(tag)::type;
+    launch(triangle_kernel<U>, static_cast<uint32_t>(blocks < 4096 ? blocks : 4096), 256u, 0,
+           static_cast<U*>(out.data_ptr()), static_cast<const U*>(in.data_ptr()), n, rows, cols, diagonal, lower);
   });
 }
 

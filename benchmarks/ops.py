@@ -148,9 +148,14 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--seconds", type=float, default=0.1, help="time per row and framework")
     parser.add_argument("--threads", type=int, help="CPU threads for both")
+    parser.add_argument("--cpu-time", action="store_true",
+                        help="one thread, timed by the CPU time that it takes: on machines that others use too")
     parser.add_argument("--most", type=int, default=sys.maxsize, help="rows to print")
     options = parser.parse_args()
     cuda = options.device == "cuda"
+    if options.cpu_time:
+        run.use_cpu_time()
+        options.threads = 1
     if options.threads:
         norch.set_num_threads(options.threads)
     if run.torch is not None:

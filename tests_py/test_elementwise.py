@@ -352,3 +352,18 @@ def test_zeta_far_below_zero(device):
 
 def test_polynomials_take_the_dtype_of_a_0d_tensor(device):
     assert norch.special.hermite_polynomial_h(norch.tensor(0.5, device=device), 2.5).dtype == norch.float32
+
+
+@pytest.mark.parametrize("name,low,high", [("exp", -104, 89), ("log", -103, 88.7)])
+def test_exp_and_log_of_floats_are_exact_to_the_last_place_or_so(name, low, high, device):
+    x = np.linspace(low, high, 20_001)
+    x = (x if name == "exp" else np.exp(x)).astype(np.float32)
+    x = np.concatenate([x, np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-45], np.float32)])
+    found = getattr(norch.tensor(x, device=device), name)().cpu().numpy()
+    with np.errstate(all="ignore"):
+        expected = getattr(np, name)(x.astype(np.float64))
+        rounded = expected.astype(np.float32)
+    finite = np.isfinite(rounded)
+    np.testing.assert_array_equal(found[~finite], rounded[~finite])
+    error = np.abs(found[finite] - expected[finite]) / np.spacing(np.abs(rounded[finite]))
+    assert error.max() < 2.0

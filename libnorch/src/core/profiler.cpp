@@ -149,12 +149,10 @@ void record_allocation(int64_t bytes, Device device) noexcept {
 
 void start(const Options& options) {
   // A forked process (a data loader's worker) has nobody to read what it would record.
-  static std::once_flag once;
-  std::call_once(once, [] {
-    pthread_atfork(nullptr, nullptr, [] {
-      detail::mode.store(0);
-      g_cuda.store(false);
-    });
+  // (No std::call_once: it needs static thread-local memory of libstdc++, which runs out where PyTorch is imported first.)
+  [[maybe_unused]] static const int registered = pthread_atfork(nullptr, nullptr, [] {
+    detail::mode.store(0);
+    g_cuda.store(false);
   });
   State& s = state();
   std::lock_guard<std::mutex> lock(s.mutex);

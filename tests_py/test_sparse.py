@@ -208,14 +208,112 @@ def test_text():
     )
 
 
+def test_parts_and_writes(device):
+    a = make(device=device)
+    same(a[:, 0], DENSE[:, 0])
+    same(a[..., 2], DENSE[:, 2])
+    same(a[None, 1], DENSE[None, 1])
+    same(a.select(1, -1), DENSE[:, -1])
+    same(a.narrow_copy(1, 1, 2), DENSE[:, 1:])
+    same(norch.sum(a, 0, keepdim=True), DENSE.sum(0, keepdims=True))
+    same(a.sum((0, 1), keepdim=True), DENSE.sum(keepdims=True))
+    batch, dense = norch.stack([a, a * 2]), norch.rand(2, 3, 4, dtype=norch.float64, device=device)
+    same(norch.bmm(batch, dense), batch.to_dense() @ dense)
+    assert a.any() and norch.sparse_coo_tensor([[0]], [2.0], (1,)).item() == 2
+    b = a.clone()
+    same(b.mul_(2).div_(4).neg_(), -DENSE / 2)
+    same(b.add_(a, alpha=2), 1.5 * DENSE)
+    same(b.sub_(a), 0.5 * DENSE)
+    assert b.zero_() is b and b._nnz() == 0 and b.shape == (2, 3)
+    assert b.sparse_resize_((4, 5), 2, 0).shape == (4, 5)
+    with pytest.raises(RuntimeError, match="shrinking the size"):
+        a.sparse_resize_((1, 3), 2, 0)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2, -1])
+def test_softmax(dim, device):
+    indices = norch.tensor([[0, 1, 1, 1, 0], [2, 0, 2, 2, 1]], device=device)
+
+    def of(v, f):
+        return f(norch.sparse_coo_tensor(indices, v, (2, 3, 2)), dim)
+
+    v = norch.rand(5, 2, dtype=norch.float64, device=device, requires_grad=True)
+    held = norch.sparse_coo_tensor(indices, norch.ones(5, 2), (2, 3, 2)).to_dense() != 0
+    filled = norch.sparse_coo_tensor(indices, v, (2, 3, 2)).to_dense().masked_fill(~held.to(device), -norch.inf)
+    expected = norch.softmax(filled, dim)
+    out = of(v, norch.sparse.softmax)
+    assert out.is_sparse and out.is_coalesced()
+    same(out, norch.nan_to_num(expected).detach().cpu().numpy())
+    same(norch.exp(of(v, norch.sparse.log_softmax).values()), out.values().detach().cpu().numpy())
+    assert norch.autograd.gradcheck(lambda x: of(x, norch.sparse.softmax).values(), (v,))
+    assert norch.sparse.softmax(make(device=device), 1, dtype=norch.float32).dtype == norch.float32
+
+
+def test_softmax_refuses():
+    for f in (norch.sparse.softmax, norch.sparse.log_softmax):
+        with pytest.raises(NotImplementedError, match="expected a sparse tensor"):
+            f(norch.ones(2), 0)
+        with pytest.raises(IndexError, match="Dimension out of range"):
+            f(make(), 2)
+        with pytest.raises(TypeError, match="argument 'dim' must be int"):
+            f(make(), None)
+        with pytest.raises(NotImplementedError, match="of norch.int64"):
+            f(make(dtype=norch.int64), 0)
+
+
+def test_spdiags():
+    rows = norch.arange(1.0, 10.0).reshape(3, 3)
+    out = norch.sparse.spdiags(rows, norch.tensor([0, -1, 2]), (3, 3))
+    assert out.to_dense().tolist() == [[1, 0, 9], [4, 2, 0], [0, 5, 3]]
+    assert norch.sparse.spdiags(rows[0], norch.tensor([5]), (3, 3), layout=norch.sparse_csr)._nnz() == 0
+    with pytest.raises(RuntimeError, match="does not match the number of offsets"):
+        norch.sparse.spdiags(rows, norch.tensor([0]), (3, 3))
+    with pytest.raises(RuntimeError, match="duplicate"):
+        norch.sparse.spdiags(rows, norch.tensor([0, 0, 1]), (3, 3))
+
+
+@pytest.mark.parametrize("layout", ["sparse_coo", "sparse_csr", "sparse_csc"])
+def test_factories(layout, device):
+    options = {"layout": getattr(norch, layout), "device": device}
+    dense = norch.ones(2, 3, device=device)
+    for t in (
+        norch.zeros(2, 3, **options), norch.zeros((2, 3), **options), norch.zeros(size=(2, 3), **options),
+        norch.empty(2, 3, **options), norch.zeros_like(dense, **options), dense.new_zeros((2, 3), **options),
+        norch.zeros_like(norch.zeros(2, 3, **options)), norch.zeros(2, 3, **options).new_zeros(2, 3),
+    ):  # fmt: skip
+        assert t.layout is options["layout"] and t._nnz() == 0 and t.dtype == norch.float32
+        assert t.to_dense().tolist() == [[0] * 3] * 2
+    assert norch.zeros(2, 3, dtype=norch.int64, requires_grad=False, **options).dtype == norch.int64
+    for f in (norch.ones, norch.rand, norch.randn, norch.eye, norch.arange):
+        with pytest.raises(NotImplementedError, match="make a dense tensor and call .to_sparse"):
+            f(3, **options)
+    with pytest.raises(NotImplementedError, match="full: not implemented for the layout"):
+        norch.full((2,), 1.0, **options)
+    assert norch.ones(2, layout=norch.strided).layout is norch.strided
+    with pytest.raises(TypeError):
+        norch.ones(2, layout="sparse")
+    if layout != "sparse_coo":
+        with pytest.raises(NotImplementedError, match="3 dims"):
+            norch.zeros(2, 3, 4, **options)
+
+
 def test_what_is_refused():
     a, d = make(), norch.ones(2, 3, dtype=norch.float64)
     for f in (
         lambda: norch.exp(a), lambda: a.exp(), lambda: a.view(6), lambda: a.mean(), lambda: a == a, lambda: a > 0,
-        lambda: a[0:1], lambda: norch.softmax(a, 1), lambda: a + 1, lambda: d / a, lambda: d.mm(a, out=d), lambda: bool(a),
+        lambda: a[0:1], lambda: norch.softmax(a, 1), lambda: d / a, lambda: norch.trace(a), lambda: norch.addcmul(d, a, a), lambda: d.mm(a, out=d), lambda: a.tolist(),
     ):  # fmt: skip
         with pytest.raises(NotImplementedError, match=r"not implemented for sparse tensors; call .to_dense\(\) first"):
             f()
+    for f in (lambda: a + 1, lambda: a + d):
+        with pytest.raises(RuntimeError, match=r"add\(sparse, dense\) is not supported"):
+            f()
+    with pytest.raises(RuntimeError, match=r"divisor \(got shape \[2, 3\] for divisor\)"):
+        a / d
+    with pytest.raises(RuntimeError, match="Boolean value of Tensor with more than one value is ambiguous"):
+        bool(a)
+    with pytest.raises(RuntimeError, match="sparse_dim argument must be in \\[0,2\\] range, but 3 is given"):
+        d.to_sparse(3)
     with pytest.raises(TypeError, match="Use Tensor.to_dense"):
         a.numpy()
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

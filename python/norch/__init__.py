@@ -31,7 +31,11 @@ from norch._legacy import ShortTensor as ShortTensor
 from norch._legacy import set_default_tensor_type as set_default_tensor_type
 from norch._legacy import typename as typename
 from norch._layout import layout as layout
+from norch._layout import sparse_bsc as sparse_bsc
+from norch._layout import sparse_bsr as sparse_bsr
 from norch._layout import sparse_coo as sparse_coo
+from norch._layout import sparse_csc as sparse_csc
+from norch._layout import sparse_csr as sparse_csr
 from norch._layout import strided as strided
 from norch._tensor import as_tensor as as_tensor
 from norch._tensor import is_tensor as is_tensor
@@ -126,7 +130,10 @@ if _TYPE_CHECKING:
     from norch.serialization import load as load
     from norch.serialization import save as save
     from norch.func._vmap import vmap as vmap
+    from norch.sparse import sparse_compressed_tensor as sparse_compressed_tensor
     from norch.sparse import sparse_coo_tensor as sparse_coo_tensor
+    from norch.sparse import sparse_csc_tensor as sparse_csc_tensor
+    from norch.sparse import sparse_csr_tensor as sparse_csr_tensor
     from norch.sparse import spmm as spmm
     from norch.signal.windows import bartlett_window as bartlett_window
     from norch.signal.windows import blackman_window as blackman_window
@@ -208,7 +215,10 @@ _LAZY_FUNCTIONS = {
     "use_deterministic_algorithms": "_settings",
     "load": "serialization",
     "save": "serialization",
+    "sparse_compressed_tensor": "sparse",
     "sparse_coo_tensor": "sparse",
+    "sparse_csc_tensor": "sparse",
+    "sparse_csr_tensor": "sparse",
     "spmm": "sparse",
     "vmap": "func._vmap",
     "bartlett_window": "signal.windows",

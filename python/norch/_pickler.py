@@ -81,6 +81,9 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
         if t.is_sparse:
             parts = (t._indices(), t._values(), t.shape, t.is_coalesced())
             return _name("torch._utils._rebuild_sparse_tensor"), (t.layout, parts)
+        if t.layout is not norch.strided:
+            starts, others, values, size, _ = t.__reduce_ex__(2)[1]
+            return _name("torch._utils._rebuild_sparse_tensor"), (t.layout, (starts, others, values, norch.Size(size)))
         state = dict(t.__dict__)
         if isinstance(t, Parameter):
             args: tuple = (t.detach(), t.requires_grad, OrderedDict())

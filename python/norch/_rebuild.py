@@ -217,15 +217,24 @@ def _rebuild_from_type(*args: Any) -> Any:
     return _set_attributes(t, state)
 
 
+_LAYOUTS = ("strided", "sparse_coo", "sparse_csr", "sparse_csc", "sparse_bsr", "sparse_bsc")
+
+
 def _layout(*args: Any) -> Any:
-    check(args in (("torch.strided",), ("torch.sparse_coo",)), "a layout")
-    return norch.strided if args[0] == "torch.strided" else norch.sparse_coo
+    check(len(args) == 1 and args[0] in [f"torch.{name}" for name in _LAYOUTS], "a layout")
+    return getattr(norch, args[0].rpartition(".")[2])
 
 
 def _rebuild_sparse(*args: Any) -> Any:
-    """(layout, (indices, values, sizes[, is_coalesced]))"""
-    check(len(args) == 2 and args[0] is norch.sparse_coo and isinstance(args[1], tuple), "a sparse tensor")
-    parts = args[1]
+    """(layout, (indices, values, sizes[, is_coalesced])), or with the two index tensors of compressed rows or columns"""
+    check(len(args) == 2 and isinstance(args[0], norch.layout) and isinstance(args[1], tuple), "a sparse tensor")
+    layout, parts = args
+    if layout is not norch.sparse_coo:
+        check(len(parts) == 4 and all(isinstance(t, norch.Tensor) for t in parts[:3]) and ints(parts[3]), "a sparse tensor")
+        try:
+            return norch.sparse_compressed_tensor(*parts, layout=layout)
+        except (RuntimeError, NotImplementedError) as e:
+            fail(f"a sparse tensor in the file is damaged: {e}")
     check(len(parts) in (3, 4) and all(isinstance(t, norch.Tensor) for t in parts[:2]), "a sparse tensor")
     check(ints(parts[2]) and all(isinstance(v, bool) for v in parts[3:]), "a sparse tensor")
     try:

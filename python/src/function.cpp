@@ -7,6 +7,7 @@
 #include "autograd/saved_hooks.h"
 #include "bind.h"
 #include "norch/ops.h"
+#include "sparse.h"
 
 namespace norch::python {
 
@@ -40,8 +41,9 @@ class PyHook final : public autograd::Hook {
     const nb::gil_scoped_acquire gil;
     nb::object result = nb::handle(function_.get())(grad);
     if (result.is_none()) return {};
-    NORCH_CHECK_TYPE(is_tensor(result.ptr()), "a hook must return None or a Tensor, got ", Py_TYPE(result.ptr())->tp_name);
-    Tensor t = unwrap(result.ptr());
+    const bool sparse = is_sparse_object(result.ptr());
+    NORCH_CHECK_TYPE(sparse || is_tensor(result.ptr()), "a hook must return None or a Tensor, got ", Py_TYPE(result.ptr())->tp_name);
+    Tensor t = sparse ? unwrap_sparse(result.ptr()) : unwrap(result.ptr());
     NORCH_CHECK(t.sizes() == grad.sizes() || !is_differentiable(grad.dtype()), "hook has changed the size of value: from ",
                 grad.sizes(), " to ", t.sizes());
     return t;
@@ -81,11 +83,12 @@ class FunctionNode final : public autograd::Node {
     for (size_t i = 0; i < inputs_.size(); ++i) {
       nb::object g = tuple[i];
       if (g.is_none()) continue;
-      NORCH_CHECK_TYPE(is_tensor(g.ptr()), "expected Variable or None (got ", Py_TYPE(g.ptr())->tp_name, ")");
+      const bool sparse = is_sparse_object(g.ptr());
+      NORCH_CHECK_TYPE(sparse || is_tensor(g.ptr()), "expected Variable or None (got ", Py_TYPE(g.ptr())->tp_name, ")");
       if (inputs_[i] < 0) continue;  // not a tensor, so nothing to accumulate into
       const size_t edge = static_cast<size_t>(inputs_[i]);
       if (!ctx.needs(edge)) continue;
-      const Tensor t = unwrap(g.ptr());
+      const Tensor t = sparse ? unwrap_sparse(g.ptr()) : unwrap(g.ptr());
       if (const auto& next = next_edges[edge]; next.node) {
         const auto& meta = next.node->outputs[next.input_nr];
         bool fits = t.dim() >= static_cast<int64_t>(meta.sizes.size());

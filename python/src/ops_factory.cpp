@@ -1,6 +1,7 @@
 // Functions that make tensors.
 #include "bind.h"
 #include "compat.h"
+#include "layout.h"
 #include "norch/ops.h"
 
 namespace norch::python {
@@ -10,11 +11,11 @@ namespace {
 using MaybeDType = std::optional<DType>;
 using MaybeDevice = std::optional<Device>;
 
-/// The keywords that every factory takes. layout and pin_memory are accepted for PyTorch's sake: norch has one layout.
+/// The keywords that every factory takes. pin_memory is accepted for PyTorch's sake.
 #define FACTORY_KEYWORDS                                                                               \
   nb::kw_only(), "dtype"_a = nb::none(), "layout"_a = nb::none(), "device"_a = nb::none(), \
       "pin_memory"_a = false, "requires_grad"_a = false
-#define FACTORY_PARAMETERS MaybeDType dtype, nb::handle, MaybeDevice device, bool, bool requires_grad
+#define FACTORY_PARAMETERS MaybeDType dtype, Strided, MaybeDevice device, bool, bool requires_grad
 
 TensorOptions options(const MaybeDType& dtype, const MaybeDevice& device, bool requires_grad) {
   TensorOptions o;
@@ -66,7 +67,7 @@ void bind_filled(Binder& b) {
     b.function(
         row.name,
         [f = row.f, like = row.like](const nb::args& args, const std::optional<Shape>& size, MaybeDType dtype,
-                                     nb::handle, MaybeDevice device, bool, bool requires_grad, Format format) {
+                                     Strided, MaybeDevice device, bool, bool requires_grad, Format format) {
           const Shape shape = shape_of(args, size);
           const TensorOptions o = options(dtype, device, requires_grad);
           if (!format || *format == MemoryFormat::contiguous) return f(shape, o);
@@ -78,7 +79,7 @@ void bind_filled(Binder& b) {
     b.method(
         (std::string("new_") + row.name).c_str(),
         [f = row.f](const Tensor& t, const nb::args& args, const std::optional<Shape>& size, MaybeDType dtype,
-                    nb::handle, MaybeDevice device, bool, bool requires_grad) {
+                    Strided, MaybeDevice device, bool, bool requires_grad) {
           return f(shape_of(args, size), options(t, dtype, device, requires_grad));
         },
         "As the function, with this tensor's dtype and device as defaults.", "args"_a, "size"_a = nb::none(),

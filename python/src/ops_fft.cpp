@@ -3,6 +3,7 @@
 
 #include "compat.h"
 #include "core/fft_provider.h"
+#include "layout.h"
 #include "linalg_module.h"
 #include "norch/ops/complex.h"
 #include "norch/ops/factory.h"

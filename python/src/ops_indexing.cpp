@@ -168,15 +168,15 @@ void bind_places(Binder& b) {
       nb::kw_only(), "out_int32"_a = false, "right"_a = false);
   b.functional(
       "embedding",
-      [](const Tensor& input, const Tensor& weight, std::optional<int64_t> padding, bool scale) {
-        return embedding(input, weight, padding, scale);
+      [](const Tensor& input, const Tensor& weight, std::optional<int64_t> padding, bool scale, bool sparse) {
+        return embedding(input, weight, padding, scale, sparse);
       },
-      "embedding(input, weight, padding_idx=None, scale_grad_by_freq=False) -> Tensor\n\nRows of a table.", "input"_a,
-      "weight"_a, "padding_idx"_a = nb::none(), "scale_grad_by_freq"_a = false);
+      "embedding(input, weight, padding_idx=None, scale_grad_by_freq=False, sparse=False) -> Tensor\n\nRows of a table.",
+      "input"_a, "weight"_a, "padding_idx"_a = nb::none(), "scale_grad_by_freq"_a = false, "sparse"_a = false);
   b.function(
       "embedding",
-      [](const Tensor& weight, const Tensor& indices, int64_t padding, bool scale, bool) {
-        return embedding(indices, weight, padding < 0 ? std::nullopt : std::optional<int64_t>(padding), scale);
+      [](const Tensor& weight, const Tensor& indices, int64_t padding, bool scale, bool sparse) {
+        return embedding(indices, weight, padding < 0 ? std::nullopt : std::optional<int64_t>(padding), scale, sparse);
       },
       "embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False) -> Tensor\n\n"
       "nn.functional.embedding with its arguments in another order; a negative padding_idx is none.",

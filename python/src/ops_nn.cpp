@@ -117,17 +117,18 @@ void bind_bags(Binder& b) {
       "_embedding_bag",
       [](const Tensor& input, const Tensor& weight, const std::optional<Tensor>& offsets, const std::string& mode,
          bool scale_grad_by_freq, const std::optional<Tensor>& per_sample_weights, bool include_last_offset,
-         std::optional<int64_t> padding_idx) {
+         std::optional<int64_t> padding_idx, bool sparse) {
         NORCH_CHECK_VALUE(mode == "sum" || mode == "mean" || mode == "max", "mode has to be one of sum, mean or max");
         return embedding_bag(input, weight, tensor_or_none(offsets),
                              mode == "sum"    ? BagMode::sum
                              : mode == "mean" ? BagMode::mean
                                               : BagMode::max,
-                             scale_grad_by_freq, tensor_or_none(per_sample_weights), include_last_offset, padding_idx);
+                             scale_grad_by_freq, tensor_or_none(per_sample_weights), include_last_offset, padding_idx,
+                             sparse);
       },
       "The lookup behind embedding_bag.", "input"_a, "weight"_a, "offsets"_a = nb::none(), "mode"_a = "mean",
       "scale_grad_by_freq"_a = false, "per_sample_weights"_a = nb::none(), "include_last_offset"_a = false,
-      "padding_idx"_a = nb::none());
+      "padding_idx"_a = nb::none(), "sparse"_a = false);
 }
 
 void bind_parametric(Binder& b) {

@@ -2,6 +2,7 @@
 #include "bind.h"
 #include "compat.h"
 #include "generator.h"
+#include "layout.h"
 #include "norch/ops.h"
 #include "norch/ops/dropout.h"
 #include "norch/ops/random.h"
@@ -14,7 +15,7 @@ namespace {
 using MaybeDType = std::optional<DType>;
 using MaybeDevice = std::optional<Device>;
 
-/// The keywords that every factory ends with. layout and pin_memory are accepted for PyTorch's sake: norch has one layout.
+/// The keywords that every factory ends with. pin_memory is accepted for PyTorch's sake.
 #define REST_OF_KEYWORDS "requires_grad"_a = false, "layout"_a = nb::none(), "pin_memory"_a = false
 
 TensorOptions options_of(const MaybeDType& dtype, const MaybeDevice& device, bool requires_grad) {
@@ -48,7 +49,7 @@ void bind_sized(Binder& b, const char* name, F f, const char* doc) {
   b.function(
       name,
       [name, f](nb::args args, const std::optional<Shape>& size, const GeneratorObject* generator, MaybeDType dtype,
-                MaybeDevice device, bool requires_grad, nb::handle, bool) {
+                MaybeDevice device, bool requires_grad, Strided, bool) {
         return f(size_of(name, args, size), options_of(dtype, device, requires_grad), get(generator));
       },
       doc, "args"_a, "size"_a = nb::none(), "generator"_a = nb::none(), "dtype"_a = nb::none(),
@@ -64,7 +65,7 @@ void bind_random_factories(Binder& b) {
       "randn(*size, generator=None, dtype=None, device=None, requires_grad=False) -> Tensor\n\nNormal, mean 0 and "
       "variance 1.");
   auto randint_row = [](int64_t low, int64_t high, const Shape& size, const GeneratorObject* g, MaybeDType dtype,
-                        MaybeDevice device, bool requires_grad, nb::handle = {}, bool = false) {
+                        MaybeDevice device, bool requires_grad, Strided = {}, bool = false) {
     return randint(low, high, size, options_of(dtype, device, requires_grad), get(g));
   };
   b.function("randint", randint_row,
@@ -75,12 +76,12 @@ void bind_random_factories(Binder& b) {
   b.function(
       "randint",
       [randint_row](int64_t high, const Shape& size, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device,
-                    bool requires_grad, nb::handle, bool) { return randint_row(0, high, size, g, dtype, device, requires_grad); },
+                    bool requires_grad, Strided, bool) { return randint_row(0, high, size, g, dtype, device, requires_grad); },
       "randint(high, size, *, ...) -> Tensor\n\nIntegers in [0, high).", "high"_a, "size"_a, nb::kw_only(),
       "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(), REST_OF_KEYWORDS);
   b.function(
       "randperm",
-      [](int64_t n, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, nb::handle, bool) {
+      [](int64_t n, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, Strided, bool) {
         return randperm(n, options_of(dtype, device, requires_grad), get(g));
       },
       "randperm(n, *, generator=None, dtype=int64, device=None, requires_grad=False) -> Tensor\n\nA permutation of "
@@ -90,7 +91,7 @@ void bind_random_factories(Binder& b) {
 
   b.function(
       "rand_like",
-      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, nb::handle, bool,
+      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, Strided, bool,
          std::optional<MemoryFormat> format) {
         return rand_like(t, options_like(t, dtype, device, requires_grad), format.value_or(MemoryFormat::preserve), get(g));
       },
@@ -99,7 +100,7 @@ void bind_random_factories(Binder& b) {
       REST_OF_KEYWORDS, "memory_format"_a = nb::none());
   b.function(
       "randn_like",
-      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, nb::handle, bool,
+      [](const Tensor& t, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device, bool requires_grad, Strided, bool,
          std::optional<MemoryFormat> format) {
         return randn_like(t, options_like(t, dtype, device, requires_grad), format.value_or(MemoryFormat::preserve), get(g));
       },
@@ -107,7 +108,7 @@ void bind_random_factories(Binder& b) {
       "input"_a, nb::kw_only(), "generator"_a = nb::none(), "dtype"_a = nb::none(), "device"_a = nb::none(),
       REST_OF_KEYWORDS, "memory_format"_a = nb::none());
   auto randint_like_row = [](const Tensor& t, int64_t low, int64_t high, const GeneratorObject* g, MaybeDType dtype,
-                             MaybeDevice device, bool requires_grad, nb::handle, bool, std::optional<MemoryFormat> format) {
+                             MaybeDevice device, bool requires_grad, Strided, bool, std::optional<MemoryFormat> format) {
     return randint_like(t, low, high, options_like(t, dtype, device, requires_grad),
                         format.value_or(MemoryFormat::preserve), get(g));
   };
@@ -118,8 +119,8 @@ void bind_random_factories(Binder& b) {
   b.function(
       "randint_like",
       [randint_like_row](const Tensor& t, int64_t high, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device,
-                         bool requires_grad, nb::handle, bool, std::optional<MemoryFormat> format) {
-        return randint_like_row(t, 0, high, g, dtype, device, requires_grad, nb::handle(), false, format);
+                         bool requires_grad, Strided, bool, std::optional<MemoryFormat> format) {
+        return randint_like_row(t, 0, high, g, dtype, device, requires_grad, Strided(), false, format);
       },
       "randint_like(input, high, *, ...) -> Tensor", "input"_a, "high"_a, nb::kw_only(), "generator"_a = nb::none(),
       "dtype"_a = nb::none(), "device"_a = nb::none(), REST_OF_KEYWORDS, "memory_format"_a = nb::none());
@@ -232,7 +233,7 @@ void bind_draws(Binder& b) {
   b.function(
       "normal",
       [](double mean, double std, const Shape& size, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device,
-         bool requires_grad, nb::handle, bool) {
+         bool requires_grad, Strided, bool) {
         Tensor t = normal_(empty(size, options_of(dtype, device, false)), mean, std, get(g));
         if (requires_grad) t.requires_grad_();
         return t;

@@ -29,6 +29,21 @@ class State {
   TensorList given_;
 };
 
+/// (the parameters that have a gradient, their gradients, whether any of those is sparse)
+nb::tuple with_grads(nb::handle params) {
+  nb::list chosen, grads;
+  bool sparse = false;
+  for (nb::handle p : params) {
+    nb::object g = is_tensor(p.ptr()) ? nb::steal(wrap(unwrap(p.ptr()).grad())) : nb::borrow(p.attr("grad"));
+    if (!g.is_valid()) throw nb::python_error();
+    if (g.is_none()) continue;
+    sparse = sparse || !is_tensor(g.ptr());
+    chosen.append(p);
+    grads.append(g);
+  }
+  return nb::make_tuple(chosen, grads, sparse);
+}
+
 void sgd(const TensorList& params, const std::optional<TensorList>& grads, nb::handle momentum_buffers, double lr,
          double momentum, double dampening, double weight_decay, bool nesterov, bool maximize, bool first_step,
          const std::optional<Tensor>& found_inf) {
@@ -213,6 +228,8 @@ void bind_optim(Binder& b) {
       },
       "Scales the gradients in place so that their joint norm is at most `max_norm`; returns the norm before.",
       "grads"_a, "max_norm"_a, "norm_type"_a = 2.0, "error_if_nonfinite"_a = false);
+  b.in(m, "with_grads", &with_grads, "(the tensors that have a gradient, the gradients, whether any is sparse)",
+       "params"_a);
   b.in(
       m, "zero_grad", [](const TensorList& params, bool set_to_none) { optim::zero_grad(params, set_to_none); },
       "Drops all gradients, or fills them with zeros.", "params"_a, "set_to_none"_a = true);

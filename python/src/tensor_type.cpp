@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "norch/autograd.h"
 #include "norch/ops.h"
+#include "sparse.h"
 
 namespace norch::python {
 
@@ -178,7 +179,7 @@ int set_guarded(F&& f) {
 int set_grad(PyObject* self, PyObject* v, void*) {
   return set_guarded([&] {
     const Tensor t = unwrap(self);
-    t.set_grad(!v || v == Py_None ? Tensor() : tensor_argument(v, "grad"));
+    t.set_grad(!v || v == Py_None ? Tensor() : is_sparse_object(v) ? unwrap_sparse(v) : tensor_argument(v, "grad"));
   });
 }
 
@@ -319,6 +320,7 @@ PyObject* wrap(const Tensor& t) noexcept {
     Py_INCREF(self);
     return self;
   }
+  if (impl->meta && impl->meta->sparse) return wrap_sparse(t);
   return allocate(tensor_type, t);
 }
 

@@ -88,12 +88,6 @@ def test_ctc_gradient(device):
         g.sum().backward()
 
 
-def test_sparse_embedding_has_a_dense_gradient(device):
-    e = nn.Embedding(4, 2, sparse=True).to(device)
-    e(norch.tensor([1, 1], device=device)).sum().backward()
-    assert (e.weight.grad == norch.tensor([[0.0, 0], [2, 2], [0, 0], [0, 0]], device=device)).all()
-
-
 def test_transposed_convolution_sizes(device):
     m = nn.ConvTranspose2d(3, 4, 3, stride=2, padding=1).to(device)
     x = norch.randn(1, 3, 5, 5, device=device)

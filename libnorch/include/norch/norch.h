@@ -17,6 +17,7 @@
 #include "norch/profiler.h"
 #include "norch/scalar.h"
 #include "norch/shape.h"
+#include "norch/sparse.h"
 #include "norch/storage.h"
 #include "norch/tensor.h"
 #include "norch/version.h"

@@ -2,6 +2,7 @@
 #include <mutex>
 
 #include "autograd/accumulate_grad.h"
+#include "autograd/sparse_grad.h"
 #include "core/factory.h"
 #include "core/layout.h"
 #include "norch/ops.h"
@@ -53,7 +54,16 @@ void AccumulateGrad::apply(Backward& ctx) {
   const Tensor& g = ctx.grad();
   if (!g.defined()) return;
   Meta& meta = *leaf_.impl()->meta;
-  if (!meta.grad.defined()) {
+  if (is_sparse(g)) {
+    if (!meta.grad.defined())
+      meta.grad = own_copy(g, grad_enabled());
+    else if (grad_enabled() || is_sparse(meta.grad))
+      meta.grad = add_gradients(meta.grad, g);
+    else
+      add_sparse_(meta.grad, g);
+  } else if (meta.grad.defined() && is_sparse(meta.grad)) {
+    meta.grad = add_gradients(meta.grad, g);
+  } else if (!meta.grad.defined()) {
     // Take the gradient itself when nobody else can see it; an expanded or shared one is copied.
     const bool ours = g.impl()->use_count() == 1 && g.storage()->use_count() == 1 && same_layout(leaf_, g);
     meta.grad = ours ? g : copy_like(grad_enabled() ? g : g.detach(), leaf_);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "autograd/node_hooks.h"
+#include "autograd/sparse_grad.h"
 #include "norch/ops.h"
 #include "norch/profiler.h"
 #include "ops/autocast.h"
@@ -183,6 +184,8 @@ class Pass {
   void add_to(Tensor& slot, Tensor grad) {
     if (!slot.defined()) {
       slot = std::move(grad);
+    } else if (is_sparse(slot) || is_sparse(grad)) {
+      slot = add_gradients(slot, grad);
     } else if (!mode_ && slot.impl()->use_count() == 1 && slot.storage()->use_count() == 1 && slot.is_contiguous() &&
                slot.sizes() == grad.sizes()) {
       add_(slot, grad);
@@ -249,6 +252,11 @@ class Pass {
         if (e.node && wanted(e)) needs |= uint64_t{1} << std::min<size_t>(i, 63);
       }
       if (needs || n == 0) {
+        // Only leaves keep sparse gradients; no op's backward knows them.
+        if (n != 0) {
+          for (Tensor& g : grads)
+            if (g.defined() && is_sparse(g)) g = to_dense(g);
+        }
         Backward ctx(node, grads, given, needs);
         if (node.hooks.empty() && !profiler::on())
           node.apply(ctx);
@@ -280,6 +288,12 @@ class Pass {
       const OutputMeta& m = e.node->outputs[e.input_nr];
       NORCH_CHECK(g.device() == m.device, from.name(), ": returned a gradient on ", g.device(), " for input ", i,
                   ", which is on ", m.device);
+      if (const SparseParts* parts = sparse_parts(g)) {
+        if (g.sizes() != Ints(m.sizes))
+          g = to_dense(g);
+        else if (g.dtype() != m.dtype)
+          g = make_sparse(parts->indices, parts->values.to(m.dtype), g.sizes(), parts->coalesced);
+      }
       if (g.sizes() != Ints(m.sizes)) g = sum_to_size(g, m.sizes);
       // A real input of a complex result: what is left of the gradient is its real part, which the cast takes.
       if (g.dtype() != m.dtype) g = g.to(m.dtype);
@@ -292,7 +306,9 @@ class Pass {
     if (!anomaly_check_nan()) return;
     NoGrad off;
     for (size_t i = 0; i < given.size(); ++i) {
-      if (!given[i].defined() || sum(ne(given[i], given[i])).item<int64_t>() == 0) continue;
+      if (!given[i].defined()) continue;
+      const Tensor& g = is_sparse(given[i]) ? sparse_parts(given[i])->values : given[i];
+      if (sum(ne(g, g)).item<int64_t>() == 0) continue;
       NORCH_RAISE(Error, "Function '", node.name(), "' returned nan values in its ", i, "th output.",
                   node.forward_context.empty() ? "" : " The forward op was called here:\n", node.forward_context);
     }
@@ -379,7 +395,8 @@ void backward(const TensorList& tensors, const TensorList& grads, bool retain_gr
   for (size_t i = 0; i < results.size(); ++i) {
     if (!results[i].defined()) continue;
     const Tensor old = captured[i].grad();
-    captured[i].set_grad(old.defined() ? add(old, results[i]) : results[i]);
+    const bool sparse = is_sparse(results[i]) || (old.defined() && is_sparse(old));
+    captured[i].set_grad(!old.defined() ? results[i] : sparse ? add_gradients(old, results[i]) : add(old, results[i]));
   }
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "autograd/node_hooks.h"
+#include "autograd/sparse_grad.h"
 
 namespace norch::autograd {
 
@@ -13,7 +14,8 @@ class RetainGrad final : public Hook {
   explicit RetainGrad(TensorImpl* target) : target_(target) {}
   Tensor call(const Tensor& grad) override {
     Tensor& kept = target_->meta->grad;
-    kept = kept.defined() && grad_enabled() ? grad : grad.detach();
+    const bool history = kept.defined() && grad_enabled();
+    kept = is_sparse(grad) ? own_copy(grad, history) : history ? grad : grad.detach();
     return {};
   }
   TensorImpl* target() const { return target_; }

@@ -8,12 +8,17 @@
 // op can save its own output without a cycle).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/small_vector.h"
 #include "norch/autograd.h"
 #include "norch/tensor.h"
+
+namespace norch {
+struct SparseParts;
+}
 
 namespace norch::autograd {
 
@@ -111,6 +116,8 @@ struct Meta {
   Tensor base;
   uint32_t grad_fn_version = 0;
   ViewKind view_kind = ViewKind::Ordinary;
+  // A sparse gradient's coordinates and values (see sparse_grad.h).
+  std::shared_ptr<const SparseParts> sparse;
 };
 
 /// The Meta of a tensor, made if missing.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/record.h"
+#include "autograd/sparse_grad.h"
 #include "core/factory.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
@@ -40,10 +41,22 @@ Tensor embedding_backward(const Tensor& g, const Tensor& index, int64_t num_rows
   return out;
 }
 
+/// The same as rows with their numbers, those of padding left out.
+Tensor embedding_sparse_backward(const Tensor& g, const Tensor& index, int64_t num_rows, int64_t padding) {
+  const int64_t width = g.sizes().back();
+  Tensor at = flatten(index), rows = reshape(g, {at.numel(), width});
+  if (padding >= 0) {
+    const Tensor kept = select(nonzero(ne(at, Tensor::wrap(padding))), 1, 0);
+    at = index_select(at, 0, kept);
+    rows = index_select(rows, 0, kept);
+  }
+  return make_sparse(unsqueeze(at, 0), rows, {num_rows, width});
+}
+
 }  // namespace
 
 Tensor embedding(const Tensor& index_, const Tensor& weight, std::optional<int64_t> padding_idx,
-                 bool scale_grad_by_freq) {
+                 bool scale_grad_by_freq, bool sparse) {
   NORCH_CHECK(weight.dim() == 2, "embedding: 'weight' must be 2-D, got shape ", weight.sizes());
   NORCH_CHECK(index_.dtype() == DType::Int64 || index_.dtype() == DType::Int32,
               "embedding: Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, "
@@ -61,7 +74,11 @@ Tensor embedding(const Tensor& index_, const Tensor& weight, std::optional<int64
   Tensor out = run_gather(weight, index_walk(weight, rows(index)));
   if (recording(weight)) {
     record("EmbeddingBackward0", {weight}, {out},
-           [index = save(index), num_rows, padding, scale_grad_by_freq](Backward& ctx) {
+           [index = save(index), num_rows, padding, scale_grad_by_freq, sparse](Backward& ctx) {
+             if (sparse) {
+               NORCH_CHECK(!scale_grad_by_freq, "embedding_backward: scale_grad_by_freq not supported with sparse gradients");
+               return ctx.set(0, embedding_sparse_backward(ctx.grad(), ctx.get(index), num_rows, padding));
+             }
              ctx.set(0, embedding_backward(ctx.grad(), ctx.get(index), num_rows, padding, scale_grad_by_freq));
            });
   }

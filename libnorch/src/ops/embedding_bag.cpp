@@ -37,7 +37,7 @@ Tensor bags_of(const Tensor& offsets, int64_t n) {
 
 Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& offsets, BagMode mode,
                      bool scale_grad_by_freq, const Tensor& per_sample_weights, bool include_last_offset,
-                     std::optional<int64_t> padding_idx) {
+                     std::optional<int64_t> padding_idx, bool sparse) {
   NORCH_CHECK_VALUE(weight.dim() == 2, "weight has to be a 2D Tensor, but got Tensor of dimension ", weight.dim());
   NORCH_CHECK(weight.is_floating_point(), "embedding_bag: expected a floating-point weight, got ", weight.dtype());
   NORCH_CHECK(is_index(index), "embedding_bag: Expected tensor for argument #1 'indices' to have one of the following scalar "
@@ -55,6 +55,7 @@ Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& of
               per_sample_weights.defined() ? per_sample_weights.dtype() : weight.dtype());
   NORCH_CHECK_VALUE(!(mode == BagMode::max && scale_grad_by_freq),
                     "max mode does not support scaling the gradient by the frequency");
+  NORCH_CHECK_VALUE(!(mode == BagMode::max && sparse), "max mode does not support sparse weights");
   const int64_t width = weight.sizes()[1];
   int64_t bags = 0;
   Tensor bag;
@@ -76,7 +77,7 @@ Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& of
     bag = bags_of(narrow(offsets, 0, 0, bags), index.numel());
   }
   const Tensor flat = flatten(index).to(DType::Int64);
-  Tensor rows = embedding(flat, weight, padding_idx, scale_grad_by_freq);
+  Tensor rows = embedding(flat, weight, padding_idx, scale_grad_by_freq, sparse);
   if (per_sample_weights.defined()) rows = rows * unsqueeze(flatten(per_sample_weights), 1);
   Tensor counted;  // 1 for indices that count, 0 for padding
   if (padding_idx) {

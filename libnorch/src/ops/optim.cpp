@@ -4,6 +4,7 @@
 
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/slice.h"
 #include "ops/optim_plan.h"
 
 namespace norch::optim {
@@ -32,6 +33,38 @@ void check(const RmspropOptions& o) {
   check_not_negative("alpha value", o.alpha());
 }
 
+/// p -= lr * gradient for the sparse gradients; the others are returned, in place of sparse ones nothing.
+TensorList step_sparse(const TensorList& params, const TensorList& grads, const SgdOptions& o) {
+  TensorList dense = grads;
+  for (size_t i = 0; i < params.size(); ++i) {
+    if (!grads[i].defined() || !autograd::is_sparse(grads[i])) continue;
+    NORCH_CHECK(o.weight_decay() == 0, "sgd_step: weight_decay option is not compatible with sparse gradients");
+    NORCH_CHECK(o.momentum() == 0, "sgd_step: momentum is not implemented for sparse gradients");
+    NORCH_CHECK(grads[i].sizes() == params[i].sizes() && grads[i].dtype() == params[i].dtype() &&
+                    grads[i].device() == params[i].device(),
+                "sgd_step: grads[", i, "] is ", grads[i], " but its parameter is ", params[i],
+                "; shape, dtype and device must match");
+    autograd::NoGrad off;
+    autograd::add_sparse_(params[i], grads[i], o.maximize() ? o.lr() : -o.lr());
+    dense[i] = Tensor();
+  }
+  return dense;
+}
+
+/// The gradients of a step if some are sparse.
+std::optional<TensorList> with_sparse(const TensorList& params, const std::optional<TensorList>& grads) {
+  bool any = false;
+  for (size_t i = 0; i < params.size() && !any; ++i) {
+    if (!params[i].defined()) continue;
+    const Tensor g = grads ? (i < grads->size() ? (*grads)[i] : Tensor()) : params[i].grad();
+    any = g.defined() && autograd::is_sparse(g);
+  }
+  if (!any || grads) return any ? grads : std::nullopt;
+  TensorList out;
+  for (const Tensor& p : params) out.push_back(p.defined() ? p.grad() : Tensor());
+  return out;
+}
+
 }  // namespace
 
 void sgd_step(const TensorList& params, const std::optional<TensorList>& grads, TensorList& momentum_buffers,
@@ -39,6 +72,10 @@ void sgd_step(const TensorList& params, const std::optional<TensorList>& grads, 
   check(options);
   const Skip skip("sgd_step", params, found_inf);
   if (skip.known()) return;
+  if (const std::optional<TensorList> all = with_sparse(params, grads)) {
+    NORCH_CHECK(all->size() == params.size(), "sgd_step: got ", params.size(), " parameters but ", all->size(), " gradients");
+    return sgd_step(params, step_sparse(params, *all, options), momentum_buffers, options, first_step, found_inf);
+  }
   StepPlan plan("sgd_step", params, grads);
   if (options.momentum() != 0) plan.state("momentum_buffers", momentum_buffers, std::nullopt);
   plan.collect([&](size_t, OptimTensor& t) { t.first |= first_step; });
@@ -157,6 +194,10 @@ void zero_grad(const TensorList& params, bool set_to_none) {
       p.set_grad({});
       continue;
     }
+    if (const SparseParts* parts = sparse_parts(g)) {
+      p.set_grad(make_sparse(narrow(parts->indices, 1, 0, 0), narrow(parts->values.detach(), 0, 0, 0), g.sizes(), true));
+      continue;
+    }
     // A gradient with a history is replaced: writing zeros into it would count as an op of that history.
     if (g.requires_grad()) {
       p.set_grad(zeros_like(g));
@@ -182,6 +223,7 @@ Tensor clip_grad_norm_(const TensorList& grads, double max_norm, double norm_typ
   std::optional<DType> result_type;
   for (const Tensor& g : grads) {
     if (!g.defined()) continue;
+    NORCH_CHECK_IMPLEMENTED(!autograd::is_sparse(g), op, ": not implemented for sparse gradients; give dense ones");
     NORCH_CHECK(g.is_floating_point(), op, ": a gradient has dtype ", g.dtype(), "; expected a floating-point dtype");
     NORCH_CHECK(written.empty() || g.device() == written[0].device(), op, ": gradients lie on ", written[0].device(),
                 " and ", g.device(), "; call it once per device");

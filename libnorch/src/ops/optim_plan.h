@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "autograd/sparse_grad.h"
 #include "core/factory.h"
 #include "core/layout.h"
 #include "kernels/copy.h"
@@ -120,6 +121,7 @@ class StepPlan {
     NORCH_CHECK(p.is_floating_point() || p.is_complex(), op_, ": params[", i, "] has dtype ", p.dtype(),
                 "; only floating-point and complex parameters can be optimized");
     check_like(p, grad, "grads", i);
+    NORCH_CHECK(!autograd::is_sparse(grad), op_, ": grads[", i, "] is sparse; this optimizer takes dense gradients only");
     for (int k = 0; k < count_; ++k) {
       const Tensor& s = (*states_[k].list)[i];
       if (s.defined()) check_like(p, s, states_[k].name, i);

@@ -113,6 +113,11 @@ class GradScaler:
                     continue
                 if not allow_fp16 and p.grad.dtype == float16:
                     raise ValueError("Attempting to unscale FP16 gradients.")
+                if p.grad.is_sparse:
+                    if p.grad.dtype == float16:
+                        p.grad = p.grad.coalesce()  # the sum of a row's values may overflow
+                    grads[p.grad.device].append(p.grad._values())
+                    continue
                 grads[p.grad.device].append(p.grad)
         inverse = scale.double().reciprocal().float()
         found = {device: full((), 0.0, dtype=float32, device=device) for device in grads}

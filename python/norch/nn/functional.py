@@ -94,8 +94,8 @@ def embedding(  # type: ignore[no-redef]
     sparse: bool = False,
 ) -> Tensor:
     """Rows of a (n, d) table. The row `padding_idx` gets no gradient; with `max_norm`, rows that are
-    looked up and longer than that (in the norm `norm_type`) are first shortened to it, in place. `sparse` is
-    accepted for PyTorch's sake: gradients are dense.
+    looked up and longer than that (in the norm `norm_type`) are first shortened to it, in place. With `sparse` the
+    gradient of the table is a sparse tensor: rows and their numbers.
 
     >>> F.embedding(norch.tensor([1, 0]), norch.tensor([[0., 1.], [2., 3.]]))
     tensor([[2., 3.],
@@ -107,7 +107,7 @@ def embedding(  # type: ignore[no-redef]
         padding_idx %= weight.size(0)
     if max_norm is not None:
         _shorten_rows(weight, input, max_norm, norm_type)
-    return _C._nn.embedding(input, weight, padding_idx, scale_grad_by_freq)
+    return _C._nn.embedding(input, weight, padding_idx, scale_grad_by_freq, sparse)
 
 
 def normalize(  # type: ignore[no-redef]
@@ -155,7 +155,7 @@ def embedding_bag(
 ) -> Tensor:
     """The sum, mean or maximum (`mode`) of the rows of each bag of indices: a row of a 2-d input, or a part of a
     1-d one that begins at one of `offsets` (with `include_last_offset` the last of those is the end). Empty bags
-    give zeros; `padding_idx` leaves indices out; gradients are dense, also with `sparse`.
+    give zeros; `padding_idx` leaves indices out; with `sparse` the gradient of the table is a sparse tensor.
 
         >>> table = norch.tensor([[1., 2.], [3., 4.], [5., 6.]])
         >>> F.embedding_bag(norch.tensor([0, 1, 2]), table, norch.tensor([0, 1]), mode="sum")
@@ -176,7 +176,7 @@ def embedding_bag(
     if max_norm is not None:
         _shorten_rows(weight, input, max_norm, norm_type)
     return _C._nn._embedding_bag(
-        input, weight, offsets, mode, scale_grad_by_freq, per_sample_weights, include_last_offset, padding_idx
+        input, weight, offsets, mode, scale_grad_by_freq, per_sample_weights, include_last_offset, padding_idx, sparse
     )
 
 

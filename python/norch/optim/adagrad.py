@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from norch._C import Tensor, _optim, full_like
+from norch.autograd import no_grad
 
 from ._fused import FusedOptimizer, check_fused_dtype, decayed, new_number, put
 from ._options import check_fused, check_lr, check_nonnegative, number
@@ -60,6 +61,18 @@ class Adagrad(FusedOptimizer):
             "step": new_number({}, p, 0.0),
             "sum": full_like(p, complex(value, value) if p.is_complex() else value).detach(),
         }
+
+    def _step_sparse(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
+        state = self.state[p]
+        _optim.count_step([state["step"]])
+        if group["weight_decay"] != 0:
+            raise RuntimeError("weight_decay option is not compatible with sparse gradients")
+        rate = number(group["lr"]) / (1 + (state["step"].item() - 1) * group["lr_decay"])
+        g = (-g if group["maximize"] else g).coalesce()
+        at, values, total = tuple(g.indices()), g.values(), state["sum"]
+        with no_grad():
+            total.index_put_(at, values * values, accumulate=True)
+            p.index_put_(at, values / (total[at].sqrt() + group["eps"]) * -rate, accumulate=True)
 
     def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
         _optim.adagrad_step(

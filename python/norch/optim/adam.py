@@ -82,6 +82,9 @@ class Adam(FusedOptimizer):
         if fused:
             self._step_supports_amp_scaling = True
 
+    def _step_sparse(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
+        raise RuntimeError("Adam does not support sparse gradients, please consider SparseAdam instead")
+
     def _new_state(self, group: dict[str, Any], p: Tensor) -> dict[str, Tensor]:
         state = {"step": new_number(group, p, 0.0), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
         if group["amsgrad"]:

@@ -162,7 +162,7 @@ class LBFGS(Optimizer):
     def _gradient(self) -> Tensor:
         parts = []
         for p in self._params:
-            part = zeros(p.numel(), dtype=p.dtype, device=p.device) if p.grad is None else p.grad.reshape(-1)
+            part = zeros(p.numel(), dtype=p.dtype, device=p.device) if p.grad is None else p.grad.to_dense().reshape(-1)
             parts.append(view_as_real(part).reshape(-1) if part.is_complex() else part)
         return cat(parts)
 

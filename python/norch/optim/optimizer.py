@@ -235,14 +235,23 @@ class Optimizer:
         with enable_grad():
             return closure()
 
-    @staticmethod
-    def _with_grads(group: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
-        """The parameters of the group that have a gradient, and the gradients."""
-        params = group["params"]
-        grads = [g for g in [p.grad for p in params] if g is not None]
-        if len(grads) != len(params):
-            params = [p for p in params if p.grad is not None]
-        return params, grads
+    def _with_grads(self, group: dict[str, Any]) -> tuple[list[Tensor], list[Tensor]]:
+        """The parameters of the group that have a gradient, and the gradients. Sparse ones are stepped with
+        (`_step_sparse`) and left out."""
+        params, grads, sparse = _optim.with_grads(group["params"])
+        if not sparse:
+            return params, grads
+        dense = []
+        for p, g in zip(params, grads):
+            if g.is_sparse:
+                self._step_sparse(group, p, g)
+            else:
+                dense.append((p, g))
+        return [p for p, _ in dense], [g for _, g in dense]
+
+    def _step_sparse(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
+        """One update of a parameter with a sparse gradient. RuntimeError unless a subclass knows how."""
+        raise RuntimeError(f"{type(self).__name__} does not support sparse gradients")
 
     @staticmethod
     def _check_not_capturing(p: Tensor) -> None:

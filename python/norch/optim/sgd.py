@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from norch._C import Tensor, _optim, zeros_like
-from norch.autograd import enable_grad
+from norch.autograd import enable_grad, no_grad
 
 from ._fused import check_fused_dtype, decayed
 from ._options import check_fused, check_lr, check_nonnegative, number
@@ -65,11 +65,14 @@ class SGD(Optimizer):
             if group.get("differentiable"):
                 self._composed_step(group)
                 continue
-            if group["momentum"] == 0:
-                self._update(group, group["params"], None, [])
+            if group["momentum"] == 0 and not group.get("fused"):
+                self._update(group, group["params"], None, [])  # C++ takes the gradients itself, sparse ones too
                 continue
             params, grads = self._with_grads(group)
             if not params:
+                continue
+            if group["momentum"] == 0:
+                self._update(group, params, grads, [])
                 continue
             state = self.state
             states = [state[p] for p in params]
@@ -86,6 +89,21 @@ class SGD(Optimizer):
             if params:
                 self._update(group, params, grads, buffers)
         return loss
+
+    def _step_sparse(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
+        if group.get("fused"):
+            raise RuntimeError("`_fused_sgd` does not support sparse gradients")
+        g, momentum = -g if group["maximize"] else g, group["momentum"]
+        with no_grad():
+            if group["weight_decay"] != 0:
+                g = g.add(p, alpha=group["weight_decay"])  # raises: that would be dense
+            if momentum != 0:
+                state = self.state[p]
+                old = state.get("momentum_buffer")
+                buffer = g.detach().clone() if old is None else (old * momentum).add(g, alpha=1 - group["dampening"])
+                state["momentum_buffer"] = buffer
+                g = g.add(buffer, alpha=momentum) if group["nesterov"] else buffer
+            p.add_(g, alpha=-number(group["lr"]))
 
     def _update(
         self, group: dict[str, Any], params: list, grads: list | None, buffers: list, first_step: bool = False

@@ -10,7 +10,9 @@ from norch._C import Tensor
 from norch._layout import sparse_coo, strided
 from norch._legacy import NAMES
 
-from ._tensor import SparseTensor, unsupported
+from ._base import unsupported
+from ._compressed import compress
+from ._tensor import SparseTensor
 
 __all__ = ["TYPES", "sparse_coo_tensor", "to_sparse"]
 
@@ -76,15 +78,19 @@ def sparse_coo_tensor(
 
 def to_sparse(
     input: Tensor, sparse_dim: int | None = None, *, layout: Any = None, blocksize: Any = None, dense_dim: int | None = None
-) -> Tensor:
+) -> Any:
     """Tensor.to_sparse: a sparse tensor of the elements, or of the rows over the last dims, that are not zero."""
     if layout is strided:
         return input
-    if layout not in (None, sparse_coo) or blocksize is not None:
-        unsupported(f"to_sparse(layout={layout})")
+    if blocksize is not None:
+        unsupported(f"to_sparse(layout={layout}, blocksize={blocksize})")
+    if layout not in (None, sparse_coo):
+        return compress(to_sparse(input, dense_dim=dense_dim), layout)
     n = sparse_dim if sparse_dim is not None else input.dim() - (dense_dim or 0)
-    if not (0 < n <= input.dim() or n == input.dim() == 0):
-        raise IndexError(f"to_sparse: sparse_dim {n} must lie in 1 to {input.dim()}, the dims of the tensor")
+    if not 0 <= n <= input.dim():
+        raise RuntimeError(f"dense_to_sparse: sparse_dim argument must be in [0,{input.dim()}] range, but {n} is given")
+    if n == 0 < input.dim():
+        raise RuntimeError("dense_to_sparse: sparse_dim argument must be in >0 when self.dim()>0")
     held = input.detach() != 0
     if n < input.dim():
         held = held.flatten(n).any(n)

@@ -34,10 +34,17 @@ def _part(name: str, t: Tensor) -> str:
 
 def text_of(t: Any) -> str:
     """tensor(indices=..., values=..., size=..., nnz=..., layout=...)"""
-    body = _part("indices", t._indices()) + ",\n" + " " * len(_OPEN) + _part("values", t._values())
+    if t.layout is norch.sparse_coo:
+        parts = {"indices": t._indices(), "values": t._values()}
+    elif t.is_sparse_csr:
+        parts = {"crow_indices": t.crow_indices(), "col_indices": t.col_indices(), "values": t.values()}
+    else:
+        parts = {"ccol_indices": t.ccol_indices(), "row_indices": t.row_indices(), "values": t.values()}
+    body = (",\n" + " " * len(_OPEN)).join(_part(name, part) for name, part in parts.items())
     suffixes = [f"device='{t.device}'"] if t.is_cuda else []
     suffixes += [f"size={tuple(t.shape)}", f"nnz={t._nnz()}"]
-    if t.dtype not in (norch.get_default_dtype(), norch.int64, norch.bool):
+    default = norch.get_default_dtype()
+    if t.dtype not in (default, default.to_complex(), norch.int64, norch.bool):
         suffixes.append(f"dtype={t.dtype}")
     suffixes.append(f"layout={t.layout}")
     if t.grad_fn is not None:
@@ -45,7 +52,8 @@ def text_of(t: Any) -> str:
     elif t.requires_grad:
         suffixes.append("requires_grad=True")
     text, room = _OPEN + body, _C._print_options()[3]
-    used = room  # what comes first stands on a line of its own
+    # Of coordinates, what comes first stands on a line of its own.
+    used = room if t.layout is norch.sparse_coo else len(text) - text.rfind("\n") + 1
     for suffix in suffixes:
         if used + len(suffix) + 2 > room:
             text += ",\n" + " " * len(_OPEN) + suffix

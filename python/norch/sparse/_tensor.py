@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import norch
-from norch import _C
 from norch._C import Tensor
 from norch._layout import sparse_coo
 
-__all__ = ["SparseTensor", "add_rows", "pack", "unsupported"]
+from ._base import Base, add_rows, unsupported
 
-
-def unsupported(name: str) -> NoReturn:
-    """Raises the error of an operation that sparse tensors lack."""
-    raise NotImplementedError(f"{name}: not implemented for sparse tensors; call .to_dense() first")
+__all__ = ["SparseTensor", "pack"]
 
 
 def pack(tensors: tuple) -> tuple[tuple, Any]:
@@ -28,92 +24,33 @@ def pack(tensors: tuple) -> tuple[tuple, Any]:
             parts += [t._i, t._v]
             size, coalesced = t._size, t._coalesced
             makers.append(lambda p, at=at, rest=(size, coalesced): SparseTensor(p[at], p[at + 1], *rest))
+        elif isinstance(t, Base):
+            parts.append(t._v)
+            makers.append(lambda p, at=at, like=t.detach(): like._with(p[at]))
         else:
             parts.append(t)
             makers.append(lambda p, at=at: p[at])
     return tuple(parts), lambda p: tuple(make(p) for make in makers)
 
 
-def add_rows(n: int, index: Tensor, rows: Tensor) -> Tensor:
-    """out[n, ...] = 0, then out[index[i]] += rows[i]."""
-    if rows.dtype == norch.bool:
-        return add_rows(n, index, rows.to(norch.int64)) != 0
-    return norch.zeros(n, *rows.shape[1:], dtype=rows.dtype, device=rows.device).index_add(0, index, rows)
+class SparseTensor(Base):
+    """A tensor of layout norch.sparse_coo, made by `norch.sparse_coo_tensor` or `to_sparse`, and the gradient of tables
+    that were looked up with sparse=True.
 
-
-class SparseTensor(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]
-    """A tensor of layout norch.sparse_coo, made by `norch.sparse_coo_tensor` or `to_sparse`.
-
-    isinstance(x, norch.Tensor) holds. Coordinates may appear several times, and then stand for the sum of
-    their values, until `coalesce()` adds those up and sorts. requires_grad, grad and grad_fn are those of the
-    values."""
+    Coordinates may appear several times, and then stand for the sum of their values, until `coalesce()` adds those up
+    and sorts."""
 
     def __init__(self, indices: Tensor, values: Tensor, size: Any, coalesced: bool = False) -> None:
         self._i, self._v, self._size = indices, values, norch.Size(size)
         self._coalesced = coalesced
 
-    # isinstance() asks this too: to a program a sparse tensor is a Tensor. To C++ it is none, so that no
-    # operation takes it for a dense one.
-    @property
-    def __class__(self) -> Any:
-        return Tensor
-
-    @__class__.setter
-    def __class__(self, value: Any) -> None:
-        raise TypeError("the class of a sparse tensor can't be changed")
-
-    # -- what it is -----------------------------------------------------------------------------------
-
-    shape = property(lambda self: self._size)
-    ndim = property(lambda self: len(self._size))
-    dtype = property(lambda self: self._v.dtype)
-    device = property(lambda self: self._v.device)
     layout = property(lambda self: sparse_coo)
     is_sparse = property(lambda self: True)
     is_sparse_csr = property(lambda self: False)
-    is_cuda = property(lambda self: self._v.is_cuda)
-    is_cpu = property(lambda self: self._v.is_cpu)
-    is_leaf = property(lambda self: self._v.is_leaf)
-    grad_fn = property(lambda self: self._v.grad_fn)
-    data = property(lambda self: self.detach())
-
-    def size(self, dim: int | None = None) -> Any:
-        return self._size if dim is None else self._size[dim]
-
-    def dim(self) -> int:
-        return len(self._size)
-
-    ndimension = dim
-
-    def numel(self) -> int:
-        return math.prod(self._size)
-
-    nelement = numel
-
-    def __len__(self) -> int:
-        if not self._size:
-            raise TypeError("len() of a 0-d tensor")
-        return self._size[0]
-
-    def is_floating_point(self) -> bool:
-        return self._v.is_floating_point()
-
-    def is_complex(self) -> bool:
-        return self._v.is_complex()
-
-    def is_contiguous(self, memory_format: Any = None) -> bool:
-        return False
 
     def sparse_dim(self) -> int:
         """How many dims the coordinates are for."""
         return self._i.shape[0]
-
-    def dense_dim(self) -> int:
-        """How many dims the values have each."""
-        return self._v.dim() - 1
-
-    def _nnz(self) -> int:
-        return self._v.shape[0]
 
     def _indices(self) -> Tensor:
         return self._i
@@ -138,32 +75,6 @@ class SparseTensor(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]
     def _need_coalesced(self, what: str) -> None:
         if not self._coalesced:
             raise RuntimeError(f"Cannot get {what} on an uncoalesced tensor, please call .coalesce() first")
-
-    # -- autograd -------------------------------------------------------------------------------------
-
-    @property
-    def requires_grad(self) -> bool:
-        return self._v.requires_grad
-
-    @requires_grad.setter
-    def requires_grad(self, value: bool) -> None:
-        self._v.requires_grad_(value)
-
-    def requires_grad_(self, requires_grad: bool = True) -> SparseTensor:
-        self._v.requires_grad_(requires_grad)
-        return self
-
-    @property
-    def grad(self) -> SparseTensor | None:
-        """The gradient, at the same coordinates."""
-        return None if self._v.grad is None else self._with(self._v.grad)
-
-    @grad.setter
-    def grad(self, value: SparseTensor | None) -> None:
-        self._v.grad = None if value is None else value._v
-
-    def detach(self) -> SparseTensor:
-        return self._with(self._v.detach())
 
     # -- other forms ----------------------------------------------------------------------------------
 
@@ -202,10 +113,25 @@ class SparseTensor(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]
         dense = add_rows(math.prod(sparse), self._linear(), self._v).reshape(tuple(self._size))
         return dense if dtype is None else dense.to(dtype)
 
-    def to_sparse(self, sparse_dim: int | None = None, *, layout: Any = None, **options: Any) -> SparseTensor:
-        if layout not in (None, sparse_coo) or sparse_dim not in (None, self.sparse_dim()):
-            unsupported("to_sparse")
+    def to_sparse(self, sparse_dim: int | None = None, *, layout: Any = None, blocksize: Any = None, dense_dim: Any = None) -> Any:
+        if layout not in (None, sparse_coo):
+            from ._compressed import compress
+
+            return compress(self, layout)
+        if sparse_dim not in (None, self.sparse_dim()):
+            raise RuntimeError(
+                "to_sparse: conversion from Sparse to Sparse with sparse_dim argument !=self.sparse_dim() is not supported"
+            )
         return self
+
+    def to_sparse_coo(self) -> SparseTensor:
+        return self
+
+    def to_sparse_csr(self, dense_dim: Any = None) -> Any:
+        return self.to_sparse(layout=norch.sparse_csr)
+
+    def to_sparse_csc(self, dense_dim: Any = None) -> Any:
+        return self.to_sparse(layout=norch.sparse_csc)
 
     def to(self, *args: Any, **kwargs: Any) -> SparseTensor:
         values = self._v.to(*args, **kwargs)
@@ -213,48 +139,11 @@ class SparseTensor(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]
             return self
         return SparseTensor(self._i.to(values.device), values, self._size, self._coalesced)
 
-    def cpu(self) -> SparseTensor:
-        return self.to("cpu")
-
-    def cuda(self, device: Any = None, non_blocking: bool = False, **options: Any) -> SparseTensor:
-        return self.to("cuda" if device is None else norch.device(device))
-
-    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
-        if dtype is None:
-            package = _C._package_name() + (".cuda" if self.is_cuda else "")
-            return f"{package}.sparse.{self._v.type().rpartition('.')[2]}"
-        return self.to(self._v.detach().type(dtype).dtype)
-
-    def type_as(self, other: Tensor) -> SparseTensor:
-        return self.to(other.device, other.dtype)
-
     def clone(self, **options: Any) -> SparseTensor:
         return SparseTensor(self._i.clone(), self._v.clone(), self._size, self._coalesced)
 
-    def copy_(self, src: SparseTensor, non_blocking: bool = False) -> SparseTensor:
-        if not src.is_sparse or src.shape != self._size:
-            raise RuntimeError(f"copy_: expected a sparse tensor of sizes {tuple(self._size)} as source")
-        self._i, self._v = src._i.to(self.device, copy=True), src._v.to(self.device, self.dtype, copy=True)
-        self._coalesced = src._coalesced
-        return self
-
-    def numpy(self, *, force: bool = False) -> NoReturn:
-        raise TypeError("can't convert Sparse layout tensor to numpy. Use Tensor.to_dense() first.")
-
-    __array__ = numpy
-
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
-        from ._print import text_of
-
-        return text_of(self)
-
-    __str__ = __repr__
-
     def __reduce_ex__(self, protocol: Any) -> Any:
         return SparseTensor, (self._i, self._v, tuple(self._size), self._coalesced)
-
-    def __copy__(self) -> SparseTensor:
-        return self._with(self._v)
 
     def __deepcopy__(self, memo: dict) -> SparseTensor:
         import copy
@@ -264,31 +153,52 @@ class SparseTensor(Tensor if TYPE_CHECKING else object):  # type: ignore[misc]
             memo[id(self)] = SparseTensor(indices, values, self._size, self._coalesced)
         return memo[id(self)]
 
-    # -- what it lacks --------------------------------------------------------------------------------
+    # -- in place -------------------------------------------------------------------------------------
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or not callable(getattr(Tensor, name, None)):
-            raise AttributeError(f"a sparse tensor has no attribute '{name}'")
+    def _become(self, other: SparseTensor) -> SparseTensor:
+        if self.requires_grad and self.is_leaf and norch.is_grad_enabled():
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        self._i, self._v, self._size, self._coalesced = other._i, other._v, other._size, other._coalesced
+        return self
 
-        def method(*args: Any, **kwargs: Any) -> NoReturn:
-            unsupported(name)
+    def copy_(self, src: SparseTensor, non_blocking: bool = False) -> SparseTensor:
+        if not src.is_sparse or src.shape != self._size:
+            raise RuntimeError(f"copy_: expected a sparse tensor of sizes {tuple(self._size)} as source")
+        indices, values = src._i.to(self.device, copy=True), src._v.to(self.device, self.dtype, copy=True)
+        return self._become(SparseTensor(indices, values, self._size, src._coalesced))
 
-        return method
+    def zero_(self) -> SparseTensor:
+        if self._v.numel():
+            self._v.zero_()  # seen by whoever shares the values, too
+        return self._become(SparseTensor(self._i[:, :0], self._v.detach()[:0], self._size, True))
 
-    def __iter__(self) -> Any:
-        return (self[i] for i in range(len(self)))  # type: ignore[index]
+    def add_(self, other: Any, *, alpha: Any = 1) -> SparseTensor:
+        result = self.add(other, alpha=alpha)
+        return self._become(result._with(result._v.to(self.dtype)))
 
-    __hash__ = object.__hash__
+    def sub_(self, other: Any, *, alpha: Any = 1) -> SparseTensor:
+        return self.add_(other, alpha=-alpha)
 
+    def sparse_resize_(self, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
+        """Changes the sizes; dims can't shrink while there are values."""
+        size = tuple(size)
+        if sparse_dim + dense_dim != len(size):
+            raise RuntimeError(
+                f"number of dimensions must be sparse_dim ({sparse_dim}) + dense_dim ({dense_dim}), but got {len(size)}"
+            )
+        if self._nnz() == 0:
+            return self.sparse_resize_and_clear_(size, sparse_dim, dense_dim)
+        if (sparse_dim, dense_dim) != (self.sparse_dim(), self.dense_dim()):
+            unsupported("sparse_resize_ to another number of sparse or dense dims, of a tensor with values,")
+        if size[sparse_dim:] != tuple(self._size[sparse_dim:]) or any(a < b for a, b in zip(size, self._size)):
+            raise RuntimeError(
+                f"shrinking the size of sparse dimensions (from {list(self._size)} to {list(size)}), or changing dense ones, on a "
+                "non-empty sparse tensor is not supported"
+            )
+        return self._become(SparseTensor(self._i, self._v, size, self._coalesced))
 
-def _refuse(name: str) -> Any:
-    return lambda self, *args: unsupported(name)
-
-
-for _name in ("eq", "ne", "lt", "le", "gt", "ge", "mod", "floordiv", "and", "or", "xor", "setitem", "bool", "float", "int"):
-    setattr(SparseTensor, f"__{_name}__", _refuse(f"__{_name}__"))
-for _name, _dtype in {
-    "float": "float32", "double": "float64", "half": "float16", "bfloat16": "bfloat16", "int": "int32", "long": "int64",
-    "short": "int16", "char": "int8", "byte": "uint8", "bool": "bool", "cfloat": "complex64", "cdouble": "complex128",
-}.items():  # fmt: skip
-    setattr(SparseTensor, _name, lambda self, _dtype=getattr(norch, _dtype): self.to(_dtype))
+    def sparse_resize_and_clear_(self, size: Any, sparse_dim: int, dense_dim: int) -> SparseTensor:
+        """Changes the sizes and drops all values."""
+        size = tuple(size)
+        values = self._v.detach().new_empty((0, *size[sparse_dim:]))
+        return self._become(SparseTensor(self._i.new_empty((sparse_dim, 0)), values, size, True))

@@ -62,9 +62,8 @@ class Embedding(Module):
                 self.weight[self.padding_idx].fill_(0)
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.embedding(  # type: ignore[call-arg]
-            input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq  # type: ignore[arg-type]
-        )
+        options = (self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq, self.sparse)
+        return F.embedding(input, self.weight, *options)  # type: ignore[call-arg, arg-type]
 
     def extra_repr(self) -> str:
         text = f"{self.num_embeddings}, {self.embedding_dim}"

@@ -13,8 +13,10 @@ __all__ = ["clip_grad_norm", "clip_grad_norm_", "clip_grad_value_", "clip_grads_
 
 
 def _grads(parameters: Any) -> list[Tensor]:
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
-    return [p.grad for p in parameters if p.grad is not None]
+    _, grads, sparse = _optim.with_grads([parameters] if isinstance(parameters, Tensor) else parameters)
+    if sparse:
+        raise NotImplementedError("clipping of sparse gradients is not implemented: clip their to_dense() instead")
+    return grads
 
 
 def _scale(grads: list[Tensor], max_norm: float, total_norm: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import weakref
 from typing import Any
 
 from norch import _C
@@ -18,7 +19,7 @@ def _parameter_repr(self: _C.Parameter) -> str:
 
 
 def _format(self: Tensor, spec: str) -> str:
-    if self.dim() == 0:
+    if self.dim() == 0 and (type(self) is Tensor or spec):
         return format(self.item(), spec)
     return object.__format__(self, spec)
 
@@ -72,10 +73,74 @@ def _rebuild(kind: type, data: bytes, dtype, shape, requires_grad: bool, device:
     return tensor
 
 
-def _reduce(self: Tensor, protocol):
+def reduce_alone(self: Tensor) -> tuple:
+    """What a tensor is pickled to without the rest of the memory that it is a view of."""
     state = dict(self.__dict__) or None
     args = (type(self), self._to_bytes(), self.dtype, tuple(self.shape), self.requires_grad, str(self.device), state)
     return _rebuild, args
+
+
+class _PickledStorage:
+    """The memory of tensors that are pickled: one object while a pickler holds it, so that it is written once."""
+
+    def __init__(self, t: Tensor) -> None:
+        self.tensor = t.detach()
+
+    def __reduce__(self) -> tuple:
+        elements = self.tensor.untyped_storage().nbytes() // self.tensor.itemsize
+        flat = self.tensor.as_strided((elements,), (1,), 0)
+        return _rebuild, (Tensor, flat._to_bytes(), flat.dtype, (elements,), False, str(flat.device), None)
+
+
+_pickled: weakref.WeakValueDictionary[tuple, _PickledStorage] = weakref.WeakValueDictionary()
+
+
+def _rebuild_view(
+    kind: type, storage: Tensor, dtype, shape: tuple, stride: tuple, offset: int, requires_grad: bool, state: dict | None
+) -> Tensor:
+    """What a pickled tensor is rebuilt with: a place in memory that others may share."""
+    tensor = (storage if storage.dtype == dtype else storage.view(dtype)).as_strided(shape, stride, offset).data
+    if issubclass(kind, _C.Parameter):
+        tensor = kind(tensor, requires_grad)
+    else:
+        tensor = (tensor if kind is Tensor else _C._as_subclass(tensor, kind)).requires_grad_(requires_grad)
+    if state:
+        tensor.__dict__.update(state)
+    return tensor
+
+
+def _reduce(self: Tensor, protocol):
+    storage = self.untyped_storage()
+    if self.numel() == 0 or storage.nbytes() % self.itemsize:
+        return reduce_alone(self)
+    key = (storage.data_ptr(), str(self.device))
+    held = _pickled.get(key)
+    if held is None:
+        held = _pickled[key] = _PickledStorage(self)
+    state = dict(self.__dict__) or None
+    place = (self.dtype, tuple(self.shape), self.stride(), self.storage_offset())
+    return _rebuild_view, (type(self), held, *place, self.requires_grad, state)
+
+
+def _copied_storage(self: Tensor, memo: dict) -> Tensor:
+    """The same place in a copy of the memory, of which there is one for all tensors that share it."""
+    storage = self.untyped_storage()
+    if storage.nbytes() == 0 or self.numel() == 0:
+        return self.detach().clone()
+    copies = memo.setdefault("norch storages", {})
+    key = (storage.data_ptr(), str(storage.device))
+    elements = storage.nbytes() // self.itemsize
+    if key not in copies:
+        memo.setdefault("norch originals", []).append(self)  # whose addresses stay theirs meanwhile
+        whole = self.is_contiguous() and self.numel() == elements
+        flat = (self.detach() if whole else self.detach().as_strided((elements,), (1,), 0)).clone()
+        copies[key] = flat
+        if whole:
+            return flat.data
+    flat = copies[key]
+    if flat.dtype != self.dtype:
+        flat = flat.reshape(-1).view(self.dtype)
+    return flat.as_strided(tuple(self.shape), self.stride(), self.storage_offset()).data
 
 
 def _deepcopy(self: Tensor, memo: dict) -> Tensor:
@@ -88,7 +153,7 @@ def _deepcopy(self: Tensor, memo: dict) -> Tensor:
         return memo[id(self)]
     import copy
 
-    data = self.detach().clone()
+    data = _copied_storage(self, memo)
     is_parameter = isinstance(self, _C.Parameter)
     if is_parameter:
         result = type(self)(data, self.requires_grad)

@@ -167,8 +167,17 @@ def range(
     if step == 0 or (end - start) / step < 0:
         raise RuntimeError("range: step must be nonzero, and lead from start to end")
     dtype = dtype or norch.get_default_dtype()
-    steps = norch.arange(math.floor((end - start) / step) + 1, dtype=norch.float64, device=device)
-    out = (steps * step + start).to(dtype)
+    # What numbers are computed in, as in PyTorch.
+    kind = norch.float64 if dtype.itemsize > 2 else norch.float32
+    if not dtype.is_floating_point:
+        start, end, step, kind = int(start), int(end), int(step), norch.int64
+        if step == 0:
+            raise RuntimeError(f"range: the step of a range of {dtype} must be 1 or more, or -1 or less")
+        count = int((end - start) / step + 1)
+    else:
+        first, last, by = (norch.tensor(v, dtype=kind) for v in (start, end, step))
+        count, start, step = int(((last - first) / by).item() + 1), first.item(), by.item()
+    out = (norch.arange(count, dtype=kind, device=device) * step + start).to(dtype)
     return out.requires_grad_() if requires_grad else out
 
 
@@ -222,6 +231,37 @@ def _module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
     return other if assign else self.copy_(other).detach()
 
 
+def _share_memory_(self: Tensor) -> Tensor:
+    from norch import _sharing
+
+    return _sharing.share_memory_(self)
+
+
+def _is_shared(self: Tensor) -> bool:
+    from norch import _sharing
+
+    return _sharing.is_shared(self)
+
+
+def _as_subclass(self: Tensor, cls: type) -> Tensor:
+    """as_subclass(cls) -> Tensor
+
+    This tensor's memory as an instance of `cls`, a subclass of Tensor. Gradients flow through.
+
+        >>> class Image(norch.Tensor):
+        ...     pass
+        >>> type(norch.zeros(2).as_subclass(Image)).__name__
+        'Image'"""
+    if not isinstance(cls, type) or not issubclass(cls, Tensor):
+        raise TypeError(f"as_subclass(): argument 'cls' must be a subclass of Tensor, not {cls!r}")
+    return _C._as_subclass(self, cls)
+
+
+def _make_subclass(cls: type, data: Tensor, require_grad: bool = False) -> Tensor:
+    """The memory of `data` as a leaf of another class."""
+    return _C._as_subclass(data.detach(), cls).requires_grad_(require_grad)
+
+
 def _false(doc: str) -> property:
     return property(lambda self: False, doc=doc)
 
@@ -233,7 +273,9 @@ for _name, _function in {
     "is_nonzero": is_nonzero,
     "pin_memory": _pin_memory,
     "is_pinned": lambda self, device=None: False,
-    "is_shared": lambda self: False,
+    "is_shared": _is_shared,
+    "share_memory_": _share_memory_,
+    "as_subclass": _as_subclass,
     "apply_": _apply_,
     "map_": _map_,
     "set_": _set_,
@@ -244,5 +286,6 @@ for _name, _function in {
 for _name in "is_quantized is_meta is_mkldnn is_mps is_xpu is_xla is_nested is_ipu is_vulkan is_mtia".split():
     setattr(Tensor, _name, _false("False: norch has no such tensors."))
 setattr(Tensor, "_grad", Tensor.__dict__["grad"])
+setattr(Tensor, "_make_subclass", staticmethod(_make_subclass))
 setattr(Tensor, "volatile", _false("False: what PyTorch replaced by no_grad()."))
 setattr(Tensor, "name", property(lambda self: None, doc="None: tensors have no names."))

@@ -1,6 +1,7 @@
 """Python's multiprocessing, with `spawn` to start several processes of one function.
 
-Tensors that travel through queues and pipes are copied: their values arrive, their memory is not shared."""
+Tensors in memory that processes share (`Tensor.share_memory_`, `Module.share_memory`) stay shared when they travel
+through queues and pipes or are arguments of a process; of others the values arrive, as a copy."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ import time
 import traceback
 from multiprocessing import *  # noqa: F403
 from typing import Any, Callable
+
+from norch._sharing import register as _register
 
 __all__ = [
     *_mp.__all__,  # type: ignore[attr-defined]
@@ -25,6 +28,9 @@ __all__ = [
     "spawn",
     "start_processes",
 ]
+
+
+_register()
 
 
 class ProcessException(Exception):

@@ -3,6 +3,7 @@
 
 #include "bind.h"
 #include "norch/cuda.h"
+#include "autograd/record.h"
 #include "core/factory.h"
 #include "norch/ops.h"
 #include "norch/print.h"
@@ -393,9 +394,12 @@ void bind_interop(Binder& b) {
       [](const Tensor& t, nb::type_object type) {
         auto* cls = reinterpret_cast<PyTypeObject*>(type.ptr());
         NORCH_CHECK_TYPE(PyType_IsSubtype(cls, tensor_type), "_as_subclass: expected a subclass of norch.Tensor");
-        return nb::steal(wrap_as(cls, t.detach()));
+        if (!autograd::recording(t)) return nb::steal(wrap_as(cls, t.detach()));
+        const Tensor alias = new_view(t, t.sizes(), t.strides(), t.storage_offset());
+        autograd::record("AliasBackward0", {t}, {alias}, [](autograd::Backward& ctx) { ctx.set(0, ctx.grad()); });
+        return nb::steal(wrap_as(cls, alias));
       },
-      "The tensor's memory as an instance of a subclass of Tensor.", "tensor"_a, "cls"_a);
+      "The tensor's memory as an instance of a subclass of Tensor; gradients flow through.", "tensor"_a, "cls"_a);
   b.method("__dlpack__", &to_dlpack, "A DLPack capsule that shares this tensor's memory.", nb::kw_only(),
            "stream"_a = nb::none(), "max_version"_a = nb::none(), "dl_device"_a = nb::none(), "copy"_a = nb::none());
   b.method(

@@ -261,6 +261,10 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
                 self._buffers[name] = fn(buf)
         return self
 
+    def share_memory(self: T) -> T:
+        """Moves parameters and buffers to memory that processes share; see `Tensor.share_memory_`."""
+        return self._apply(lambda t: t.share_memory_())
+
     def apply(self: T, fn: Callable[[Module], Any]) -> T:
         """Calls `fn` on every module below and on this one, children first. Returns self."""
         for module in self.children():

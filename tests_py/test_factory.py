@@ -1,5 +1,7 @@
 """Functions that make tensors."""
 
+import zlib
+
 import numpy as np
 import pytest
 
@@ -166,3 +168,38 @@ def test_layout_and_pinned_memory_are_taken(make):
 
 def test_tensor_takes_pin_memory():
     assert norch.tensor([1], pin_memory=False).item() == 1
+
+
+# Checksums of PyTorch's results: the order of rounding is part of what these functions compute.
+@pytest.mark.parametrize(
+    "name, arguments, sums",
+    [
+        ("linspace", (-1.3, 2.9, 1001), [3019789708, 1608870995, 2067994315, 2425561878, 42445727, 496701758]),
+        ("linspace", (1e-4, 0.02, 1000), [3804061890, 671889300, 2096734727, 2813242693, 982225854, 3994473679]),
+        ("arange", (0.1, 70.3, 0.1), [1468873651, 156470981, 1742154927, 2926638786]),
+        ("arange", (-3, 500, 0.37), [2182260439, 1413950372, 417401625, 1667620850]),
+        ("range", (0, 250.0, 0.3), [55806165, 830642818, 2529376159, 915690137]),
+    ],
+)
+def test_last_bits(name, arguments, sums):
+    for dtype, expected in zip(("float32", "float64", "float16", "bfloat16", "int32", "complex64"), sums):
+        t = getattr(norch, name)(*arguments, dtype=getattr(norch, dtype))
+        t = t.view(norch.int16) if dtype == "bfloat16" else t
+        assert zlib.crc32(t.numpy().tobytes()) == expected, dtype
+
+
+def test_logspace():
+    np.testing.assert_allclose(norch.logspace(-2, 1.5, 7, dtype=norch.float64).numpy(), np.logspace(-2, 1.5, 7), rtol=1e-15)
+    assert norch.logspace(3.5, 0, 1, base=2, dtype=norch.int64).tolist() == [11]
+    z = norch.logspace(1j, 2 + 1j, 3, base=2.0, dtype=norch.complex128)
+    np.testing.assert_allclose(z.numpy(), 2.0 ** np.linspace(1j, 2 + 1j, 3), rtol=1e-14)
+    assert norch.logspace(0, 2, 3, dtype=norch.uint8, base=10).tolist() == [1, 10, 100]
+
+
+def test_too_large_ends():
+    for f, arguments in ((norch.linspace, (0, 1e6, 3)), (norch.logspace, (1e6, 0, 3))):
+        for dtype in (norch.float16, norch.int16):
+            with pytest.raises(RuntimeError, match="without overflow"):
+                f(*arguments, dtype=dtype)
+    with pytest.raises(RuntimeError, match="the step of a range of norch.int64"):
+        norch.range(0, 1, 0.1, dtype=norch.int64)

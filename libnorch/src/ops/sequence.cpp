@@ -1,10 +1,12 @@
 // Factories of sequences, diagonals and triangles.
 #include <cmath>
+#include <complex>
 
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/copy.h"
+#include "kernels/cpu/parallel.h"
 #include "kernels/factory.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/complex.h"
@@ -52,7 +54,66 @@ Scalar whole(const char* op, const Scalar& v) {
   NORCH_CHECK(std::fabs(d) < 9e18, op, ": ", d, " does not fit an integer dtype");
   return static_cast<int64_t>(d);
 }
-Scalar end_for(const char* op, const Scalar& v, DType t) { return is_integral(t) ? whole(op, v) : v; }
+/// \throws Error for a number that is too large for the dtype.
+Scalar end_for(const char* op, const Scalar& v, DType t) {
+  if (is_complex(t) || v.is_complex()) return v;
+  const double d = v.to_double();
+  const double bits = static_cast<double>(8 * itemsize(t) - (is_integral(t) ? 1 : 0));
+  const bool fits = t == DType::Float16    ? std::fabs(d) <= 65504
+                    : t == DType::Float32  ? std::fabs(d) <= 3.4028234663852886e38
+                    : t == DType::BFloat16 ? std::fabs(d) <= 3.3895313892515355e38
+                    : t == DType::UInt8    ? std::fabs(d) < 256
+                    : is_integral(t)       ? std::fabs(d) <= std::ldexp(1.0, static_cast<int>(bits))
+                                           : true;
+  NORCH_CHECK(fits || !std::isfinite(d), op, ": value cannot be converted to type ", t, " without overflow: ", d);
+  return is_integral(t) ? whole(op, v) : v;
+}
+
+// Powers of the base, computed on the CPU as PyTorch computes them there: they are few, and the functions of the C
+// library give its digits. All of one line of numbers, counted from the nearer end.
+
+/// float64: exponents are in double, between ends that `type` has rounded.
+Tensor real_powers(const Scalar& start, const Scalar& end, int64_t steps, double base, DType type) {
+  const Tensor out = new_tensor({steps}, kFloat64, kCPU);
+  double* p = out.data<double>();
+  if (steps == 1) {
+    p[0] = std::pow(base, start.to_double());
+    return out;
+  }
+  const auto as_type = [&](const Scalar& v) { return full({}, end_for("logspace", v, type), type); };
+  const Tensor first = as_type(start), last = as_type(end);
+  const double from = first.item<double>(), to = last.item<double>();
+  const double span = is_integral(type) ? to - from : (last - first).item<double>();
+  const double step = span / static_cast<double>(steps - 1);
+  kernels::cpu::parallel_for(steps, 1024, [&](int64_t begin, int64_t stop) {
+    for (int64_t i = begin; i < stop; ++i)
+      p[i] = std::pow(base, i < steps / 2 ? from + step * static_cast<double>(i) : to - step * static_cast<double>(steps - i - 1));
+  });
+  return out;
+}
+
+template <class T>
+Tensor complex_powers(const Scalar& start, const Scalar& end, int64_t steps, double base) {
+  using C = std::complex<T>;
+  const Tensor out = new_tensor({steps}, std::is_same_v<T, float> ? kComplex64 : kComplex128, kCPU);
+  C* p = static_cast<C*>(out.data_ptr());
+  const auto number = [](const Scalar& v) {
+    const Complex<double> c = v.to_complex();
+    return C(static_cast<T>(c.re), static_cast<T>(c.im));
+  };
+  if (steps == 1) {
+    const Complex<double> c = start.to_complex();
+    p[0] = C(std::pow(base, std::complex<double>(c.re, c.im)));
+    return out;
+  }
+  const C from = number(start), to = number(end), step = (to - from) * (1 / static_cast<T>(steps - 1));
+  kernels::cpu::parallel_for(steps, 1024, [&](int64_t begin, int64_t stop) {
+    for (int64_t i = begin; i < stop; ++i)
+      p[i] = std::pow(C(static_cast<T>(base)),
+                      i < steps / 2 ? from + step * static_cast<T>(i) : to - step * static_cast<T>(steps - i - 1));
+  });
+  return out;
+}
 
 Tensor triangle(const char* op, const Tensor& t, int64_t diagonal, bool lower) {
   NORCH_CHECK(t.dim() >= 2, op, ": input tensor must have at least 2 dimensions, got shape ", t.sizes());
@@ -132,11 +193,14 @@ Tensor linspace(const Scalar& start, const Scalar& end, int64_t steps, const Ten
 
 Tensor logspace(const Scalar& start, const Scalar& end, int64_t steps, double base, const TensorOptions& options) {
   NORCH_CHECK(steps >= 0, "logspace: number of steps must be non-negative, got ", steps);
+  const DType type = options.has_dtype()                      ? options.dtype()
+                     : start.is_complex() || end.is_complex() ? to_complex(default_dtype())
+                                                              : default_dtype();
   autograd::NoGrad off;
-  const Tensor exponents = linspace(end_for("logspace", start, options.dtype()), end_for("logspace", end, options.dtype()),
-                                    steps, TensorOptions(kFloat64).device(options.device()));
-  Tensor t = pow(Tensor::wrap(base), exponents).to(options.dtype());
-  return finish(t, options);
+  const Tensor wide = type == kComplex64    ? complex_powers<float>(start, end, steps, base)
+                      : type == kComplex128 ? complex_powers<double>(start, end, steps, base)
+                                            : real_powers(start, end, steps, base, type);
+  return finish(wide.to(options.device().resolve(), type), options);
 }
 
 Tensor eye(int64_t n, int64_t m, const TensorOptions& options) {

@@ -21,7 +21,7 @@ void generate(const Tensor& out, const F& f) {
 void arange(const Tensor& out, const Scalar& start, const Scalar& step) {
   visit_numbers("arange", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    generate<T>(out, ArangeAt<T>(start, step));
+    generate<T>(out, ArangeAt<T>(start, step, out.numel()));
   });
 }
 

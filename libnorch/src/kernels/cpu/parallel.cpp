@@ -300,7 +300,7 @@ int num_threads() {
 }
 
 void set_num_threads(int n) {
-  NORCH_CHECK_VALUE(n >= 1 && n <= 1024, "set_num_threads expects a positive integer (at most 1024), got ", n);
+  NORCH_CHECK(n >= 1 && n <= 1024, "set_num_threads expects a positive integer (at most 1024), got ", n);
   kernels::cpu::g_threads.store(n);
 }
 

@@ -48,11 +48,12 @@ def test_tensor_copies():
         ([[1, 2], [3]], ValueError, r"expected sequence of length 2 at dim 1 \(got 1\)"),
         ([1, [2]], ValueError, "at dim"),
         ([[1], 2], ValueError, "at dim"),
-        ("text", TypeError, "could not infer dtype of str"),
-        ([object()], TypeError, "could not infer dtype of object"),
-        (None, TypeError, "NoneType"),
+        ("text", TypeError, "invalid data type 'str'"),
+        (["text"], ValueError, "too many dimensions 'str'"),
+        ([object()], RuntimeError, "Could not infer dtype of object"),
+        (None, RuntimeError, "NoneType"),
         (2**70, ValueError, "Overflow"),
-        ({1: 2}, TypeError, "dict"),
+        ({1: 2}, RuntimeError, "dict"),
     ],
 )
 def test_tensor_errors(data, error, text):
@@ -227,3 +228,32 @@ def test_unusual_sizes():
     assert norch.tensor([1.0]).tolist() == [1.0]  # and life goes on
     deep = norch.tensor(1.0).reshape([1] * 64)
     assert deep.dim() == 64
+
+
+def test_text_of_rare_kinds():
+    assert repr(norch.empty(0, 3, dtype=norch.complex64)) == "tensor([], size=(0, 3), dtype=norch.complex64)"
+    x = norch.ones(2, dtype=norch.complex64, requires_grad=True)
+    assert repr(x.t()).endswith("grad_fn=<TBackward0>)") and "grad_fn=<SumBackward" in repr(x.sum())
+    assert repr(x.mean(0, keepdim=True)) == "tensor([1.+0.j], grad_fn=<MeanBackward1>)"
+    assert f"{norch.tensor(2.0)}" == "2.0" and f"{norch.nn.Parameter(norch.tensor(2.0))}".startswith("Parameter containing")
+
+
+@pytest.mark.parametrize(
+    "call, error, text",
+    [
+        (lambda: float(norch.ones(2)), ValueError, "only one element tensors can be converted to Python scalars"),
+        (lambda: int(norch.ones(0)), ValueError, "only one element tensors can be converted"),
+        (lambda: norch.stack([]), RuntimeError, "stack expects a non-empty TensorList"),
+        (lambda: norch.cat([]), ValueError, "expected a non-empty list of Tensors"),
+        (lambda: norch.bernoulli(norch.tensor([0.5, 2.0])), RuntimeError, "at least 0 and at most 1"),
+        (lambda: norch.bernoulli(norch.tensor([float("nan")])), RuntimeError, "at least 0 and at most 1"),
+        (lambda: norch.normal(norch.ones(2), norch.tensor([1.0, -1.0])), RuntimeError, "all elements of std >= 0.0"),
+        (lambda: norch.bincount(norch.ones(2)), NotImplementedError, "bincount: not implemented for"),
+        (lambda: norch.set_num_threads(0), RuntimeError, "expects a positive integer"),
+        (lambda: norch.nn.functional.binary_cross_entropy(norch.rand(2), norch.tensor([0, 1])), RuntimeError, "Found dtype"),
+        (lambda: norch.hub.load("a/b", "c", source="x"), ValueError, 'Unknown source: "x"'),
+    ],
+)
+def test_mistakes(call, error, text):
+    with pytest.raises(error, match=text):
+        call()

@@ -128,6 +128,8 @@ def load_state_dict_from_url(
 
 
 def _hubconf(repo_or_dir: str, source: str) -> Any:
+    if source not in ("github", "local"):
+        raise ValueError(f'Unknown source: "{source}". Allowed values: "github" | "local".')
     if source != "local":
         raise RuntimeError(
             f"hub: norch fetches no code from the network. Get {repo_or_dir} by other means (such as git clone) and give its "

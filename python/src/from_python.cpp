@@ -42,8 +42,12 @@ void look(PyObject* o, Found& found, size_t depth) {
   } else if (!PyFloat_Check(o)) {
     Scalar s;
     if (PyLong_Check(o) || !scalar_from_python(o, s)) {
-      NORCH_RAISE(TypeError, "could not infer dtype of ", Py_TYPE(o)->tp_name,
+      const char* name = Py_TYPE(o)->tp_name;
+      NORCH_CHECK(PyUnicode_Check(o), "Could not infer dtype of ", name,
                   "; tensors are made from numbers, nested sequences of them, or arrays");
+      NORCH_CHECK_VALUE(depth == 0 || found.category >= 0, "too many dimensions '", name,
+                        "'; tensors are made from numbers, nested sequences of them, or arrays");
+      NORCH_RAISE(TypeError, "new(): invalid data type '", name, "'");
     }
     category = s.is_bool() ? 0 : s.is_integral() ? 1 : s.is_complex() ? 3 : 2;
   }

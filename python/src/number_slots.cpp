@@ -119,11 +119,16 @@ int truth(PyObject* self) {
   }
 }
 
+/// What int() and float() of a tensor start from.
+Scalar only_element(const Tensor& t) {
+  NORCH_CHECK_VALUE(t.numel() == 1, "only one element tensors can be converted to Python scalars, got shape ", t.sizes());
+  const OpRange range("aten::item", {&t});
+  return t.item();
+}
+
 PyObject* as_int(PyObject* self) {
   return guarded([&]() -> PyObject* {
-    const Tensor t = unwrap(self);
-    const OpRange range("aten::item", {&t});
-    const Scalar s = t.item();
+    const Scalar s = only_element(unwrap(self));
     if (s.above_int64()) return PyLong_FromUnsignedLongLong(s.to<uint64_t>());
     return s.is_floating_point() ? PyLong_FromDouble(s.to_double()) : PyLong_FromLongLong(s.to_int());
   });
@@ -139,11 +144,7 @@ PyObject* as_index(PyObject* self) {
 }
 
 PyObject* as_float(PyObject* self) {
-  return guarded([&] {
-    const Tensor t = unwrap(self);
-    const OpRange range("aten::item", {&t});
-    return PyFloat_FromDouble(t.item<double>());
-  });
+  return guarded([&] { return PyFloat_FromDouble(only_element(unwrap(self)).to<double>()); });
 }
 
 Py_ssize_t length(PyObject* self) {

@@ -50,7 +50,7 @@ void bind_basic_ops(Binder& b) {
       },
       "tensor(data, *, dtype=None, device=None, requires_grad=False) -> Tensor\n\nA new tensor with a copy of `data`: a "
       "number, nested sequences, an array or a tensor.",
-      "data"_a, nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false,
+      nb::arg("data").none(), nb::kw_only(), "dtype"_a = nb::none(), "device"_a = nb::none(), "requires_grad"_a = false,
       "pin_memory"_a = false);
   b.function("get_num_threads", &num_threads, "get_num_threads() -> int\n\nThe threads that CPU ops use.");
   b.function("set_num_threads", &set_num_threads,

@@ -51,7 +51,7 @@ void bind_transposed(Binder& b, const char* name, Transposed f) {
 
 Tensor pad_row(const Tensor& input, const Shape& amounts, const std::string& mode, std::optional<Scalar> value) {
   if (mode == "constant") return pad(input, amounts, PaddingMode::constant, value.value_or(Scalar(0)));
-  NORCH_CHECK_VALUE(mode == "reflect" || mode == "replicate" || mode == "circular", "Unrecognised padding mode ", mode);
+  NORCH_CHECK_IMPLEMENTED(mode == "reflect" || mode == "replicate" || mode == "circular", "Unrecognised padding mode ", mode);
   NORCH_CHECK_VALUE(!value || value->to_double() == 0, "Padding mode \"", mode, "\" doesn't take in value argument");
   return pad(input, amounts,
              mode == "reflect"     ? PaddingMode::reflect

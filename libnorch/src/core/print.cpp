@@ -222,7 +222,7 @@ std::string to_string(const Tensor& t) {
       size.back() = ')';
       suffixes.push_back("size=" + size);
     }
-    if (!is_default(t.dtype())) suffixes.push_back(str("dtype=", print_options().package, ".", t.dtype()));
+    if (t.dtype() != default_dtype()) suffixes.push_back(str("dtype=", print_options().package, ".", t.dtype()));
   } else if (!is_default(t.dtype()) && t.dtype() != kInt64 && t.dtype() != kBool) {
     suffixes.push_back(str("dtype=", print_options().package, ".", t.dtype()));
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "autograd/record.h"
 #include "core/channels_last.h"
@@ -23,7 +24,8 @@ using autograd::recording;
 namespace {
 
 void check_list(const char* op, const TensorList& tensors) {
-  NORCH_CHECK_VALUE(!tensors.empty(), op, "(): expected a non-empty list of Tensors");
+  NORCH_CHECK_VALUE(!tensors.empty() || std::string_view(op) != "cat", op, "(): expected a non-empty list of Tensors");
+  NORCH_CHECK(!tensors.empty(), op, " expects a non-empty TensorList");
   for (size_t i = 0; i < tensors.size(); ++i) {
     NORCH_CHECK(tensors[i].defined(), op, "(): tensor ", i, " is undefined");
     NORCH_CHECK(tensors[i].device() == tensors[0].device(), op, "(): Expected all tensors to be on the same device, but "

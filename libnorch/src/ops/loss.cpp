@@ -211,6 +211,8 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, const Ten
   NORCH_CHECK_VALUE(input.sizes() == target.sizes(), "Using a target size (", target.sizes(),
                     ") that is different to the input size (", input.sizes(),
                     ") is deprecated. Please ensure they have the same size.");
+  NORCH_CHECK(input.dtype() == target.dtype(), "binary_cross_entropy: Found dtype ", target.dtype(), " but expected ",
+              input.dtype(), "; cast the target to the input's dtype");
   check_probabilities("binary_cross_entropy", input);
   const Pointwise p{LossOp::Bce, "BinaryCrossEntropyBackward0"};
   if (!weight.defined()) return pointwise("binary_cross_entropy", p, input, target, reduction);

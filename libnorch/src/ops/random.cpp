@@ -286,6 +286,11 @@ Tensor bernoulli_(const Tensor& self, const Tensor& p, Generator* generator) {
 
 Tensor bernoulli(const Tensor& p, Generator* generator) {
   check_float("bernoulli", p.dtype());
+  if (p.is_cpu() && p.numel() > 0) {  // on the GPU nothing waits for the values
+    const autograd::NoGrad off;
+    NORCH_CHECK(amin(p).item<double>() >= 0 && amax(p).item<double>() <= 1,
+                "bernoulli expects probabilities of at least 0 and at most 1, but found others");
+  }
   Tensor out = new_tensor(p.sizes(), p.dtype(), p.device());
   if (Generator* g = twister(generator, p.device()))
     kernels::cpu::twister_bernoulli_each(out, *g, p.detach());
@@ -299,6 +304,8 @@ Tensor bernoulli(const Tensor& p, Generator* generator) {
 Tensor normal(const Tensor& mean, const Tensor& std, Generator* generator) {
   autograd::NoGrad off;
   const Tensor m = as_float(mean), s = as_float(std);
+  if (s.is_cpu() && s.numel() > 0 && !s.is_complex())
+    NORCH_CHECK(!(amin(s).item<double>() < 0), "normal expects all elements of std >= 0.0");
   const Device device = m.dim() == 0 && !s.is_cpu() ? s.device() : m.device();
   // A number takes the dtype of the tensor beside it.
   const DType type = mean.impl()->wrapped_number  ? s.dtype()

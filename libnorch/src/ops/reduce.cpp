@@ -49,8 +49,14 @@ Tensor sum_op(const char* op, const char* node, const Tensor& t, Ints dims, bool
     for (int64_t& d : all) d = wrap_dim(d, t.dim(), op);
     for (int64_t d = 0; dims.empty() && d < t.dim(); ++d) all.push_back(d);
     const Tensor x = t.to(type);
-    if (x.dim() == 0) return x.clone();
-    return view_as_complex(sum_op(op, node, view_as_real(x), all, keepdim, to_real(type), mean));
+    const ReducedDims d = reduced_dims(op, x, dims, keepdim);
+    const Tensor out = [&] {
+      autograd::NoGrad off;
+      if (x.dim() == 0) return x.clone();
+      return view_as_complex(sum_op(op, node, view_as_real(x), all, keepdim, to_real(type), mean));
+    }();
+    if (recording(x)) record_sum(node, x, out, d, mean ? 1 / static_cast<double>(d.n) : 1);
+    return out;
   }
   if (!sums_directly(t.dtype(), type) || (mean && !t.is_floating_point()))
     return sum_op(op, node, t.to(type), dims, keepdim, type, mean);

@@ -62,7 +62,7 @@ std::tuple<Tensor, Tensor, Tensor> unique_consecutive(const Tensor& t, bool inve
 }
 
 Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
-  NORCH_CHECK(is_integral(t.dtype()), "bincount: not implemented for ", t.dtype(), "; the input holds integers");
+  NORCH_CHECK_IMPLEMENTED(is_integral(t.dtype()), "bincount: not implemented for ", t.dtype(), "; the input holds integers");
   NORCH_CHECK(t.dim() == 1, "bincount only supports 1-d non-negative integral inputs, got shape ", t.sizes());
   NORCH_CHECK(minlength >= 0, "minlength should be >= 0, got ", minlength);
   NORCH_CHECK(!weights.defined() || (weights.dim() == 1 && weights.numel() == t.numel()),

@@ -45,6 +45,8 @@ Tensor make_sparse(const Tensor& indices, const Tensor& values, Ints sizes, bool
   NORCH_CHECK(values.dim() >= 1 && values.sizes()[0] == indices.sizes()[1], op, ": ", indices.sizes()[1],
               " coordinates need as many values, got shape ", values.sizes());
   NORCH_CHECK(indices.device() == values.device(), op, ": indices are on ", indices.device(), ", values on ", values.device());
+  NORCH_CHECK(indices.sizes()[0] <= static_cast<int64_t>(sizes.size()), op, ": coordinates of ", indices.sizes()[0],
+              " dims do not fit the shape ", sizes);
   Shape fitting;
   for (size_t d = 0; d < std::min<size_t>(indices.sizes()[0], sizes.size()); ++d) fitting.push_back(sizes[d]);
   for (int64_t d = 1; d < values.dim(); ++d) fitting.push_back(values.sizes()[d]);

@@ -207,8 +207,8 @@ Tensor lp_pool(const char* op, int dims, const Tensor& input, double norm_type, 
 #define NORCH_POOL(dims)                                                                                               \
   Tensor max_pool##dims##d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, Ints dilation,            \
                            bool ceil_mode) {                                                                           \
-    return max_pool("max_pool" #dims "d", "MaxPool" #dims "DBackward0", dims, input, kernel_size, stride, padding,     \
-                    dilation, ceil_mode, false)                                                                        \
+    return max_pool("max_pool" #dims "d", "MaxPool" #dims "DWithIndicesBackward0", dims, input, kernel_size, stride,   \
+                    padding, dilation, ceil_mode, false)                                                               \
         .first;                                                                                                        \
   }                                                                                                                    \
   std::pair<Tensor, Tensor> max_pool##dims##d_with_indices(const Tensor& input, Ints kernel_size, Ints stride,         \

@@ -348,3 +348,11 @@ def test_alpha_dropout_keeps_moments(device):
 def test_refusals(call, kind, text):
     with pytest.raises(kind, match=text):
         call()
+
+
+def test_draws_have_a_gradient_of_zero(device):
+    mean = norch.ones(2, 3, device=device, requires_grad=True)
+    for draw in (norch.normal(mean, 1.5), norch.normal(mean, mean), norch.normal(mean[:0], 1.5)):
+        assert draw.requires_grad
+        draw.sum().backward()
+    assert mean.grad.abs().sum().item() == 0

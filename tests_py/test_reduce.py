@@ -1,5 +1,6 @@
 """What op_db's rows of reductions and normalisation can't say."""
 
+import math
 import pickle
 
 import numpy as np
@@ -179,3 +180,24 @@ def test_narrow_dtypes_of_products(device):
     assert norch.einsum("ij->", norch.ones(1, 2, dtype=norch.int32, device=device)).dtype == norch.int64
     half = norch.ones(2, dtype=norch.float16, device=device)
     assert norch.ldexp(half, norch.tensor([1, 2], device=device)).dtype == norch.float16
+
+
+def test_equal_elements_share_the_medians_gradient(device):
+    for function, numbers, gradient in (
+        (norch.median, [1.0, 2, 2, 2, 3], [0, 1 / 3, 1 / 3, 1 / 3, 0]),
+        (norch.nanmedian, [2.0, math.nan, 2, 5], [0.5, 0, 0.5, 0]),
+        (norch.median, [2.0, math.nan, math.nan], [0, 0.5, 0.5]),
+    ):
+        x = norch.tensor(numbers, device=device, requires_grad=True)
+        function(x).backward()
+        np.testing.assert_allclose(x.grad.tolist(), gradient)
+
+
+def test_area_of_wrapped_integers(device):
+    y = norch.tensor([248, 255, 252, 254, 249], dtype=norch.uint8, device=device)
+    assert norch.trapezoid(y, dx=2.0).item() == 2 * (1258 - (248 + 249) % 256 / 2)
+
+
+def test_logsumexp_of_a_complex_number(device):
+    z = norch.tensor(1000 + 7j, device=device)
+    np.testing.assert_allclose(z.logsumexp(0).item(), 1000 + (7 - 2 * math.pi) * 1j, rtol=1e-6)

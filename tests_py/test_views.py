@@ -127,3 +127,42 @@ def test_iteration_is_over_the_first_dim(device):
     assert [r.tolist() for r in t] == array(3, 2).tolist()
     with pytest.raises(TypeError, match="iteration over a 0-d tensor"):
         iter(t[0, 0])
+
+
+def test_matrix_views_of_numbers(device):
+    x = norch.tensor(2.0, device=device, requires_grad=True)
+    for y in (x.mT, x.mH, x.H, x.T, x.adjoint()):
+        assert y.shape == () and y.item() == 2
+    with pytest.raises(RuntimeError, match="only supported on matrices"):
+        _ = norch.ones(2, device=device).mT
+
+
+def test_parts_by_pytorchs_names(device):
+    x = norch.arange(4, device=device)
+    assert [len(p) for p in norch.tensor_split(x, sections=2)] == [2, 2]
+    assert [len(p) for p in x.tensor_split(indices=(1,))] == [1, 3]
+    assert [len(p) for p in x.tensor_split(tensor_indices_or_sections=norch.tensor([3]))] == [3, 1]
+    assert [len(p) for p in norch.hsplit(x, sections=2)] == [2, 2]
+    assert [len(p) for p in x.hsplit(indices=[1, 2])] == [1, 1, 2]
+    assert [p.shape[0] for p in norch.vsplit(x.reshape(4, 1), sections=4)] == [1] * 4
+    assert [len(p) for p in norch.unsafe_split(x, split_size=3)] == [3, 1]
+
+
+def test_a_copy_of_a_view_needs_no_strides(device):
+    x = norch.arange(6.0, device=device).reshape(2, 3).t().requires_grad_()
+    y = norch.view_copy(x, (6,))
+    assert y.tolist() == [0, 3, 1, 4, 2, 5]
+    y[0].backward()
+    assert x.grad.tolist() == [[1, 0], [0, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("name", ["meshgrid", "broadcast_tensors", "atleast_1d", "atleast_2d", "atleast_3d", "cat", "block_diag"])
+def test_none_among_tensors(name, device):
+    x = norch.ones(2, device=device)
+    with pytest.raises((TypeError, RuntimeError), match="None|undefined"):
+        getattr(norch, name)([x, None])
+
+
+def test_joined_emptiness_has_any_dim(device):
+    none = norch.ones(0, device=device)
+    assert norch.cat([none, none], 2).shape == (0,)

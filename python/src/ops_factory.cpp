@@ -238,6 +238,7 @@ void bind_sequences(Binder& b) {
           tensors = nb::cast<TensorList>(args[0]);
         else
           tensors = nb::cast<TensorList>(args);
+        for (const Tensor& t : tensors) NORCH_CHECK_TYPE(t.defined(), "meshgrid(): expected tensors, but one is None");
         return meshgrid(tensors, indexing);
       },
       "meshgrid(*tensors, indexing='ij') -> tuple of Tensors\n\nViews of the inputs that together run over their grid.",

@@ -64,6 +64,8 @@ void bind_solvers(Binder& b, nb::module_& m) {
        "tensorsolve(A, B, dims=None, *, out=None) -> Tensor\n\nX with tensordot(A, X, X.ndim) = B, the dims `dims` of A "
        "moved to its end first.",
        "A"_a, "B"_a, "dims"_a = nb::none());
+  b.in(m, "tensorsolve", &linalg::tensorsolve, "The same, by the names that PyTorch takes.", "input"_a, "other"_a,
+       "dims"_a = nb::none());
   for (const char* rcond : {"", "rcond"}) {
     if (!*rcond)
       b.in(

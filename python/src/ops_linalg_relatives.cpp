@@ -14,9 +14,13 @@ void bind_factors(Binder& b) {
   b.op("cholesky_inverse", &cholesky_inverse,
        "cholesky_inverse(L, upper=False) -> Tensor\n\nThe inverse of the matrix whose Cholesky factor is L.", "L"_a,
        "upper"_a = false);
+  b.function("cholesky_inverse", &cholesky_inverse, "The same, by the name that PyTorch takes.", "input"_a,
+             "upper"_a = false);
   b.op("cholesky_solve", &cholesky_solve,
        "cholesky_solve(B, L, upper=False) -> Tensor\n\nSolves A X = B, given the Cholesky factor L of A.", "B"_a,
        "L"_a, "upper"_a = false);
+  b.op("cholesky_solve", &cholesky_solve, "The same, by the names that PyTorch takes.", "input"_a, "input2"_a,
+       "upper"_a = false);
   const auto qr_row = [type = named_type("qr", {"Q", "R"})](const Tensor& a, bool some) {
     linalg::QR r = qr(a, some);
     return NamedTensors{type, {r.q, r.r}};
@@ -47,6 +51,8 @@ void bind_factors(Binder& b) {
        "ormqr(input, tau, other, left=True, transpose=False) -> Tensor\n\nother multiplied by the whole Q of "
        "Householder reflectors, from the left or right, or by its transpose.",
        "input"_a, "tau"_a, "other"_a, "left"_a = true, "transpose"_a = false);
+  b.op("ormqr", &ormqr, "The same, by the names that PyTorch takes.", "input"_a, "input2"_a, "input3"_a,
+       "left"_a = true, "transpose"_a = false);
 }
 
 void bind_lu(Binder& b) {

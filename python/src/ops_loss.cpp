@@ -284,9 +284,11 @@ void bind_likelihoods(Binder& b) {
 }
 
 void bind_normalize(Binder& b) {
-  b.functional("normalize", &norch::normalize,
-               "normalize(input, p=2.0, dim=1, eps=1e-12) -> Tensor\n\ninput / max(|input|, eps) along `dim`.",
-               "input"_a, "p"_a = 2.0, "dim"_a = 1, "eps"_a = 1e-12);
+  b.functional(
+      "normalize",
+      [](const Tensor& t, double p, const Shape& dim, double eps) { return norch::normalize(t, p, dim, eps); },
+      "normalize(input, p=2.0, dim=1, eps=1e-12) -> Tensor\n\ninput / max(|input|, eps) along `dim`, an int or several.",
+      "input"_a, "p"_a = 2.0, "dim"_a = Shape{1}, "eps"_a = 1e-12);
 }
 
 }  // namespace

@@ -285,8 +285,13 @@ void bind_dropout(Binder& b) {
     b.functional(
         name,
         [=](const Tensor& t, double p, bool training, bool inplace) {
-          NORCH_CHECK(t.dim() == batched || t.dim() == lowest, name, ": Expected ", lowest, "D or ", batched,
-                      "D input, but received a ", t.dim(), "D input");
+          if (t.dim() != batched && t.dim() != lowest) {
+            const std::string text = str(name, ": Expected ", lowest, "D or ", batched, "D input, but received a ",
+                                         t.dim(), "D input");
+            NORCH_CHECK(batched != 3, text);
+            // PyTorch only warns here: of all dims but the first ones a channel is made.
+            if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) != 0) throw nb::python_error();
+          }
           Tensor out = feature_dropout(t, p, training, t.dim() == batched ? 2 : unbatched_dims);
           return inplace && !out.is_same(t) ? copy_(t, out) : out;
         },

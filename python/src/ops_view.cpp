@@ -23,7 +23,10 @@ Shape ints_of(const char* op, const nb::args& args) {
 /// The tensors of f(a, b) or f([a, b]).
 TensorList tensors_of(const char* op, const nb::args& args) {
   TensorList out;
-  if (args.size() == 1 && nb::try_cast<TensorList>(args[0], out)) return out;
+  if (args.size() == 1 && nb::try_cast<TensorList>(args[0], out)) {
+    for (const Tensor& t : out) NORCH_CHECK_TYPE(t.defined(), op, "(): expected tensors, but one is None");
+    return out;
+  }
   for (nb::handle a : args) {
     NORCH_CHECK_TYPE(is_tensor(a.ptr()), op, "(): arguments must be tensors, but found ", Py_TYPE(a.ptr())->tp_name);
     out.push_back(unwrap(a.ptr()));
@@ -171,6 +174,8 @@ void bind_parts(Binder& b) {
              "split(tensor, split_size_or_sections, dim=0) -> tuple of Tensors\n\nParts of one size or of given sizes.",
              "tensor"_a, "split_size_or_sections"_a, "dim"_a = 0);
   b.method("split", split_any, "split(split_size, dim=0) -> tuple of Tensors", "split_size"_a, "dim"_a = 0);
+  b.op("unsafe_split", split_any, "unsafe_split(input, split_size, dim=0) -> tuple of Tensors\n\nAs split.", "input"_a,
+       "split_size"_a, "dim"_a = 0);
   b.op("split_with_sizes", split_any, "split_with_sizes(input, split_sizes, dim=0) -> tuple of Tensors", "input"_a,
        "split_sizes"_a, "dim"_a = 0);
   b.op("chunk", &chunk, "chunk(input, chunks, dim=0) -> tuple of Tensors", "input"_a, "chunks"_a, "dim"_a = 0);
@@ -189,6 +194,8 @@ void bind_parts(Binder& b) {
   b.op("tensor_split", tensor_split_any,
        "tensor_split(input, indices_or_sections, dim=0) -> tuple of Tensors\n\nThat many parts, or cuts at the indices.",
        "input"_a, "indices_or_sections"_a, "dim"_a = 0);
+  for (const char* where : {"sections", "indices", "tensor_indices_or_sections"})
+    b.op("tensor_split", tensor_split_any, "The same.", "input"_a, nb::arg(where), "dim"_a = 0);
   auto named_split = [&b](const char* name, TensorList (*by_count)(const Tensor&, int64_t),
                           TensorList (*by_index)(const Tensor&, Ints)) {
     b.op(
@@ -198,6 +205,12 @@ void bind_parts(Binder& b) {
           return int_from_python(where.ptr(), n) ? by_count(t, n) : by_index(t, nb::cast<Shape>(where));
         },
         "hsplit, vsplit, dsplit(input, indices_or_sections) -> tuple of Tensors", "input"_a, "indices_or_sections"_a);
+    b.op(
+        name, [by_count](const Tensor& t, int64_t sections) { return by_count(t, sections); },
+        "The same, into so many parts.", "input"_a, "sections"_a);
+    b.op(
+        name, [by_index](const Tensor& t, const Shape& indices) { return by_index(t, indices); },
+        "The same, cut at the indices.", "input"_a, "indices"_a);
     b.method(
         name,
         [by_index](const Tensor& t, int64_t first, int64_t second, const nb::args& more) {

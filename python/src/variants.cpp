@@ -199,6 +199,9 @@ void give_copy(nb::handle scope, nb::handle tensor, const char* view) {
             rest[key] = value;
         }
         for (nb::handle a : args) all.append(a);
+        // A copy under another shape needs no strides that a view could have.
+        if (std::string_view(view) == "view" && nb::len(all) > 0 && is_tensor(all[0].ptr()))
+          all[0] = nb::cast(unwrap(nb::object(all[0]).ptr()).contiguous());
         const nb::object copies = cloned(source.attr(view)(*all, **rest));
         return out.is_none() ? copies : store(view, copies, out, true);
       },
@@ -250,7 +253,6 @@ constexpr Names kAliases[] = {{"absolute", "abs"},
                               {"trapz", "trapezoid"},
                               {"true_divide", "div"},
                               {"unsafe_chunk", "chunk"},
-                              {"unsafe_split", "split"},
                               {"unsafe_split_with_sizes", "split_with_sizes"}};
 
 /// In norch.special, for functions of module norch.

@@ -124,3 +124,16 @@ def test_wrong_shapes():
         nn.GLU()(norch.zeros(2, 3))
     with pytest.raises(RuntimeError, match=r"weight has shape \[3\] for an input of shape \[2, 4\]"):
         nn.PReLU(3)(norch.zeros(2, 4))
+
+
+def test_prelu_of_infinities():
+    x = norch.tensor([2.0, math.inf, -1.0], requires_grad=True)
+    weight = norch.tensor(-math.inf, requires_grad=True)
+    a, b = norch.autograd.grad(norch.nn.functional.prelu(x, weight).sum(), (x, weight))
+    assert a.tolist() == [1, 1, -math.inf] and b.item() == -1
+
+
+def test_hardswish_gradient_at_nan():
+    x = norch.tensor([-4.0, 0.0, 4.0, math.nan], requires_grad=True)
+    norch.nn.functional.hardswish(x).sum().backward()
+    np.testing.assert_array_equal(x.grad.tolist(), [0, 0.5, 1, math.nan])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import norch
+import norch.nn.functional as F
 from norch import nn
 
 REDUCE = {"none": lambda v: v, "sum": np.sum, "mean": np.mean}
@@ -138,3 +139,32 @@ def test_weights_are_buffers():
 def test_wrong_reduction():
     with pytest.raises(ValueError, match="average"):
         nn.MSELoss(reduction="average")(norch.zeros(2), norch.zeros(2))
+
+
+def test_dtypes_of_losses():
+    x, t = norch.tensor([0.5, 0.25]), norch.tensor([1.0, 0.0], dtype=norch.float64)
+    for name in ("huber_loss", "soft_margin_loss"):
+        assert getattr(F, name)(x, t).dtype == norch.float32
+        assert getattr(F, name)(x.double(), t.float()).dtype == norch.float64
+    for name in ("mse_loss", "l1_loss", "smooth_l1_loss"):
+        assert getattr(F, name)(x, t).dtype == norch.float64
+    with pytest.raises(RuntimeError, match="Found dtype"):
+        F.binary_cross_entropy(x, t)
+    assert F.binary_cross_entropy(x, t.float(), weight=t).dtype == norch.float32
+    with pytest.raises(RuntimeError, match="Integral"):
+        F.kl_div(x, norch.tensor([0, 1]))
+
+
+def test_l1_loss_of_integers():
+    a, b = norch.tensor([1, 2]), norch.tensor([3, 5])
+    assert F.l1_loss(a, b, reduction="none").tolist() == [2, 3]
+    assert F.l1_loss(a, b, reduction="sum").tolist() == 5
+    with pytest.raises(RuntimeError, match="mean"):
+        F.l1_loss(a, b)
+
+
+def test_normalize_over_several_dims():
+    x = np.arange(12.0).reshape(2, 3, 2)
+    norm = np.sqrt((x**2).sum((1, 2), keepdims=True))
+    check(F.normalize(norch.from_numpy(x), dim=(1, 2)), x / norm)
+    check(F.normalize(norch.from_numpy(x), dim=()), x / np.sqrt((x**2).sum()))

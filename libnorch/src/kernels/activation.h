@@ -211,7 +211,7 @@ struct Hardswish : Plain {
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    return x <= T(-3) ? T(0) : x < T(3) ? g * (x / T(3) + T(0.5)) : g;
+    return x <= T(-3) ? T(0) : x >= T(3) ? g : g * (x / T(3) + T(0.5));
   }
 };
 /// x above a, b elsewhere.

@@ -128,6 +128,9 @@ namespace {
 
 Tensor area(const Tensor& y, const Tensor& width, int64_t dim, bool running) {
   const int64_t n = y.size(dim);
+  // Of one width: the samples' sum but for half of the outermost.
+  if (!running && width.dim() == 0)
+    return mul(sub(sum(y, {dim}), mul(add(select(y, dim, 0), select(y, dim, -1)), Tensor::wrap(0.5))), width);
   const Tensor twice = mul(add(narrow(y, dim, 1, n - 1), narrow(y, dim, 0, n - 1)), width);
   return div(running ? cumsum(twice, dim) : sum(twice, {dim}), Tensor::wrap(2.0));
 }

@@ -76,6 +76,7 @@ Tensor embedding_bag(const Tensor& index, const Tensor& weight, const Tensor& of
     bags = offsets.numel() - (include_last_offset ? 1 : 0);
     bag = bags_of(narrow(offsets, 0, 0, bags), index.numel());
   }
+  if (bags == 0) return zeros({0, width}, weight.options()) + sum(weight) * Scalar(0);  // with a gradient of zero
   const Tensor flat = flatten(index).to(DType::Int64);
   Tensor rows = embedding(flat, weight, padding_idx, scale_grad_by_freq, sparse);
   if (per_sample_weights.defined()) rows = rows * unsqueeze(flatten(per_sample_weights), 1);

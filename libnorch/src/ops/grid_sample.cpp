@@ -13,6 +13,7 @@
 #include "norch/ops/gather.h"
 #include "norch/ops/join.h"
 #include "norch/ops/matmul.h"
+#include "norch/ops/reduce.h"
 #include "norch/ops/slice.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
@@ -159,7 +160,8 @@ Tensor grid_sample(const Tensor& input, const Tensor& grid, std::string_view mod
   if (grid.numel() == 0 || input.numel() == 0) {
     Shape shape{input.sizes()[0], input.sizes()[1]};
     for (size_t d = 0; d < dims; ++d) shape.push_back(grid.sizes()[1 + d]);
-    return zeros(shape, input.options());
+    const Tensor none = zeros(shape, input.options());
+    return autograd::recording(input, grid) ? none + (sum(input) + sum(grid)) * Scalar(0) : none;
   }
   std::vector<Taps> taps;
   for (size_t d = 0; d < dims; ++d) {

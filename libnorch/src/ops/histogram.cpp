@@ -57,6 +57,7 @@ Histogram histogramdd(const Tensor& points, const TensorList& edges, const Tenso
   int64_t cells = 1;
   for (size_t d = 0; d < edges.size(); ++d) {
     const Tensor& e = edges[d];
+    NORCH_CHECK(e.defined(), "histogramdd: bins tensor for dimension ", d, " is undefined");
     NORCH_CHECK(e.dim() == 1 && e.numel() > 0, "histogramdd: bins tensor for dimension ", d, " should have one dimension "
                 "and at least one edge, but got shape ", e.sizes());
     NORCH_CHECK(e.dtype() == x.dtype(), "histogramdd: input tensor and bins tensors should have the same dtype, but got ",

@@ -120,7 +120,10 @@ Tensor cat(const TensorList& tensors, int64_t dim) {
     NORCH_CHECK(t.dim() > 0, "zero-dimensional tensor (at position ", i, ") cannot be concatenated");
     if (!first && !skipped(t)) first = &t;
   }
-  if (!first) first = &tensors[0];
+  if (!first) {  // nothing to join along any dim
+    first = &tensors[0];
+    dim = 0;
+  }
   dim = wrap_dim(dim, first->dim());
   Shape sizes(first->sizes());
   sizes[dim] = 0;

@@ -186,6 +186,10 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
 Tensor l1_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
   NORCH_AUTOCAST(float32, l1_loss, input, target, reduction);
   if (input.is_complex() || target.is_complex()) return reduce(abs(sub(input, target)), reduction);
+  if (is_integral(promote_types(input.dtype(), target.dtype()))) {
+    const Tensor losses = abs(input - target);
+    return reduction == Reduction::Mean ? mean(losses) : reduce(losses, reduction);
+  }
   return pointwise("l1_loss", {LossOp::L1, node_of(reduction, "AbsBackward0")}, input, target, reduction);
 }
 
@@ -199,7 +203,9 @@ Tensor smooth_l1_loss(const Tensor& input, const Tensor& target, Reduction reduc
 Tensor huber_loss(const Tensor& input, const Tensor& target, Reduction reduction, double delta) {
   NORCH_AUTOCAST(float32, huber_loss, input, target, reduction, delta);
   NORCH_CHECK(delta > 0, "huber_loss does not support non-positive values for delta.");
-  return pointwise("huber_loss", {LossOp::Huber, "HuberLossBackward0", delta}, input, target, reduction);
+  // The result has the input's dtype, whatever the target's.
+  const Tensor losses = pointwise("huber_loss", {LossOp::Huber, "HuberLossBackward0", delta}, input, target, reduction);
+  return input.is_floating_point() ? losses.to(input.dtype()) : losses;
 }
 
 Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, const Tensor& weight, Reduction reduction) {
@@ -217,7 +223,8 @@ Tensor binary_cross_entropy(const Tensor& input, const Tensor& target, const Ten
   const Pointwise p{LossOp::Bce, "BinaryCrossEntropyBackward0"};
   if (!weight.defined()) return pointwise("binary_cross_entropy", p, input, target, reduction);
   check_devices("binary_cross_entropy", input, weight);
-  return reduce(pointwise("binary_cross_entropy", p, input, target, Reduction::None) * weight, reduction);
+  return reduce((pointwise("binary_cross_entropy", p, input, target, Reduction::None) * weight).to(input.dtype()),
+                reduction);
 }
 
 Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& target, const Tensor& weight,
@@ -246,6 +253,8 @@ Tensor binary_cross_entropy_with_logits(const Tensor& input, const Tensor& targe
 
 Tensor kl_div(const Tensor& input, const Tensor& target, Reduction reduction, bool log_target) {
   NORCH_AUTOCAST(float32, kl_div, input, target, reduction, log_target);
+  NORCH_CHECK(input.is_floating_point() && target.is_floating_point(), "kl_div: Integral inputs not supported, got ",
+              input.dtype(), " and ", target.dtype());
   return pointwise("kl_div", {log_target ? LossOp::KlDivLog : LossOp::KlDiv, node_of(reduction, "SubBackward0")}, input, target,
                    reduction);
 }

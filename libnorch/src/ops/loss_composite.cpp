@@ -24,7 +24,9 @@ Tensor at_least(const Tensor& x, double floor) { return clamp_min(x, number(floo
 
 Tensor soft_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
   NORCH_AUTOCAST(float32, soft_margin_loss, input, target, reduction);
-  return reduce(softplus(neg(target * input)), reduction);
+  // The result has the input's dtype, whatever the target's.
+  const Tensor losses = softplus(neg(target * input));
+  return reduce(input.is_floating_point() ? losses.to(input.dtype()) : losses, reduction);
 }
 
 Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Tensor& target, double margin,
@@ -88,7 +90,6 @@ Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor
                         si);
     }
   }
-  NORCH_CHECK_VALUE(eps > 0, "gaussian_nll_loss: eps must be positive, got ", eps);
   NORCH_CHECK_VALUE(!any(lt(var.detach(), number(0))).item<bool>(), "var has negative entry/entries");
   // The floor has no gradient of its own, as in PyTorch: what is clamped still learns.
   const Tensor v = var + (at_least(var.detach(), eps) - var.detach());
@@ -109,8 +110,8 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
   return reduce(losses, reduction);
 }
 
-Tensor normalize(const Tensor& input, double p, int64_t dim, double eps) {
-  return input / at_least(vector_norm(input, p, {dim}, true), eps);
+Tensor normalize(const Tensor& input, double p, Ints dims, double eps) {
+  return input / at_least(vector_norm(input, p, dims, true), eps);
 }
 
 }  // namespace norch

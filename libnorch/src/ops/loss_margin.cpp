@@ -81,7 +81,8 @@ Tensor multilabel_soft_margin_loss(const Tensor& input, const Tensor& target, co
                                    Reduction reduction) {
   Tensor losses = neg(target * logsigmoid(input) + (Scalar(1) - target) * logsigmoid(neg(input)));
   if (weight.defined()) losses = losses * weight;
-  return reduce(mean(losses, {input.dim() - 1}), reduction);
+  // Over the classes of the input, even where its losses were broadcast.
+  return reduce(sum(losses, {input.dim() - 1}) / Scalar(static_cast<double>(input.size(-1))), reduction);
 }
 
 }  // namespace norch

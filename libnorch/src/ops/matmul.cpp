@@ -237,7 +237,8 @@ Tensor addr(const Tensor& input, const Tensor& vec1, const Tensor& vec2, const S
   NORCH_AUTOCAST(lower_cuda, addr, input, vec1, vec2, beta, alpha);
   NORCH_CHECK(vec1.dim() == 1 && vec2.dim() == 1, "addr: Expected 1-D argument vec1 and vec2, but got ", vec1.dim(),
               "-D and ", vec2.dim(), "-D");
-  Tensor out = outer(vec1, vec2);
+  const bool scaled = !equals(alpha, 1) && is_differentiable(vec1.dtype()) && is_differentiable(vec2.dtype());
+  Tensor out = outer(scaled ? mul(vec1, Tensor::wrap(alpha)) : vec1, vec2);
   const Shape shape = broadcast_shapes(input.sizes(), out.sizes(), "addr");
   NORCH_CHECK(shape == out.sizes(), "addr: The expanded size of the tensor must match the existing size. Target sizes: ",
               out.sizes(), ".  Tensor sizes: ", input.sizes());
@@ -246,7 +247,7 @@ Tensor addr(const Tensor& input, const Tensor& vec1, const Tensor& vec2, const S
                 "beta and alpha must not be a floating point number.");
   const bool logical = out.dtype() == DType::Bool;
   auto scalar = [&](const Scalar& v) { return Tensor::wrap(logical ? Scalar(v.to_bool()) : v); };
-  if (!equals(alpha, 1)) out = mul(out, scalar(alpha));
+  if (!scaled && !equals(alpha, 1)) out = mul(out, scalar(alpha));
   if (equals(beta, 0)) return out;
   return add(out, equals(beta, 1) ? input : mul(input, scalar(beta)));
 }

@@ -1,6 +1,7 @@
 // Statistics of order, written in sort, kth and gather: median, mode, quantile.
 #include <cmath>
 
+#include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/sort.h"
 #include "norch/autograd.h"
@@ -67,7 +68,20 @@ Tensor median_of_all(const char* op, const char* node, bool ignore_nan, const Te
     NORCH_CHECK(t.is_floating_point(), op, "(): an empty tensor of integers has no median");
     return sum(t, {}) + Scalar(static_cast<double>(NAN));
   }
-  return median_op(op, node, ignore_nan, reshape(t, {-1}), 0, false).values;
+  Tensor out;
+  {
+    autograd::GradMode off(false);
+    out = median_op(op, node, ignore_nan, reshape(t.detach(), {-1}), 0, false).values;
+  }
+  if (autograd::recording(t)) {
+    // The elements equal to the median share its gradient; they are the NaNs where it is NaN.
+    autograd::record(node, {t}, {out}, [x = autograd::save(t), m = autograd::save_output(out)](autograd::Backward& ctx) {
+      const Tensor all = ctx.get(x).detach(), middle = ctx.get(m).detach();
+      const Tensor mask = logical_or(eq(all, middle), logical_and(ne(all, all), ne(middle, middle)));
+      ctx.set(0, mul(div(ctx.grad(), sum(mask, {})), mask));
+    });
+  }
+  return out;
 }
 
 }  // namespace

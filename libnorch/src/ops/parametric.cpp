@@ -1,4 +1,5 @@
 // Leaky activations whose slope is a parameter or random.
+#include "autograd/record.h"
 #include "kernels/cpu/twister.h"
 #include "norch/ops/activation.h"
 #include "norch/ops/binary.h"
@@ -10,6 +11,32 @@
 #include "ops/autocast.h"
 
 namespace norch {
+
+using autograd::Backward;
+using autograd::record;
+using autograd::recording;
+using autograd::save;
+
+namespace {
+
+/// x above 0, slope x elsewhere. What was not chosen stays out of the gradients, even where it is infinite.
+Tensor leaky(const Tensor& x, const Tensor& slope) {
+  Tensor out;
+  {
+    autograd::NoGrad off;
+    out = where(gt(x, Tensor::wrap(0)), x, slope * x);
+  }
+  if (recording(x, slope)) {
+    record("PreluKernelBackward0", {x, slope}, {out}, [x = save(x), slope = save(slope)](Backward& ctx) {
+      const Tensor v = ctx.get(x), &g = ctx.grad(), above = gt(v.detach(), Tensor::wrap(0));
+      if (ctx.needs(0)) ctx.set(0, where(above, g, ctx.get(slope) * g));
+      if (ctx.needs(1)) ctx.set(1, masked_fill(g * v, above, Tensor::wrap(0)));
+    });
+  }
+  return out;
+}
+
+}  // namespace
 
 Tensor prelu(const Tensor& x, const Tensor& weight) {
   NORCH_AUTOCAST(lower, prelu, x, weight);
@@ -23,7 +50,7 @@ Tensor prelu(const Tensor& x, const Tensor& weight) {
               " for an input of shape ", s);
   Shape along;
   for (size_t d = 0; d < s.size(); ++d) along.push_back(d == 1 && n != 1 ? n : 1);
-  return where(gt(x, Tensor::wrap(0)), x, reshape(weight, along) * x);
+  return leaky(x, reshape(weight, along));
 }
 
 Tensor rrelu(const Tensor& x, double lower, double upper, bool training, Generator* generator) {

@@ -301,7 +301,9 @@ Tensor bernoulli(const Tensor& p, Generator* generator) {
   return out;
 }
 
-Tensor normal(const Tensor& mean, const Tensor& std, Generator* generator) {
+namespace {
+
+Tensor draw_normal(const Tensor& mean, const Tensor& std, Generator* generator) {
   autograd::NoGrad off;
   const Tensor m = as_float(mean), s = as_float(std);
   if (s.is_cpu() && s.numel() > 0 && !s.is_complex())
@@ -315,6 +317,15 @@ Tensor normal(const Tensor& mean, const Tensor& std, Generator* generator) {
   // A standard deviation that is a number is applied before rounding.
   if (std.impl()->wrapped_number) return normal_(z, 0, s.item<double>(), generator) + m;
   return normal_(z, 0, 1, generator) * s + m;
+}
+
+}  // namespace
+
+Tensor normal(const Tensor& mean, const Tensor& std, Generator* generator) {
+  Tensor out = draw_normal(mean, std, generator);
+  // A draw has a gradient of zero.
+  if (autograd::recording(mean, std)) autograd::record("NormalBackward0", {mean, std}, {out}, [](autograd::Backward&) {});
+  return out;
 }
 
 Tensor poisson(const Tensor& rates, Generator* generator) {

@@ -242,6 +242,7 @@ TensorList meshgrid(const TensorList& tensors, std::string_view indexing) {
   auto dim_of = [&](size_t i) { return swap && i < 2 ? 1 - i : i; };
   Shape shape(n);
   for (size_t i = 0; i < n; ++i) {
+    NORCH_CHECK(tensors[i].defined(), "meshgrid: tensor ", i, " is undefined");
     NORCH_CHECK(tensors[i].dim() <= 1, "meshgrid: Expected 0D or 1D tensor in the tensor list but got shape ",
                 tensors[i].sizes());
     NORCH_CHECK(tensors[i].dtype() == tensors[0].dtype(), "meshgrid expects all tensors to have the same dtype");

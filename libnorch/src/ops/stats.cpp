@@ -33,9 +33,9 @@ Shape dim_list(const ReducedDims& d, int64_t ndim) {
 
 /// d var / dx = 2 (x - mean) / (n - correction).
 Tensor var_gradient(const Tensor& g, const Tensor& x, const ReducedDims& d, double correction) {
-  const double degrees = static_cast<double>(d.n) - correction;
+  const double degrees = static_cast<double>(d.n) - correction;  // below zero too, as in PyTorch
   const Tensor centered = sub(x, x.dim() ? mean(x, dim_list(d, x.dim()), true) : x);
-  return mul(with_ones(g, d), centered * Scalar(2 / (degrees > 0 ? degrees : 0)));
+  return mul(with_ones(g, d), centered * Scalar(2 / degrees));
 }
 
 struct Moments {
@@ -170,8 +170,8 @@ Tensor logsumexp(const Tensor& t, Ints dims, bool keepdim) {
   if (!is_differentiable(t.dtype())) return logsumexp(t.to(default_dtype()), dims, keepdim);
   const ReducedDims d = reduced_dims("logsumexp", t, dims, keepdim);
   if (t.is_complex()) {
+    if (t.dim() == 0) return reshape(logsumexp(reshape(t, {1}), {0}), {});  // the angle comes into (-pi, pi], too
     const Shape list = dim_list(d, t.dim());
-    if (t.dim() == 0) return log(exp(t));  // with the angle in (-pi, pi], like the others
     if (t.numel() == 0) return log(sum(exp(t), list, keepdim));
     const Tensor high = amax(real(t.detach()), list, true);
     const Tensor shift = masked_fill(high, eq(abs(high), Tensor::wrap(HUGE_VAL)), Tensor::wrap(0));

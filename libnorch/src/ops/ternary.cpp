@@ -100,11 +100,11 @@ Tensor clamp_op(const char* name, const Tensor& x, const Tensor& min, const Tens
     record("ClampBackward1", {x, min, max}, {result},
            [x = save(saved_x), lo = save(saved_min), hi = save(saved_max)](Backward& ctx) {
              const Tensor v = ctx.get(x), low = ctx.get(lo), high = ctx.get(hi);
-             const Tensor below = lt(v, low), above = gt(v, high), crossed = gt(low, high);
+             const Tensor below = lt(v, low), above = gt(v, high), crossed = gt(low, high), apart = lt(low, high);
              const Tensor& g = ctx.grad();
              if (ctx.needs(0)) ctx.set(0, where(logical_and(ge(v, low), le(v, high)), g, zero()));
              if (ctx.needs(1))
-               ctx.set(1, masked_fill(g, logical_not(logical_and(below, logical_not(crossed))), zero()));
+               ctx.set(1, masked_fill(g, logical_not(logical_and(below, apart)), zero()));
              if (ctx.needs(2)) ctx.set(2, masked_fill(g, logical_not(logical_or(above, crossed)), zero()));
            });
   }
@@ -160,16 +160,10 @@ Tensor lerp_op(const char* name, const Tensor& start, const Tensor& end, const T
   return result;
 }
 
-void check_value(const char* name, DType type, const Scalar& value) {
-  NORCH_CHECK(is_differentiable(type) || !value.is_floating_point(), name,
-              ": For integral input tensors, argument value must not be a floating point number.");
-}
-
 Tensor addcmul_op(const char* name, const Tensor& x, const Tensor& a, const Tensor& b, const Scalar& value,
                   const Tensor& out) {
   const DType type = result_type({x, a, b});
   NORCH_CHECK_IMPLEMENTED(type != DType::Bool, name, ": not implemented for bool");
-  check_value(name, type, value);
   const bool keep = recording(x, a, b);
   const Tensor s = keep && wants_grad(b) ? saved_input(a, out) : Tensor(),
                t = keep && wants_grad(a) ? saved_input(b, out) : Tensor();

@@ -183,7 +183,10 @@ Tensor broadcast_to(const Tensor& t, Ints sizes) { return expand(t, sizes); }
 TensorList broadcast_tensors(const TensorList& tensors) {
   TensorList out;
   Shape shape;
-  for (const Tensor& t : tensors) shape = broadcast_shapes(shape, t.sizes(), "broadcast_tensors");
+  for (const Tensor& t : tensors) {
+    NORCH_CHECK(t.defined(), "broadcast_tensors: a tensor is undefined");
+    shape = broadcast_shapes(shape, t.sizes(), "broadcast_tensors");
+  }
   out.reserve(tensors.size());
   for (const Tensor& t : tensors) out.push_back(expand(t, shape));
   return out;
@@ -272,6 +275,7 @@ Tensor numpy_T(const Tensor& t) {
 }
 
 Tensor matrix_T(const Tensor& t) {
+  if (t.dim() == 0) return t;
   NORCH_CHECK(t.dim() >= 2, "tensor.mT is only supported on matrices or batches of matrices. Got ", t.dim(),
               "-D tensor.");
   return transpose(t, -2, -1);
@@ -284,6 +288,7 @@ Tensor matrix_H(const Tensor& t) {
 }
 
 Tensor adjoint(const Tensor& t) {
+  if (t.dim() == 0) return conj(t);
   NORCH_CHECK(t.dim() >= 2, "tensor.adjoint() is only supported on matrices or batches of matrices. Got ", t.dim(),
               "-D tensor.");
   return conj(transpose(t, -2, -1));

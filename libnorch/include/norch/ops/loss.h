@@ -110,7 +110,7 @@ NORCH_API Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, co
 NORCH_API Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input = true, bool full = false,
                                   double eps = 1e-8, Reduction reduction = Reduction::Mean);
 
-/// x / max(|x|, eps), in the p-norm along a dim.
-NORCH_API Tensor normalize(const Tensor& input, double p = 2, int64_t dim = 1, double eps = 1e-12);
+/// x / max(|x|, eps), in the p-norm over `dims` (all of them if there are none).
+NORCH_API Tensor normalize(const Tensor& input, double p = 2, Ints dims = {1}, double eps = 1e-12);
 
 }  // namespace norch

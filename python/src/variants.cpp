@@ -134,7 +134,7 @@ void give_out(nb::handle scope, const char* name, Out kind) {
           rest[key] = value;
           check_apart(value, out, apart);
         }
-        if (kind == Out::Factory && !out.is_none() && !rest.contains("dtype")) rest["dtype"] = out.attr("dtype");
+        if (kind == Out::Factory && is_tensor(out.ptr()) && !rest.contains("dtype")) rest["dtype"] = out.attr("dtype");
         const nb::object result = scope.attr(name)(*args, **rest);
         return out.is_none() ? result : store(name, result, out, kind == Out::SameDtype);
       },

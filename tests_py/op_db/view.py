@@ -1,5 +1,7 @@
 """Views, parts and rearrangements."""
 
+from itertools import combinations, combinations_with_replacement
+
 import numpy as np
 
 from .row import ALL, Error, OpRow, Sample, random_array
@@ -141,6 +143,29 @@ ROWS = [
     row("roll", [case((5,), 2), case((3, 4), (1, -2), (0, 1)), case((3, 4), 5), case((0,), 1)], np.roll,
         errors=[Error(RuntimeError, "shifts and dimensions must align", [x(2, 3), (1, 2), (0,)])]),
     row("rot90", [case((2, 3)), case((2, 3), 2), case((2, 3, 4), -1, (1, 2))], np.rot90),
+    row("fliplr", [case((2, 3)), case((2, 3, 2))], np.fliplr, errors=[Error(RuntimeError, "must be >= 2", [x(3)])]),
+    row("flipud", [case((2, 3)), case((4,))], np.flipud, errors=[Error(RuntimeError, "must be >= 1", [x()])]),
+    row("hsplit", [case((4,), 2), case((2, 5), (1, 3))], np.hsplit,
+        errors=[Error(RuntimeError, "not a multiple|divisible", [x(5), 2])]),
+    row("vsplit", [case((4, 2), 2), case((5, 2), (1, 3))], np.vsplit),
+    row("dsplit", [case((2, 2, 4), 2), case((2, 2, 5), (1, 3))], np.dsplit),
+    row("unsafe_split", [case((7, 2), 3), case((2, 5), 2, 1)], split),
+    row("unsafe_split_with_sizes", [case((7, 2), [3, 4]), case((2, 5), [1, 1, 3], 1)], split),
+    row("adjoint", [case((2, 3)), case((2, 3, 4)), case(())], lambda a: np.swapaxes(a, -1, -2) if a.ndim else a),
+    row("combinations", [case((4,)), case((4,), 3), case((3,), 2, True)],
+        lambda a, r=2, again=False: a[np.array(list((combinations_with_replacement if again else combinations)(
+            range(len(a)), r)))], method=None),
+    row("view_copy", [case((2, 6), (3, -1)), case((4,), (2, 2))], np.reshape, method=None),
+    row("expand_copy", [case((3,), (2, 3)), case((2, 1), (2, 4))], np.broadcast_to, method=None),
+    row("permute_copy", [case((2, 3, 4), (2, 0, 1))], np.transpose, method=None),
+    row("transpose_copy", [case((2, 3, 4), 0, 2)], np.swapaxes, method=None),
+    row("t_copy", [case((2, 3))], np.transpose, method=None),
+    row("unsqueeze_copy", [case((2, 3), 1)], np.expand_dims, method=None),
+    row("squeeze_copy", [case((1, 3, 1)), case((1, 3, 1), 0)], np.squeeze, method=None),
+    row("select_copy", [case((2, 3, 4), 1, 2)], lambda a, d, i: a.take(i, d), method=None),
+    row("diagonal_copy", [case((3, 4)), case((3, 4), 1)], np.diagonal, method=None),
+    row("unbind_copy", [case((3, 2)), case((3, 2), 1)], lambda a, d=0: list(np.moveaxis(a, d, 0)), method=None),
+    row("split_with_sizes_copy", [case((7, 2), [3, 4])], split, method=None),
     row("tile", [case((2, 3), (2,)), case((2,), (2, 3)), case((2, 3), (0, 1))], np.tile),
     row("repeat_interleave", [case((2, 3), 2), case((2, 3), 2, 1), case((2, 3), np.array([0, 2, 1]), 1)],
         lambda a, n, d=None: np.repeat(a, n, d),

@@ -324,7 +324,12 @@ Tensor draw_normal(const Tensor& mean, const Tensor& std, Generator* generator) 
 Tensor normal(const Tensor& mean, const Tensor& std, Generator* generator) {
   Tensor out = draw_normal(mean, std, generator);
   // A draw has a gradient of zero.
-  if (autograd::recording(mean, std)) autograd::record("NormalBackward0", {mean, std}, {out}, [](autograd::Backward&) {});
+  if (autograd::recording(mean, std)) {
+    autograd::record("NormalBackward0", {mean, std}, {out}, [](autograd::Backward& ctx) {
+      for (size_t i = 0; i < 2; ++i)
+        if (ctx.needs(i)) ctx.set(i, zeros_like(ctx.grad()));
+    });
+  }
   return out;
 }
 

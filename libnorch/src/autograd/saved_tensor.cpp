@@ -1,6 +1,7 @@
 #include "autograd/saved_tensor.h"
 
 #include <atomic>
+#include <memory>
 
 #include "autograd/saved_hooks.h"
 
@@ -18,13 +19,11 @@ struct Stack {
   bool packing = false;  // what a hook itself computes is saved as it is
 };
 std::atomic<int> g_hooked{0};  // hooks of all threads
-thread_local Stack* t_stack = nullptr;
+// Apart from the thread-local memory, which a library must take little of (see cmake/NorchLibrary.cmake).
+thread_local std::unique_ptr<Stack> t_stack;
 
 Stack& own_stack() {
-  if (!t_stack) {
-    static thread_local Stack stack;
-    t_stack = &stack;
-  }
+  if (!t_stack) t_stack = std::make_unique<Stack>();
   return *t_stack;
 }
 

@@ -67,7 +67,7 @@ def test_threads_do_not_matter():
 
 
 def test_threads_argument():
-    with pytest.raises(ValueError, match="positive integer"):
+    with pytest.raises(RuntimeError, match="positive integer"):
         norch.set_num_threads(0)
 
 

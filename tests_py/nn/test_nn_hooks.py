@@ -157,7 +157,6 @@ def test_no_hooks_without_gradients():
 @pytest.fixture
 def global_hooks():
     yield
-    nn.Module._hooked = False
     _hooks.HooksMixin._hooked = False
 
 

@@ -146,5 +146,6 @@ def test_small_things():
     out = norch.empty(0)
     assert F.normalize(norch.tensor([[3.0, 4.0]]), out=out) is out and out.tolist() == [[0.6000000238418579, 0.800000011920929]]
     assert repr(nn.EmbeddingBag(4, 2, max_norm=1.0, padding_idx=1)) == "EmbeddingBag(4, 2, max_norm=1.0, mode='mean', padding_idx=1)"
+    assert repr(nn.Embedding(4, 2, padding_idx=1, sparse=True)) == "Embedding(4, 2, padding_idx=1, sparse=True)"
     assert nn.InstanceNorm1d(3, affine=True, bias=False).bias is None
     nn.Linear(2, 2).compile()

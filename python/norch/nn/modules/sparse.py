@@ -75,7 +75,7 @@ class Embedding(Module):
             text += f", norm_type={self.norm_type}"
         if self.scale_grad_by_freq:
             text += f", scale_grad_by_freq={self.scale_grad_by_freq}"
-        return text
+        return f"{text}, sparse=True" if self.sparse else text
 
     @classmethod
     def from_pretrained(

@@ -15,7 +15,7 @@ get_target_property(nanobind_includes nanobind-static INTERFACE_INCLUDE_DIRECTOR
 target_include_directories(_C SYSTEM PRIVATE ${nanobind_includes})
 target_include_directories(_C PRIVATE "${PROJECT_SOURCE_DIR}/python/src")
 target_link_libraries(_C PRIVATE norch norch_private norch_warnings)
-if(NORCH_CUDA)  # norch.version.cuda
+if(NORCH_WITH_CUDA)  # norch.version.cuda
   set_source_files_properties("${PROJECT_SOURCE_DIR}/python/src/compat.cpp"
     PROPERTIES COMPILE_DEFINITIONS "NORCH_CUDA_TOOLKIT=\"${CMAKE_CUDA_COMPILER_VERSION}\"")
 endif()

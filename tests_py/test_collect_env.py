@@ -20,6 +20,7 @@ def test_the_report():
     text = collect_env.get_pretty_env_info()
     for line in ("norch version: ", "OS: ", "Python version: ", "BLAS and LAPACK: ", "Is CUDA available: ", "CPU:"):
         assert f"\n{line}" in "\n" + text
+    assert (norch.version.cuda is None) == (info["CUDA used to build norch"] == "off")
     assert norch.version.cuda is None or "cuBLASLt: " in text
 
 

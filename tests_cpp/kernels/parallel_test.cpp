@@ -87,7 +87,7 @@ TEST(ParallelFor, WorksInAForkedChild) {
 }
 
 TEST(ParallelFor, RefusesAnImpossibleNumberOfThreads) {
-  EXPECT_ERROR(ValueError, set_num_threads(0), "expects a positive integer");
+  EXPECT_ERROR(Error, set_num_threads(0), "expects a positive integer");
 }
 
 }  // namespace

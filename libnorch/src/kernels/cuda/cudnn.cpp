@@ -4,138 +4,19 @@
 
 #if NORCH_HAVE_CUDNN_H
 
-#include <cudnn.h>
-
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
-#include <initializer_list>
-#include <memory>
 #include <optional>
 #include <unordered_map>
-#include <vector>
 
-#include "kernels/cuda/cublaslt.h"
-#include "kernels/cuda/library_files.h"
+#include "kernels/cuda/context.h"
+#include "kernels/cuda/cudnn_descriptor.h"
 
 namespace norch::cuda {
 
 namespace {
 
 using kernels::Conv;
-
-struct Cudnn {
-  decltype(&cudnnGetVersion) get_version;
-  decltype(&cudnnCreate) create;
-  decltype(&cudnnSetStream) set_stream;
-  decltype(&cudnnBackendCreateDescriptor) create_descriptor;
-  decltype(&cudnnBackendDestroyDescriptor) destroy_descriptor;
-  decltype(&cudnnBackendSetAttribute) set_attribute;
-  decltype(&cudnnBackendGetAttribute) get_attribute;
-  decltype(&cudnnBackendFinalize) finalize;
-  decltype(&cudnnBackendExecute) execute;
-};
-
-std::optional<Cudnn> load() {
-  const char* wish = std::getenv("NORCH_CUDNN");
-  if (wish && std::strcmp(wish, "0") == 0) return {};
-  try {
-    cublaslt();  // cuDNN needs it and looks for it by its name alone
-    const Library library(library_files::cudnn);
-    Cudnn f;
-    library.find(f.get_version, "cudnnGetVersion");
-    library.find(f.create, "cudnnCreate");
-    library.find(f.set_stream, "cudnnSetStream");
-    library.find(f.create_descriptor, "cudnnBackendCreateDescriptor");
-    library.find(f.destroy_descriptor, "cudnnBackendDestroyDescriptor");
-    library.find(f.set_attribute, "cudnnBackendSetAttribute");
-    library.find(f.get_attribute, "cudnnBackendGetAttribute");
-    library.find(f.finalize, "cudnnBackendFinalize");
-    library.find(f.execute, "cudnnBackendExecute");
-    return f;
-  } catch (const Error&) {
-    return {};  // a missing library costs speed, not function
-  }
-}
-
-const std::optional<Cudnn>& cudnn() {
-  static const std::optional<Cudnn> functions = load();
-  return functions;
-}
-
-thread_local bool t_disabled = false;
-
-/// This thread's handle for the current device, or null if cuDNN does not start there.
-cudnnHandle_t handle(int device) {
-  static thread_local struct {
-    bool tried;
-    cudnnHandle_t handle;
-  } slots[kMaxDevices] = {};
-  auto& slot = slots[device];
-  if (!slot.tried) {
-    slot.tried = true;
-    if (cudnn()->create(&slot.handle) != CUDNN_STATUS_SUCCESS) {
-      slot.handle = nullptr;
-      cudaGetLastError();
-    }
-  }
-  return slot.handle;
-}
-
-/// A graph descriptor. Calls after one that failed do nothing; ok() tells.
-class Descriptor {
- public:
-  explicit Descriptor(cudnnBackendDescriptorType_t type) { ok_ = cudnn()->create_descriptor(type, &d_) == CUDNN_STATUS_SUCCESS; }
-  ~Descriptor() {
-    if (d_) cudnn()->destroy_descriptor(d_);
-  }
-  Descriptor(Descriptor&& o) noexcept : d_(std::exchange(o.d_, nullptr)), ok_(o.ok_) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  template <class T>
-  Descriptor& set(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, const T* values, int64_t count) {
-    ok_ = ok_ && cudnn()->set_attribute(d_, name, type, count, values) == CUDNN_STATUS_SUCCESS;
-    return *this;
-  }
-  Descriptor& set(cudnnBackendAttributeName_t name, int64_t value) { return set(name, CUDNN_TYPE_INT64, &value, 1); }
-  Descriptor& set(cudnnBackendAttributeName_t name, cudnnDataType_t value) {
-    return set(name, CUDNN_TYPE_DATA_TYPE, &value, 1);
-  }
-  Descriptor& set(cudnnBackendAttributeName_t name, cudnnHandle_t value) {
-    return set(name, CUDNN_TYPE_HANDLE, &value, 1);
-  }
-  Descriptor& set(cudnnBackendAttributeName_t name, const Descriptor& value) {
-    ok_ = ok_ && value.ok_;
-    return set(name, CUDNN_TYPE_BACKEND_DESCRIPTOR, &value.d_, 1);
-  }
-  /// Number of values read.
-  template <class T>
-  int64_t get(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type, T* values, int64_t room) const {
-    int64_t count = 0;
-    const bool read = ok_ && cudnn()->get_attribute(d_, name, type, room, &count, values) == CUDNN_STATUS_SUCCESS;
-    return read ? count : 0;
-  }
-  bool finalize() {
-    ok_ = ok_ && cudnn()->finalize(d_) == CUDNN_STATUS_SUCCESS;
-    return ok_;
-  }
-  bool ok() const { return ok_; }
-  cudnnBackendDescriptor_t raw() const { return d_; }
-
- private:
-  cudnnBackendDescriptor_t d_ = nullptr;
-  bool ok_ = false;
-};
-
-cudnnDataType_t data_type(DType t) {
-  switch (t) {
-    case DType::Float16: return CUDNN_DATA_HALF;
-    case DType::BFloat16: return CUDNN_DATA_BFLOAT16;
-    case DType::Float32: return CUDNN_DATA_FLOAT;
-    default: return CUDNN_DATA_DOUBLE;
-  }
-}
 
 /// All that a plan depends on. Compared and hashed as bytes: every byte is set.
 struct Key {
@@ -155,7 +36,6 @@ struct KeyEqual {
 };
 
 enum Operand : int64_t { kX = 1, kW, kY };
-constexpr int64_t kMostWorkspace = int64_t{1} << 30;
 
 /// A contiguous tensor of the graph; `sizes` are (n, channels, three spatial ones), of which `spatial` are used.
 Descriptor tensor(Operand id, cudnnDataType_t type, int64_t alignment, int64_t n, int64_t channels,
@@ -194,7 +74,7 @@ std::optional<Descriptor> make_graph(const Key& key, cudnnHandle_t handle) {
   int64_t after[3];
   if (!padding_behind(c, after)) return {};
   const auto result = static_cast<ConvResult>(key.result);
-  const cudnnDataType_t type = data_type(static_cast<DType>(key.dtype));
+  const cudnnDataType_t type = cudnn_data_type(static_cast<DType>(key.dtype));
   const bool flat = c.in[0] == 1 && c.kernel[0] == 1 && c.out[0] == 1 && c.pad[0] == 0;
   const int spatial = flat ? 2 : 3, first = 3 - spatial;
   const Descriptor x = tensor(kX, type, key.alignment, c.n, c.c_in, c.in, spatial);
@@ -249,75 +129,27 @@ std::optional<Descriptor> make_graph(const Key& key, cudnnHandle_t handle) {
 }
 
 /// Whether an engine keeps norch's promises: sums in a fixed order, and not in less precision than asked for.
-bool allowed(const Descriptor& config, DType dtype) {
-  const Descriptor engine(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
-  cudnnBackendDescriptor_t raw = engine.raw();
-  if (!config.get(CUDNN_ATTR_ENGINECFG_ENGINE, CUDNN_TYPE_BACKEND_DESCRIPTOR, &raw, 1)) return false;
-  cudnnBackendNumericalNote_t notes[CUDNN_NUMERICAL_NOTE_TYPE_COUNT];
-  const int64_t count =
-      engine.get(CUDNN_ATTR_ENGINE_NUMERICAL_NOTE, CUDNN_TYPE_NUMERICAL_NOTE, notes, CUDNN_NUMERICAL_NOTE_TYPE_COUNT);
-  for (int64_t i = 0; i < count; ++i) {
-    switch (notes[i]) {
-      case CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC:
-      case CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS:
-      case CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION:
-      case CUDNN_NUMERICAL_NOTE_FFT:
-      case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6:
-      case CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13: return false;
-      case CUDNN_NUMERICAL_NOTE_TENSOR_CORE:
-        if (dtype == DType::Float32) return false;  // TF32
-        break;
-      default: break;
-    }
-  }
-  cudnnBackendBehaviorNote_t behaviour[CUDNN_BEHAVIOR_NOTE_TYPE_COUNT];
-  const int64_t more =
-      engine.get(CUDNN_ATTR_ENGINE_BEHAVIOR_NOTE, CUDNN_TYPE_BEHAVIOR_NOTE, behaviour, CUDNN_BEHAVIOR_NOTE_TYPE_COUNT);
+bool allowed(const EngineNotes& notes, DType dtype) {
+  for (const auto note : {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,
+                          CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, CUDNN_NUMERICAL_NOTE_FFT,
+                          CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13})
+    if (notes.has(note)) return false;
+  if (dtype == DType::Float32 && notes.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;  // TF32
   // Compiling while the program runs takes longer than most programs gain by it.
-  return std::find(behaviour, behaviour + more, CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) == behaviour + more;
+  return !notes.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
 }
 
-struct Plan {
-  std::unique_ptr<Descriptor> plan;  // null: there is none
-  size_t workspace = 0;
-};
-
-Plan make_plan(const Key& key, cudnnHandle_t handle) {
+CudnnPlan make_plan(const Key& key, cudnnHandle_t handle) {
   const std::optional<Descriptor> graph = make_graph(key, handle);
   if (!graph) return {};
-  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
-    Descriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
-    heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, *graph)
-        .set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, &mode, 1);
-    if (!heuristic.finalize()) continue;
-    const int64_t room = heuristic.get(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-                                       static_cast<cudnnBackendDescriptor_t*>(nullptr), 0);
-    std::vector<Descriptor> configs;
-    std::vector<cudnnBackendDescriptor_t> raw;
-    for (int64_t i = 0; i < room; ++i) {
-      configs.emplace_back(CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-      raw.push_back(configs.back().raw());
-    }
-    const int64_t count =
-        heuristic.get(CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR, raw.data(), room);
-    for (int64_t i = 0; i < std::min(room, count); ++i) {
-      const Descriptor& config = configs[static_cast<size_t>(i)];
-      if (!allowed(config, static_cast<DType>(key.dtype))) continue;
-      auto plan = std::make_unique<Descriptor>(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
-      plan->set(CUDNN_ATTR_EXECUTION_PLAN_HANDLE, handle).set(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, config);
-      if (!plan->finalize()) continue;
-      int64_t workspace = 0;
-      if (!plan->get(CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, &workspace, 1)) continue;
-      if (workspace <= kMostWorkspace) return {std::move(plan), static_cast<size_t>(workspace)};
-    }
-  }
-  return {};
+  return cudnn_plan(*graph, handle,
+                    [&](const EngineNotes& notes) { return allowed(notes, static_cast<DType>(key.dtype)); });
 }
 
 constexpr size_t kMostPlans = 1024;
-using Plans = std::unordered_map<Key, Plan, KeyHash, KeyEqual>;
+using Plans = std::unordered_map<Key, CudnnPlan, KeyHash, KeyEqual>;
 
-const Plan& plan_of(const Key& key, cudnnHandle_t handle) {
+const CudnnPlan& plan_of(const Key& key, cudnnHandle_t handle) {
   // Never freed: at exit the library may be gone before this thread's storage.
   static thread_local Plans* all = new Plans;
   const auto found = all->find(key);
@@ -326,23 +158,11 @@ const Plan& plan_of(const Key& key, cudnnHandle_t handle) {
   return all->emplace(key, make_plan(key, handle)).first->second;
 }
 
-int32_t alignment_of(std::initializer_list<const void*> pointers) {
-  uintptr_t bits = 16;
-  for (const void* p : pointers) bits |= reinterpret_cast<uintptr_t>(p);
-  return static_cast<int32_t>(bits & (~bits + 1));
-}
-
 }  // namespace
 
-bool cudnn_available() { return cudnn().has_value(); }
-size_t cudnn_version() { return cudnn() ? cudnn()->get_version() : 0; }
-WithoutCudnn::WithoutCudnn() : before_(std::exchange(t_disabled, true)) {}
-WithoutCudnn::~WithoutCudnn() { t_disabled = before_; }
-
 bool cudnn_convolve(ConvResult result, const Conv& conv, DType dtype, void* x, void* w, void* y) {
-  if (t_disabled || !cudnn()) return false;
   const int device = current_device();
-  const cudnnHandle_t h = handle(device);
+  const cudnnHandle_t h = cudnn_handle(device);
   if (!h) return false;
   Key key;
   std::memset(static_cast<void*>(&key), 0, sizeof key);
@@ -351,23 +171,11 @@ bool cudnn_convolve(ConvResult result, const Conv& conv, DType dtype, void* x, v
   key.dtype = static_cast<int32_t>(dtype);
   key.device = device;
   key.alignment = alignment_of({x, w, y});
-  const Plan& plan = plan_of(key, h);
+  const CudnnPlan& plan = plan_of(key, h);
   if (!plan.plan) return false;
-  if (cudnn()->set_stream(h, current_stream(device)) != CUDNN_STATUS_SUCCESS) return false;
-  std::optional<Workspace> workspace;
-  try {
-    workspace.emplace(plan.workspace);
-  } catch (const OutOfMemoryError&) {
-    return false;  // norch's own kernels need none
-  }
   const int64_t ids[] = {kX, kW, kY};
-  void* pointers[] = {x, w, y};
-  void* room = workspace->data();
-  Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, ids, 3)
-      .set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, pointers, 3)
-      .set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, &room, 1);
-  return pack.finalize() && cudnn()->execute(h, plan.plan->raw(), pack.raw()) == CUDNN_STATUS_SUCCESS;
+  void* const pointers[] = {x, w, y};
+  return cudnn_run(plan, h, 3, ids, pointers);
 }
 
 }  // namespace norch::cuda
@@ -376,10 +184,6 @@ bool cudnn_convolve(ConvResult result, const Conv& conv, DType dtype, void* x, v
 
 namespace norch::cuda {
 
-bool cudnn_available() { return false; }
-size_t cudnn_version() { return 0; }
-WithoutCudnn::WithoutCudnn() : before_(false) {}
-WithoutCudnn::~WithoutCudnn() { (void)before_; }
 bool cudnn_convolve(ConvResult, const kernels::Conv&, DType, void*, void*, void*) { return false; }
 
 }  // namespace norch::cuda

@@ -64,6 +64,63 @@ def test_a_number_keeps_its_precision(device):
     assert norch.where(x > 0, 0.1, x).item() == 0.1
 
 
+def narrow_samples(dtype, device):
+    n = norch.arange(1, 1201, device=device)
+    return ((n * 37 % 401 - 200.5) / 40).to(dtype), ((n * 11 % 301 - 150.5) / 70).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [norch.float16, norch.bfloat16])
+@pytest.mark.parametrize("layout", ["dense", "strided"])
+def test_factors_and_divisors_of_16_bit_floats_stay_float32(dtype, layout):
+    x, y = narrow_samples(dtype, "cpu")
+    if layout == "strided":
+        x, y = x.view(30, 40).t()[1:], y.view(30, 40).t()[1:]
+    ops = {
+        "x * s": lambda x, y, s: x * s,
+        "s * x": lambda x, y, s: s * x,
+        "x / s": lambda x, y, s: x / s,
+        "x // s": lambda x, y, s: x // s,
+        "trunc": lambda x, y, s: norch.div(x, s, rounding_mode="trunc"),
+        "lerp": lambda x, y, s: norch.lerp(x, y, s),
+        "x * 0-d": lambda x, y, s: x * norch.tensor(s),
+        "x / 0-d": lambda x, y, s: x / norch.tensor(s),
+    }
+    for name, op in ops.items():
+        wide = op(x.float(), y.float(), 0.3).to(dtype)
+        assert norch.equal(op(x, y, 0.3), wide), name
+    assert norch.equal(x.clone().mul_(0.3), (x.float() * 0.3).to(dtype))
+    assert (x[0, 0] if layout == "strided" else x[0]).mul(0.3).dtype == dtype
+
+
+@pytest.mark.parametrize("dtype", [norch.float16, norch.bfloat16])
+def test_other_numbers_round_to_16_bits(dtype):
+    x, y = narrow_samples(dtype, "cpu")
+    rounded = norch.tensor(0.3, dtype=dtype).item()
+    ops = {
+        "x % s": lambda x, y, s: x % s,
+        "fmod": lambda x, y, s: norch.fmod(x, s),
+        "power": lambda x, y, s: x.abs() ** s,
+        "x + s": lambda x, y, s: x + s,
+        "s - x": lambda x, y, s: s - x,
+        "alpha": lambda x, y, s: norch.add(x, y, alpha=s),
+        "0-d / x": lambda x, y, s: norch.div(norch.tensor(s), x),
+        "0-d * x": lambda x, y, s: norch.mul(norch.tensor(s), x),
+    }
+    for name, op in ops.items():
+        assert norch.equal(op(x, y, 0.3), op(x.float(), y.float(), rounded).to(dtype)), name
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_number_over_a_tensor_multiplies_the_reciprocal(dtype, device):
+    x = narrow_samples(dtype, device)[0].requires_grad_()
+    y = 0.3 / x
+    assert norch.equal(y, norch.reciprocal(x) * 0.3)
+    assert norch.equal(1 / x, norch.reciprocal(x))
+    (g,) = norch.autograd.grad(y.sum(), x)
+    np.testing.assert_allclose(g.double().cpu().numpy(), -0.3 / x.detach().double().cpu().numpy() ** 2, rtol=3e-2)
+    same(3 / norch.tensor([2, 4], device=device), [1.5, 0.75])
+
+
 def test_integers_wrap_around(device):
     same(norch.tensor([255], dtype=norch.uint8, device=device) + 1, np.array([0], np.uint8))
     same(norch.tensor([1], dtype=norch.uint8, device=device) + 300, np.array([45], np.uint8))

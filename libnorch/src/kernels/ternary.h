@@ -16,7 +16,8 @@ enum class TernaryOp : uint8_t {
 #undef NORCH_NAME
 };
 
-/// out = op(a, b, c) over a plan of operands {out, a, b, c} of one dtype. Addcmul and Addcdiv read `value`.
+/// out = op(a, b, c) over a plan of operands {out, a, b, c} of one dtype; beside 16-bit floats a number may be float32.
+/// Addcmul and Addcdiv read `value`.
 NORCH_KERNEL(ternary, void(TernaryOp op, const Plan& plan, const Scalar& value))
 
 /// out = condition ? a : b over a plan of operands {out, condition, a, b}; condition is bool, the others of one dtype.

@@ -60,9 +60,23 @@ void run_unsigned(const char* name, BinaryOp op, Elementwise& e, const Scalar& a
   kernels::binary_unsigned(e.device, name, op, e.plan);
 }
 
+/// Which operands stay float32 if they are numbers beside 16-bit floats (bit i: operand i). As in PyTorch's CPU kernels
+/// those are factors and divisors, of 0-d tensors only the second operand.
+uint32_t wide_numbers(BinaryOp op, const Tensor& a, const Tensor& b) {
+  if (a.is_cuda() || b.is_cuda()) return 0;
+  switch (op) {
+    case BinaryOp::Mul: return a.impl()->wrapped_number ? 3 : 2;
+    case BinaryOp::Div:
+    case BinaryOp::DivFloor:
+    case BinaryOp::DivTrunc: return 2;
+    default: return 0;
+  }
+}
+
 Tensor run(const char* name, BinaryOp op, const Tensor& a, const Tensor& b, DType compute, const Tensor& out,
            const Scalar& alpha = 1) {
-  Elementwise e(name, {a, b}, compute, kernels::is_comparison(op) ? DType::Bool : compute, out);
+  Elementwise e(name, {a, b}, compute, kernels::is_comparison(op) ? DType::Bool : compute, out, -1,
+                wide_numbers(op, a, b));
   if (is_complex(compute))
     kernels::binary_complex(e.device, name, op, e.plan, alpha);
   else if (is_wide_unsigned(compute))
@@ -126,7 +140,14 @@ Tensor mul_op(const char* name, const Tensor& a, const Tensor& b, const Tensor& 
   return result;
 }
 
+/// A number divided by a tensor: PyTorch multiplies the reciprocal by it, which rounds twice.
+Tensor divided_number(const Tensor& number, const Tensor& b) {
+  const Tensor inverse = reciprocal(b);
+  return equals(number.item(), 1) ? inverse : mul(inverse, number);
+}
+
 Tensor true_divide(const char* name, const Tensor& a, const Tensor& b, const Tensor& out) {
+  if (a.impl()->wrapped_number && !b.impl()->wrapped_number && !out.defined()) return divided_number(a, b);
   const DType type = float_type(result_type(a, b));
   if (!recording(a, b)) return run(name, BinaryOp::Div, a, b, type, out);
   const Tensor x = wants_grad(b) ? saved_input(a, out) : Tensor(), y = saved_input(b, out);

@@ -29,6 +29,11 @@ DType outrank(DType high, DType low) {
 
 bool is_cpu_number(const Tensor& t) { return t.dim() == 0 && t.is_cpu(); }
 
+/// The type in which input number i enters the kernel if it is a number.
+DType number_type(int i, DType compute, uint32_t wide) {
+  return (wide >> i) & 1 && is_floating_point(compute) && itemsize(compute) == 2 ? DType::Float32 : compute;
+}
+
 /// The strides a result takes over from the first input of its shape, if that is dense but not in row-major order (a
 /// transposed matrix, channels last), so that it is written and read in memory order. Empty otherwise.
 Ints preserved_strides(TensorRefs inputs, Ints shape) {
@@ -109,7 +114,8 @@ Device common_device(const char* op, TensorRefs operands) {
 
 /// The common case, without the general one's searching: contiguous inputs of one shape in the type of computation, and
 /// numbers. False if it is another.
-bool Elementwise::plan_plain(TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is) {
+bool Elementwise::plan_plain(TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is,
+                             uint32_t wide) {
   const TensorImpl* model = nullptr;
   const int n = static_cast<int>(inputs.size());
   for (int i = 0; i < n; ++i) {
@@ -149,7 +155,7 @@ bool Elementwise::plan_plain(TensorRefs inputs, DType compute, DType result, con
     plan.strides[i + 1][0] = number ? 0 : plan.itemsize(i + 1);
     if (!number) continue;
     if (device.is_cuda()) plan.immediates |= 1u << (i + 1);
-    use_number(i, inputs[i], i == as_it_is ? t.dtype : compute);
+    use_number(i, inputs[i], i == as_it_is ? t.dtype : number_type(i, compute, wide));
   }
   return true;
 }
@@ -165,8 +171,8 @@ void Elementwise::use_number(int input, const Tensor& number, DType type) {
 }
 
 Elementwise::Elementwise(const char* op, TensorRefs inputs, DType compute, DType result, const Tensor& out,
-                         int as_it_is) {
-  if (plan_plain(inputs, compute, result, out, as_it_is)) return;
+                         int as_it_is, uint32_t wide) {
+  if (plan_plain(inputs, compute, result, out, as_it_is, wide)) return;
   device = common_device(op, inputs);
   const Tensor& first = inputs[0];
   Shape broadcast;
@@ -195,7 +201,8 @@ Elementwise::Elementwise(const char* op, TensorRefs inputs, DType compute, DType
     default: plan = make_plan({result_}, {*used[0], *used[1], *used[2]}); break;
   }
   for (int i = 0; i < static_cast<int>(inputs.size()); ++i)
-    if (is_cpu_number(*used[i])) use_number(i, *used[i], i == as_it_is ? plan.dtype[i + 1] : compute);
+    if (is_cpu_number(*used[i]))
+      use_number(i, *used[i], i == as_it_is ? plan.dtype[i + 1] : number_type(i, compute, wide));
 }
 
 void Elementwise::use_output(const char* op, TensorRefs inputs, Ints shape, DType result, const Tensor& out) {

@@ -26,9 +26,13 @@ Device common_device(const char* op, TensorRefs operands);
 /// Inputs are cast to `compute` (the one numbered `as_it_is` is not); the result has dtype `result` and the broadcast
 /// shape. If `out` is defined the result goes there: shapes must agree and the dtype must be castable. Inputs must live
 /// until the kernel has run; 0-d CPU tensors, which hold numbers, need not.
+///
+/// Beside 16-bit floats a number enters the kernel rounded to that type, unless bit i of `wide` says that input i stays
+/// float32 if it is one: the kernels of such ops take the dtype of each operand from the plan.
 class Elementwise {
  public:
-  Elementwise(const char* op, TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is = -1);
+  Elementwise(const char* op, TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is = -1,
+              uint32_t wide = 0);
   /// The output; call it after the kernel.
   Tensor finish();
 
@@ -36,7 +40,7 @@ class Elementwise {
   Device device;
 
  private:
-  bool plan_plain(TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is);
+  bool plan_plain(TensorRefs inputs, DType compute, DType result, const Tensor& out, int as_it_is, uint32_t wide);
   void use_number(int input, const Tensor& number, DType type);
   void cast_inputs(TensorRefs inputs, DType compute, int as_it_is);
   void use_output(const char* op, TensorRefs inputs, Ints shape, DType result, const Tensor& out);

@@ -109,7 +109,7 @@ void scaled(const Plan& plan, const F& f, const Scalar& alpha, bool negate) {
   visit_all(plan.dtype[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
-    const C factor = alpha.to<C>();
+    const C factor = static_cast<C>(alpha.to<T>());  // rounded as the numbers of 16-bit sums are
     if (factor == C(1)) return arithmetic<T>(plan, f);
     arithmetic<T>(plan, AddScaled<C>(negate ? wrapping_sub(C(0), factor) : factor));
   });

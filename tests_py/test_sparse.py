@@ -218,7 +218,7 @@ def test_parts_and_writes(device):
     same(norch.sum(a, 0, keepdim=True), DENSE.sum(0, keepdims=True))
     same(a.sum((0, 1), keepdim=True), DENSE.sum(keepdims=True))
     batch, dense = norch.stack([a, a * 2]), norch.rand(2, 3, 4, dtype=norch.float64, device=device)
-    same(norch.bmm(batch, dense), batch.to_dense() @ dense)
+    same(norch.bmm(batch, dense), (batch.to_dense() @ dense).cpu())
     assert a.any() and norch.sparse_coo_tensor([[0]], [2.0], (1,)).item() == 2
     b = a.clone()
     same(b.mul_(2).div_(4).neg_(), -DENSE / 2)

@@ -6,7 +6,7 @@ from typing import Any
 
 from norch._C import Tensor
 
-__all__ = ["check_betas", "check_fused", "check_lr", "check_nonnegative", "number"]
+__all__ = ["check_adam", "check_betas", "check_fused", "check_lr", "check_nonnegative", "number"]
 
 
 def check_nonnegative(what: str, value: Any) -> None:
@@ -29,6 +29,14 @@ def check_betas(betas: Any) -> None:
     for i, beta in enumerate(betas):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+def check_adam(lr: Any, betas: Any, eps: Any, weight_decay: Any) -> None:
+    """ValueError unless the options that Adam and its kin share are in range."""
+    check_lr(lr)
+    check_nonnegative("epsilon value", eps)
+    check_betas(betas)
+    check_nonnegative("weight_decay value", weight_decay)
 
 
 def check_fused(foreach: bool | None, fused: bool | None, differentiable: bool) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from norch._C import Tensor, _optim, zeros_like
+from norch._C import Tensor, _optim
 
-from ._fused import FusedOptimizer, decayed, new_number, put
+from ._fused import decayed, put
 from ._options import check_lr, check_nonnegative, number
+from ._rule import RuleOptimizer
 
 __all__ = ["Adadelta"]
 
 
-class Adadelta(FusedOptimizer):
+class Adadelta(RuleOptimizer):
     """v = rho v + (1 - rho) g^2; d = sqrt(a + eps) / sqrt(v + eps) * g; a = rho a + (1 - rho) d^2; p -= lr * d."""
+
+    _rule = staticmethod(_optim.adadelta_step)
+    _averages = ("square_avg", "acc_delta")
 
     def __init__(
         self,
@@ -47,21 +51,8 @@ class Adadelta(FusedOptimizer):
             ),
         )
 
-    def _new_state(self, group: dict[str, Any], p: Tensor) -> dict[str, Tensor]:
-        return {"step": new_number(group, p, 0.0), "square_avg": zeros_like(p), "acc_delta": zeros_like(p)}
-
-    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
-        _optim.adadelta_step(
-            params,
-            grads,
-            [[s["square_avg"] for s in states], [s["acc_delta"] for s in states]],
-            [[s["step"] for s in states]],
-            lr=number(group["lr"]),
-            rho=group["rho"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            maximize=group["maximize"],
-        )
+    def _rule_options(self, group: dict[str, Any]) -> dict[str, Any]:
+        return dict(lr=number(group["lr"]), rho=group["rho"], eps=group["eps"], weight_decay=group["weight_decay"])
 
     def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:
         rho, eps = group["rho"], group["eps"]

@@ -7,14 +7,18 @@ from typing import Any
 from norch._C import Tensor, _optim, full_like
 from norch.autograd import no_grad
 
-from ._fused import FusedOptimizer, check_fused_dtype, decayed, new_number, put
+from ._fused import check_fused_dtype, decayed, new_number, put
 from ._options import check_fused, check_lr, check_nonnegative, number
+from ._rule import RuleOptimizer
 
 __all__ = ["Adagrad"]
 
 
-class Adagrad(FusedOptimizer):
+class Adagrad(RuleOptimizer):
     """s += g^2; p -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(s) + eps); s starts at initial_accumulator_value."""
+
+    _rule = staticmethod(_optim.adagrad_step)
+    _averages = ("sum",)
 
     def __init__(
         self,
@@ -74,18 +78,8 @@ class Adagrad(FusedOptimizer):
             total.index_put_(at, values * values, accumulate=True)
             p.index_put_(at, values / (total[at].sqrt() + group["eps"]) * -rate, accumulate=True)
 
-    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
-        _optim.adagrad_step(
-            params,
-            grads,
-            [[s["sum"] for s in states]],
-            [[s["step"] for s in states]],
-            lr=number(group["lr"]),
-            lr_decay=group["lr_decay"],
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            maximize=group["maximize"],
-        )
+    def _rule_options(self, group: dict[str, Any]) -> dict[str, Any]:
+        return dict(lr=number(group["lr"]), lr_decay=group["lr_decay"], eps=group["eps"], weight_decay=group["weight_decay"])
 
     def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:
         _, g = decayed(group, p, g)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from norch._C import Tensor, _optim, lerp, maximum, zeros_like
+from norch._C import Tensor, _optim, maximum, zeros_like
 from norch._C._cuda import is_current_stream_capturing
 
 from ._fused import FusedOptimizer, decayed, new_number, put
-from ._options import check_betas, check_fused, check_lr, check_nonnegative, number
+from ._options import check_adam, check_fused, number
+from ._rule import put_moments
 
 __all__ = ["Adam", "AdamW"]
 
@@ -48,10 +49,7 @@ class Adam(FusedOptimizer):
     ) -> None:
         if isinstance(lr, Tensor) and foreach and not capturable:
             raise ValueError("lr as a Tensor is not supported for capturable=False and foreach=True")
-        check_lr(lr)
-        check_nonnegative("epsilon value", eps)
-        check_betas(betas)
-        check_nonnegative("weight_decay value", weight_decay)
+        check_adam(lr, betas, eps, weight_decay)
         tensors = [isinstance(beta, Tensor) for beta in betas]
         if tensors[0] != tensors[1] or not (tensors[0] or all(isinstance(beta, float) for beta in betas)):
             raise ValueError("betas must be either both floats or both Tensors")
@@ -120,8 +118,7 @@ class Adam(FusedOptimizer):
     def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:
         lr, (beta1, beta2) = group["lr"], group["betas"]
         p, g = decayed(group, p, g)
-        m = put(state, "exp_avg", lerp(state["exp_avg"], g, 1 - beta1))
-        v = put(state, "exp_avg_sq", beta2 * state["exp_avg_sq"] + (1 - beta2) * g * g)
+        m, v = put_moments(group, state, g)
         if group["amsgrad"]:
             v = put(state, "max_exp_avg_sq", maximum(state["max_exp_avg_sq"], v))
         d = v.sqrt() / (1 - beta2**step) ** 0.5 + group["eps"]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from norch._C import Tensor, _optim, lerp, maximum, zeros_like
+from norch._C import Tensor, _optim, lerp, maximum
 
-from ._fused import FusedOptimizer, decayed, new_number, put
-from ._options import check_betas, check_lr, check_nonnegative, number
+from ._fused import decayed, put
+from ._options import check_adam
+from ._rule import AdamRule
 
 __all__ = ["Adamax"]
 
 
-class Adamax(FusedOptimizer):
+class Adamax(AdamRule):
     """m = b1 m + (1 - b1) g; u = max(b2 u, |g| + eps); p -= lr / (1 - b1^t) * m / u."""
+
+    _rule = staticmethod(_optim.adamax_step)
+    _averages = ("exp_avg", "exp_inf")
 
     def __init__(
         self,
@@ -28,10 +32,7 @@ class Adamax(FusedOptimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_nonnegative("epsilon value", eps)
-        check_betas(betas)
-        check_nonnegative("weight_decay value", weight_decay)
+        check_adam(lr, betas, eps, weight_decay)
         super().__init__(
             params,
             dict(
@@ -44,24 +45,6 @@ class Adamax(FusedOptimizer):
                 differentiable=differentiable,
                 capturable=capturable,
             ),
-        )
-
-    def _new_state(self, group: dict[str, Any], p: Tensor) -> dict[str, Tensor]:
-        return {"step": new_number(group, p, 0.0), "exp_avg": zeros_like(p), "exp_inf": zeros_like(p)}
-
-    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
-        beta1, beta2 = group["betas"]
-        _optim.adamax_step(
-            params,
-            grads,
-            [[s["exp_avg"] for s in states], [s["exp_inf"] for s in states]],
-            [[s["step"] for s in states]],
-            lr=number(group["lr"]),
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            maximize=group["maximize"],
         )
 
     def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:

@@ -6,18 +6,21 @@ from typing import Any
 
 from norch._C import Tensor, _optim, clamp, zeros_like
 
-from ._fused import FusedOptimizer, decayed, new_number, put
+from ._fused import decayed, new_number, put
 from ._options import check_lr, check_nonnegative, number
+from ._rule import RuleOptimizer
 
 __all__ = ["ASGD"]
 
 
-class ASGD(FusedOptimizer):
+class ASGD(RuleOptimizer):
     """p = p * (1 - lambd * eta) - eta * g; ax += mu * (p - ax): the state "ax" is the average of p from step t0 on.
 
     For the next step eta = lr / (1 + lambd * lr * t)^alpha (lr at first) and mu = 1 / max(1, t - t0)."""
 
+    _rule = staticmethod(_optim.asgd_step)
     _numbers = ("step", "eta", "mu")
+    _averages = ("ax",)
 
     def __init__(
         self,
@@ -57,18 +60,13 @@ class ASGD(FusedOptimizer):
             "ax": zeros_like(p),
         }
 
-    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
-        _optim.asgd_step(
-            params,
-            grads,
-            [[s["ax"] for s in states]],
-            [[s["step"] for s in states], [s["eta"] for s in states], [s["mu"] for s in states]],
+    def _rule_options(self, group: dict[str, Any]) -> dict[str, Any]:
+        return dict(
             lr=number(group["lr"]),
             lambd=group["lambd"],
             alpha=group["alpha"],
             t0=group["t0"],
             weight_decay=group["weight_decay"],
-            maximize=group["maximize"],
         )
 
     def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:

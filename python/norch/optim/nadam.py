@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from norch._C import Tensor, _optim, lerp, zeros_like
+from norch._C import Tensor, _optim
 
-from ._fused import FusedOptimizer, decayed, new_number, put
-from ._options import check_betas, check_lr, check_nonnegative, number
+from ._fused import decayed, new_number, put
+from ._options import check_adam, check_nonnegative
+from ._rule import AdamRule, put_moments
 
 __all__ = ["NAdam"]
 
 
-class NAdam(FusedOptimizer):
+class NAdam(AdamRule):
     """Adam with Nesterov's momentum, whose weight grows: mu(t) = b1 * (1 - 0.96^(t * momentum_decay) / 2).
 
     p -= lr * ((1 - mu(t)) / (1 - mu(1) ... mu(t)) * g + mu(t + 1) / (1 - mu(1) ... mu(t + 1)) * m) / d
     with m and v as Adam's and d = sqrt(v / (1 - b2^t)) + eps."""
 
+    _rule = staticmethod(_optim.nadam_step)
     _numbers = ("step", "mu_product")
+    _averages = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -35,10 +38,7 @@ class NAdam(FusedOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_nonnegative("epsilon value", eps)
-        check_betas(betas)
-        check_nonnegative("weight_decay value", weight_decay)
+        check_adam(lr, betas, eps, weight_decay)
         check_nonnegative("momentum_decay value", momentum_decay)
         super().__init__(
             params,
@@ -57,29 +57,11 @@ class NAdam(FusedOptimizer):
         )
 
     def _new_state(self, group: dict[str, Any], p: Tensor) -> dict[str, Tensor]:
-        return {
-            "step": new_number(group, p, 0.0),
-            "mu_product": new_number(group, p, 1.0),
-            "exp_avg": zeros_like(p),
-            "exp_avg_sq": zeros_like(p),
-        }
+        return {**super()._new_state(group, p), "mu_product": new_number(group, p, 1.0)}
 
-    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
-        beta1, beta2 = group["betas"]
-        _optim.nadam_step(
-            params,
-            grads,
-            [[s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]],
-            [[s["step"] for s in states], [s["mu_product"] for s in states]],
-            lr=number(group["lr"]),
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            momentum_decay=group["momentum_decay"],
-            decoupled=group["decoupled_weight_decay"],
-            maximize=group["maximize"],
-        )
+    def _rule_options(self, group: dict[str, Any]) -> dict[str, Any]:
+        own = dict(momentum_decay=group["momentum_decay"], decoupled=group["decoupled_weight_decay"])
+        return {**super()._rule_options(group), **own}
 
     def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:
         lr, (beta1, beta2), decay = group["lr"], group["betas"], group["momentum_decay"]
@@ -87,7 +69,6 @@ class NAdam(FusedOptimizer):
         mu = beta1 * (1 - 0.5 * 0.96 ** (step * decay))
         next_mu = beta1 * (1 - 0.5 * 0.96 ** ((step + 1) * decay))
         product = put(state, "mu_product", state["mu_product"] * mu)
-        m = put(state, "exp_avg", lerp(state["exp_avg"], g, 1 - beta1))
-        v = put(state, "exp_avg_sq", beta2 * state["exp_avg_sq"] + (1 - beta2) * g * g)
+        m, v = put_moments(group, state, g)
         d = (v / (1 - beta2**step)).sqrt() + group["eps"]
         return p - lr * (1 - mu) / (1 - product) * g / d - lr * next_mu / (1 - product * next_mu) * m / d

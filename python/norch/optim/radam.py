@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from norch._C import Tensor, _optim, lerp, where, zeros_like
+from norch._C import Tensor, _optim, where
 
-from ._fused import FusedOptimizer, decayed, new_number, put
-from ._options import check_betas, check_lr, check_nonnegative, number
+from ._fused import decayed
+from ._options import check_adam
+from ._rule import AdamRule, put_moments
 
 __all__ = ["RAdam"]
 
 
-class RAdam(FusedOptimizer):
+class RAdam(AdamRule):
     """Adam whose adaptive step is rectified by r(t), and left out while v is known too badly.
 
     With m and v as Adam's, rho = 2 / (1 - b2) - 1 and rho(t) = rho - 2 t b2^t / (1 - b2^t),
     p -= lr * m / (1 - b1^t) * r(t) * sqrt(1 - b2^t) / (sqrt(v) + eps) if rho(t) > 5, else p -= lr * m / (1 - b1^t);
     r(t)^2 = (rho(t) - 4) (rho(t) - 2) rho / ((rho - 4) (rho - 2) rho(t))."""
+
+    _rule = staticmethod(_optim.radam_step)
+    _averages = ("exp_avg", "exp_avg_sq")
 
     def __init__(
         self,
@@ -33,10 +37,7 @@ class RAdam(FusedOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_nonnegative("epsilon value", eps)
-        check_betas(betas)
-        check_nonnegative("weight_decay value", weight_decay)
+        check_adam(lr, betas, eps, weight_decay)
         super().__init__(
             params,
             dict(
@@ -52,30 +53,13 @@ class RAdam(FusedOptimizer):
             ),
         )
 
-    def _new_state(self, group: dict[str, Any], p: Tensor) -> dict[str, Tensor]:
-        return {"step": new_number(group, p, 0.0), "exp_avg": zeros_like(p), "exp_avg_sq": zeros_like(p)}
-
-    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
-        beta1, beta2 = group["betas"]
-        _optim.radam_step(
-            params,
-            grads,
-            [[s["exp_avg"] for s in states], [s["exp_avg_sq"] for s in states]],
-            [[s["step"] for s in states]],
-            lr=number(group["lr"]),
-            beta1=beta1,
-            beta2=beta2,
-            eps=group["eps"],
-            weight_decay=group["weight_decay"],
-            decoupled=group["decoupled_weight_decay"],
-            maximize=group["maximize"],
-        )
+    def _rule_options(self, group: dict[str, Any]) -> dict[str, Any]:
+        return {**super()._rule_options(group), "decoupled": group["decoupled_weight_decay"]}
 
     def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:
         beta1, beta2 = group["betas"]
         p, g = decayed(group, p, g)
-        m = put(state, "exp_avg", lerp(state["exp_avg"], g, 1 - beta1))
-        v = put(state, "exp_avg_sq", beta2 * state["exp_avg_sq"] + (1 - beta2) * g * g)
+        m, v = put_moments(group, state, g)
         left = 1 - beta2**step
         end = 2 / (1 - beta2) - 1
         rho = end - 2 * step * beta2**step / left

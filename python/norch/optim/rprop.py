@@ -6,16 +6,20 @@ from typing import Any
 
 from norch._C import Tensor, _optim, full_like, where, zeros_like
 
-from ._fused import FusedOptimizer, new_number, put
+from ._fused import new_number, put
 from ._options import check_lr, number
+from ._rule import RuleOptimizer
 
 __all__ = ["Rprop"]
 
 
-class Rprop(FusedOptimizer):
+class Rprop(RuleOptimizer):
     """Each element has a step size of its own (lr at first, kept within `step_sizes`), which grows by etas[1]
     while the gradient keeps its sign; when the sign changes it shrinks by etas[0] and the gradient counts as 0.
     p -= sign(g) * step_size."""
+
+    _rule = staticmethod(_optim.rprop_step)
+    _averages = ("prev", "step_size")
 
     def __init__(
         self,
@@ -53,18 +57,9 @@ class Rprop(FusedOptimizer):
             "step_size": full_like(p, complex(lr, lr) if p.is_complex() else lr).detach(),
         }
 
-    def _fused_step(self, group: dict[str, Any], params: list[Tensor], grads: list[Tensor], states: list[dict]) -> None:
-        _optim.rprop_step(
-            params,
-            grads,
-            [[s["prev"] for s in states], [s["step_size"] for s in states]],
-            [[s["step"] for s in states]],
-            eta_minus=group["etas"][0],
-            eta_plus=group["etas"][1],
-            min_step=group["step_sizes"][0],
-            max_step=group["step_sizes"][1],
-            maximize=group["maximize"],
-        )
+    def _rule_options(self, group: dict[str, Any]) -> dict[str, Any]:
+        (less, more), (least, most) = group["etas"], group["step_sizes"]
+        return dict(eta_minus=less, eta_plus=more, min_step=least, max_step=most)
 
     def _composed_step(self, group: dict[str, Any], p: Tensor, g: Tensor, state: dict[str, Tensor], step: Any) -> Tensor:
         turn = g * state["prev"]

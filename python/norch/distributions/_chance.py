@@ -48,6 +48,7 @@ class OfCategorical(Distribution):
     _categorical: Any
 
     def _expand_into(self, new: Any, batch_shape: Any) -> None:
+        super()._expand_into(new, batch_shape)
         new._categorical = self._categorical.expand(batch_shape)
 
     @property

@@ -21,18 +21,15 @@ class Beta(ExponentialFamily):
     arg_constraints = {"concentration1": constraints.positive, "concentration0": constraints.positive}
     support = constraints.unit_interval
     has_rsample = True
+    _expanded = {}
 
     def __init__(self, concentration1: Any, concentration0: Any, validate_args: bool | None = None) -> None:
         pair = norch.stack(broadcast_all(concentration1, concentration0), -1)
         self._dirichlet = Dirichlet(pair, validate_args=validate_args)
         super().__init__(self._dirichlet._batch_shape, validate_args=validate_args)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        new = self._get_checked_instance(Beta, _instance)
-        new._dirichlet = self._dirichlet.expand(norch.Size(batch_shape))
-        super(Beta, new).__init__(norch.Size(batch_shape), validate_args=False)
-        new._validate_args = self._validate_args
-        return new
+    def _expand_into(self, new: Any, batch_shape: Any) -> None:
+        new._dirichlet = self._dirichlet.expand(batch_shape)
 
     @property
     def concentration1(self) -> Tensor:

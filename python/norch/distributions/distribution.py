@@ -29,7 +29,8 @@ class Distribution:
     has_rsample = False
     has_enumerate_support = False
     _validate_args = __debug__
-    #: Parameters that expand() expands, and how many dims of an event each has.
+    #: Parameters that expand() expands, and how many dims of an event each has. Every class that can be expanded has its
+    #: own, so that those which add to its constructor are noticed.
     _expanded: dict[str, int] = {}
 
     @staticmethod
@@ -70,8 +71,8 @@ class Distribution:
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
         """The same distribution with its parameters expanded to `batch_shape`."""
-        owner = next((c for c in type(self).__mro__ if c.__dict__.get("_expanded")), None)
-        if owner is None:
+        owner = next(c for c in type(self).__mro__ if "_expanded" in c.__dict__)
+        if owner is Distribution:
             raise NotImplementedError
         new = self._get_checked_instance(owner, _instance)
         batch_shape = norch.Size(batch_shape)

@@ -20,7 +20,7 @@ class Multinomial(OfCategorical):
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     total_count: int
-    _expanded = {"_categorical": 0}
+    _expanded = {}
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ class ExpRelaxedCategorical(OfCategorical):
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.real_vector  # of vectors whose exponentials have the sum 1
     has_rsample = True
-    _expanded = {"_categorical": 0}
+    _expanded = {}
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
     support = constraints.simplex  # type: ignore[assignment]
     has_rsample = True  # type: ignore[assignment]
+    _expanded = {}
 
     def __init__(
         self,
@@ -74,9 +75,6 @@ class RelaxedOneHotCategorical(TransformedDistribution):
     ) -> None:
         base = ExpRelaxedCategorical(temperature, probs, logits, validate_args=validate_args)
         super().__init__(base, ExpTransform(), validate_args=validate_args)
-
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        return super().expand(batch_shape, _instance=self._get_checked_instance(RelaxedOneHotCategorical, _instance))
 
     @property
     def temperature(self) -> Any:

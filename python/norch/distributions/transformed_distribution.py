@@ -20,6 +20,7 @@ class TransformedDistribution(Distribution):
     Jacobian into account."""
 
     arg_constraints: dict[str, constraints.Constraint] = {}
+    _expanded = {}
 
     def __init__(
         self, base_distribution: Distribution, transforms: Any, validate_args: bool | None = None
@@ -53,17 +54,13 @@ class TransformedDistribution(Distribution):
         cut = len(shape) - event_dim
         super().__init__(shape[:cut], shape[cut:], validate_args=validate_args)
 
-    def expand(self, batch_shape: Any, _instance: Any = None) -> Any:
-        new = self._get_checked_instance(TransformedDistribution, _instance)
-        batch_shape = norch.Size(batch_shape)
+    def _expand_into(self, new: Any, batch_shape: Any) -> None:
+        super()._expand_into(new, batch_shape)
         shape = batch_shape + self.event_shape
         for t in reversed(self.transforms):
             shape = t.inverse_shape(shape)
         new.base_dist = self.base_dist.expand(shape[: len(shape) - len(self.base_dist.event_shape)])
         new.transforms = self.transforms
-        super(TransformedDistribution, new).__init__(batch_shape, self.event_shape, validate_args=False)
-        new._validate_args = self._validate_args
-        return new
 
     @constraints.dependent_property(is_discrete=False)
     def support(self) -> Any:

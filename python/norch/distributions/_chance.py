@@ -6,7 +6,7 @@ from typing import Any
 
 from norch._C import Tensor
 from .distribution import Distribution
-from .utils import lazy_property, logits_to_probs, probs_to_logits
+from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logits
 
 
 def check_one_given(probs: Any, logits: Any) -> None:
@@ -21,6 +21,13 @@ class OfChance(Distribution):
     `_is_binary` says whether each element is the chance of one event, or the last dim has those of all categories."""
 
     _is_binary = True
+
+    def _set_chance(self, probs: Any, logits: Any, *others: Any) -> list[Tensor]:
+        """Sets the one of `probs` and `logits` that is given; returns `others`, broadcast with it."""
+        check_one_given(probs, logits)
+        *others_, chance = broadcast_all(*others, logits if probs is None else probs)
+        setattr(self, "logits" if probs is None else "probs", chance)
+        return others_
 
     @lazy_property
     def logits(self) -> Tensor:
@@ -40,6 +47,15 @@ class OfChance(Distribution):
 
     def _new(self, *args: Any, **kwargs: Any) -> Tensor:
         return self._param.new(*args, **kwargs)
+
+
+class OfCount(OfChance):
+    """Counts among `total_count` events, each of a chance."""
+
+    def __init__(self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
+        (total_count,) = self._set_chance(probs, logits, total_count)
+        self.total_count = total_count.type_as(self._param)
+        super().__init__(self._param.size(), validate_args=validate_args)
 
 
 class OfCategorical(Distribution):

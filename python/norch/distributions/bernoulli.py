@@ -9,7 +9,7 @@ import norch
 import norch.nn.functional as F
 from norch._C import Tensor
 from . import constraints
-from ._chance import OfChance, check_one_given
+from ._chance import OfChance
 from .exp_family import ExponentialFamily
 from .utils import broadcast_all
 
@@ -28,11 +28,7 @@ class Bernoulli(OfChance, ExponentialFamily):
     def __init__(
         self, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        check_one_given(probs, logits)
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
+        self._set_chance(probs, logits)
         super().__init__(self._param.size(), validate_args=validate_args)
 
     @property

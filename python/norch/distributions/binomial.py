@@ -7,8 +7,7 @@ from typing import Any
 import norch
 from norch._C import Tensor
 from . import constraints
-from ._chance import OfChance, check_one_given
-from .utils import broadcast_all
+from ._chance import OfCount
 
 __all__ = ["Binomial"]
 
@@ -18,7 +17,7 @@ def _clamp_by_zero(x: Tensor) -> Tensor:
     return (x.clamp(min=0) + x - x.clamp(max=0)) / 2
 
 
-class Binomial(OfChance):
+class Binomial(OfCount):
     """Successes of `total_count` trials of probability `probs` = sigmoid(`logits`)."""
 
     arg_constraints = {
@@ -32,14 +31,7 @@ class Binomial(OfChance):
     def __init__(
         self, total_count: Any = 1, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
-        check_one_given(probs, logits)
-        if probs is not None:
-            self.total_count, self.probs = broadcast_all(total_count, probs)
-            self.total_count = self.total_count.type_as(self.probs)
-        else:
-            self.total_count, self.logits = broadcast_all(total_count, logits)
-            self.total_count = self.total_count.type_as(self.logits)
-        super().__init__(self._param.size(), validate_args=validate_args)
+        super().__init__(total_count, probs, logits, validate_args)
 
     @constraints.dependent_property(is_discrete=True, event_dim=0)
     def support(self) -> Any:

@@ -9,7 +9,7 @@ import norch
 import norch.nn.functional as F
 from norch._C import Tensor
 from . import constraints
-from ._chance import OfChance, check_one_given
+from ._chance import OfChance
 from .exp_family import ExponentialFamily
 from .utils import broadcast_all, clamp_probs, lazy_property, logits_to_probs
 
@@ -33,14 +33,11 @@ class ContinuousBernoulli(OfChance, ExponentialFamily):
         lims: tuple[float, float] = (0.499, 0.501),
         validate_args: bool | None = None,
     ) -> None:
-        check_one_given(probs, logits)
+        self._set_chance(probs, logits)
         if probs is not None:
-            (self.probs,) = broadcast_all(probs)
             if (validate_args is None or validate_args) and not self.arg_constraints["probs"].check(self.probs).all():
                 raise ValueError("The parameter probs has invalid values")
             self.probs = clamp_probs(self.probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
         self._lims = lims
         super().__init__(self._param.size(), validate_args=validate_args)
 

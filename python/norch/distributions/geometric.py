@@ -8,7 +8,7 @@ import norch
 import norch.nn.functional as F
 from norch._C import Tensor
 from . import constraints
-from ._chance import OfChance, check_one_given
+from ._chance import OfChance
 from .utils import broadcast_all
 
 __all__ = ["Geometric"]
@@ -22,11 +22,7 @@ class Geometric(OfChance):
     _expanded = {"probs": 0, "logits": 0}
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: bool | None = None) -> None:
-        check_one_given(probs, logits)
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
+        self._set_chance(probs, logits)
         super().__init__(self._param.size(), validate_args=validate_args)
         if self._validate_args and probs is not None:
             value = self.probs

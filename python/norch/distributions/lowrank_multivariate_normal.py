@@ -8,7 +8,7 @@ import math
 import norch
 from norch._C import Tensor
 from . import constraints
-from .distribution import Distribution
+from ._location import AroundLoc
 from .multivariate_normal import _batch_mahalanobis, _batch_mv
 from .utils import _standard_normal, lazy_property
 
@@ -32,7 +32,7 @@ def _mahalanobis(W: Tensor, D: Tensor, x: Tensor, capacitance_tril: Tensor) -> T
     return (x.pow(2) / D).sum(-1) - _batch_mahalanobis(capacitance_tril, projected)
 
 
-class LowRankMultivariateNormal(Distribution):
+class LowRankMultivariateNormal(AroundLoc):
     """Normal vectors of mean `loc` and covariance `cov_factor cov_factor^T + diag(cov_diag)`; `cov_factor` is (..., n,
     rank). Everything costs rank^2 n instead of n^3."""
 
@@ -74,14 +74,6 @@ class LowRankMultivariateNormal(Distribution):
         super()._expand_into(new, batch_shape)
         for name in ("_unbroadcasted_cov_factor", "_unbroadcasted_cov_diag", "_capacitance_tril"):
             setattr(new, name, getattr(self, name))
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @lazy_property
     def variance(self) -> Tensor:  # type: ignore[override]

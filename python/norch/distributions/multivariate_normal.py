@@ -8,8 +8,10 @@ import math
 import norch
 from norch._C import Tensor
 from . import constraints
-from .distribution import Distribution
-from .utils import _standard_normal, lazy_property
+from ._covariance import OfCovariance
+from ._covariance import precision_to_scale_tril as _precision_to_scale_tril  # noqa: F401: where PyTorch has it
+from ._location import AroundLoc
+from .utils import _standard_normal
 
 __all__ = ["MultivariateNormal"]
 
@@ -24,15 +26,7 @@ def _batch_mahalanobis(bL: Tensor, bx: Tensor) -> Tensor:
     return norch.linalg.solve_triangular(bL, bx.unsqueeze(-1), upper=False).pow(2).sum((-2, -1))
 
 
-def _precision_to_scale_tril(precision: Tensor) -> Tensor:
-    """The Cholesky factor of the inverse of a precision matrix, from the factor of the matrix with both dims flipped."""
-    flipped = norch.linalg.cholesky(norch.flip(precision, (-2, -1)))
-    inverse = norch.flip(flipped, (-2, -1)).mT
-    identity = norch.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
-    return norch.linalg.solve_triangular(inverse, identity, upper=False)
-
-
-class MultivariateNormal(Distribution):
+class MultivariateNormal(AroundLoc, OfCovariance):
     """Normal vectors of mean `loc` and a covariance given as `covariance_matrix`, as its inverse `precision_matrix`, or
     as its lower triangular Cholesky factor `scale_tril`, which is the fastest."""
 
@@ -56,53 +50,18 @@ class MultivariateNormal(Distribution):
     ) -> None:
         if loc.dim() < 1:
             raise ValueError("loc must be at least one-dimensional.")
-        given = {
-            "covariance_matrix": covariance_matrix, "scale_tril": scale_tril, "precision_matrix": precision_matrix
-        }
-        given = {name: m for name, m in given.items() if m is not None}
-        if len(given) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        ((name, matrix),) = given.items()
-        assert matrix is not None
-        if matrix.dim() < 2:
-            raise ValueError(f"{name} must be at least two-dimensional, with optional leading batch dimensions")
+        name, matrix = self._given(
+            covariance_matrix=covariance_matrix, scale_tril=scale_tril, precision_matrix=precision_matrix
+        )
         batch_shape = norch.broadcast_shapes(matrix.shape[:-2], loc.shape[:-1])
         setattr(self, name, matrix.expand(batch_shape + (-1, -1)))
         self.loc = loc.expand(batch_shape + (-1,))
         super().__init__(batch_shape, self.loc.shape[-1:], validate_args=validate_args)
-        if name == "scale_tril":
-            self._unbroadcasted_scale_tril = matrix
-        elif name == "covariance_matrix":
-            self._unbroadcasted_scale_tril = norch.linalg.cholesky(matrix)
-        else:
-            self._unbroadcasted_scale_tril = _precision_to_scale_tril(matrix)
+        self._factorize(name, matrix)
 
     def _expand_into(self, new: Any, batch_shape: Any) -> None:
         super()._expand_into(new, batch_shape)
         new._unbroadcasted_scale_tril = self._unbroadcasted_scale_tril
-
-    def _full(self, matrix: Tensor) -> Tensor:
-        return matrix.expand(self._batch_shape + self._event_shape + self._event_shape)
-
-    @lazy_property
-    def scale_tril(self) -> Tensor:
-        return self._full(self._unbroadcasted_scale_tril)
-
-    @lazy_property
-    def covariance_matrix(self) -> Tensor:
-        return self._full(norch.matmul(self._unbroadcasted_scale_tril, self._unbroadcasted_scale_tril.mT))
-
-    @lazy_property
-    def precision_matrix(self) -> Tensor:
-        return self._full(norch.cholesky_inverse(self._unbroadcasted_scale_tril))
-
-    @property
-    def mean(self) -> Tensor:
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @property
     def variance(self) -> Tensor:

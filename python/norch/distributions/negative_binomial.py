@@ -8,14 +8,14 @@ import norch
 import norch.nn.functional as F
 from norch._C import Tensor
 from . import constraints
-from ._chance import OfChance, check_one_given
+from ._chance import OfCount
 from .gamma import Gamma
-from .utils import broadcast_all, lazy_property
+from .utils import lazy_property
 
 __all__ = ["NegativeBinomial"]
 
 
-class NegativeBinomial(OfChance):
+class NegativeBinomial(OfCount):
     """Successes, of probability `probs` = sigmoid(`logits`) each, before `total_count` failures: Poisson numbers whose
     rate is a gamma number."""
 
@@ -26,18 +26,6 @@ class NegativeBinomial(OfChance):
     }
     support = constraints.nonnegative_integer
     _expanded = {"total_count": 0, "probs": 0, "logits": 0}
-
-    def __init__(
-        self, total_count: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
-    ) -> None:
-        check_one_given(probs, logits)
-        if probs is not None:
-            self.total_count, self.probs = broadcast_all(total_count, probs)
-            self.total_count = self.total_count.type_as(self.probs)
-        else:
-            self.total_count, self.logits = broadcast_all(total_count, logits)
-            self.total_count = self.total_count.type_as(self.logits)
-        super().__init__(self._param.size(), validate_args=validate_args)
 
     @property
     def mean(self) -> Tensor:

@@ -7,8 +7,8 @@ from typing import Any
 import norch
 from norch._C import Tensor
 from . import constraints
-from ._chance import OfChance, check_one_given
-from .transformed_distribution import TransformedDistribution
+from ._chance import OfChance
+from ._relaxed import Relaxed
 from .transforms import SigmoidTransform
 from .utils import broadcast_all, clamp_probs
 
@@ -26,11 +26,7 @@ class LogitRelaxedBernoulli(OfChance):
         self, temperature: Any, probs: Any = None, logits: Any = None, validate_args: bool | None = None
     ) -> None:
         self.temperature = temperature
-        check_one_given(probs, logits)
-        if probs is not None:
-            (self.probs,) = broadcast_all(probs)
-        else:
-            (self.logits,) = broadcast_all(logits)
+        self._set_chance(probs, logits)
         super().__init__(self._param.size(), validate_args=validate_args)
 
     def _expand_into(self, new: Any, batch_shape: Any) -> None:
@@ -51,12 +47,11 @@ class LogitRelaxedBernoulli(OfChance):
         return self.temperature.log() + diff - 2 * diff.exp().log1p()
 
 
-class RelaxedBernoulli(TransformedDistribution):
+class RelaxedBernoulli(Relaxed):
     """Numbers in (0, 1) that come near Bernoulli's as `temperature` goes to 0, with gradients by their parameters."""
 
     arg_constraints = {"probs": constraints.unit_interval, "logits": constraints.real}
     support = constraints.unit_interval  # type: ignore[assignment]
-    has_rsample = True  # type: ignore[assignment]
     _expanded = {}
 
     def __init__(
@@ -64,15 +59,3 @@ class RelaxedBernoulli(TransformedDistribution):
     ) -> None:
         base = LogitRelaxedBernoulli(temperature, probs, logits)
         super().__init__(base, SigmoidTransform(), validate_args=validate_args)
-
-    @property
-    def temperature(self) -> Any:
-        return self.base_dist.temperature  # type: ignore[attr-defined]
-
-    @property
-    def logits(self) -> Tensor:
-        return self.base_dist.logits  # type: ignore[attr-defined]
-
-    @property
-    def probs(self) -> Tensor:
-        return self.base_dist.probs  # type: ignore[attr-defined]

@@ -8,7 +8,7 @@ import math
 import norch
 from norch._C import Tensor
 from . import constraints
-from .distribution import Distribution
+from ._location import AroundLoc
 from .utils import broadcast_all, lazy_property
 
 __all__ = ["VonMises"]
@@ -20,7 +20,7 @@ def _log_bessel(x: Tensor, order: int) -> Tensor:
     return scaled.log() + x
 
 
-class VonMises(Distribution):
+class VonMises(AroundLoc):
     """Angles, in radians, of density proportional to exp(concentration cos(x - loc)); samples are in [-pi, pi). Drawn by
     rejection (Best and Fisher, 1979), in float64."""
 
@@ -31,7 +31,7 @@ class VonMises(Distribution):
 
     def __init__(self, loc: Any, concentration: Any, validate_args: bool | None = None) -> None:
         self.loc, self.concentration = broadcast_all(loc, concentration)
-        super().__init__(self.loc.shape, validate_args=validate_args)
+        super().__init__(self.loc.size(), validate_args=validate_args)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
@@ -66,15 +66,6 @@ class VonMises(Distribution):
                 x = norch.where(accept, (u3 - 0.5).sign() * f.acos(), x)
                 done = done | accept
             return ((x + math.pi + loc) % (2 * math.pi) - math.pi).to(self.loc.dtype)
-
-    @property
-    def mean(self) -> Tensor:
-        """The circular mean."""
-        return self.loc
-
-    @property
-    def mode(self) -> Tensor:
-        return self.loc
 
     @lazy_property
     def variance(self) -> Tensor:  # type: ignore[override]

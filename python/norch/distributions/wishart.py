@@ -10,10 +10,9 @@ from numbers import Number
 import norch
 from norch._C import Tensor
 from . import constraints
+from ._covariance import OfCovariance
 from .chi2 import Chi2
 from .exp_family import ExponentialFamily
-from .multivariate_normal import _precision_to_scale_tril
-from .utils import lazy_property
 
 __all__ = ["Wishart"]
 
@@ -28,7 +27,7 @@ def _mvdigamma(x: Tensor, p: int) -> Tensor:
     return norch.digamma(x.unsqueeze(-1) - i.div(2).expand(x.shape + (-1,))).sum(-1)
 
 
-class Wishart(ExponentialFamily):
+class Wishart(OfCovariance, ExponentialFamily):
     """Positive definite matrices X X^T of n x df normal numbers: `df` > n - 1 degrees of freedom, and a scale given as
     `covariance_matrix`, `precision_matrix` or `scale_tril`. Drawn by Bartlett's decomposition."""
 
@@ -45,16 +44,9 @@ class Wishart(ExponentialFamily):
         scale_tril: Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        given = {
-            "covariance_matrix": covariance_matrix, "scale_tril": scale_tril, "precision_matrix": precision_matrix
-        }
-        given = {name: m for name, m in given.items() if m is not None}
-        if len(given) != 1:
-            raise ValueError("Exactly one of covariance_matrix or precision_matrix or scale_tril may be specified.")
-        ((name, matrix),) = given.items()
-        assert matrix is not None
-        if matrix.dim() < 2:
-            raise ValueError("scale_tril must be at least two-dimensional, with optional leading batch dimensions")
+        name, matrix = self._given(
+            covariance_matrix=covariance_matrix, scale_tril=scale_tril, precision_matrix=precision_matrix
+        )
         if isinstance(df, Number):
             df = norch.tensor(df, dtype=matrix.dtype, device=matrix.device)
         batch_shape = norch.broadcast_shapes(matrix.shape[:-2], df.shape)
@@ -68,12 +60,7 @@ class Wishart(ExponentialFamily):
         super().__init__(batch_shape, event_shape, validate_args=validate_args)
         if self.df.lt(event_shape[-1]).any():
             warnings.warn("Low df values detected. Singular samples are highly likely to occur for ndim - 1 < df < ndim.")
-        if name == "scale_tril":
-            self._unbroadcasted_scale_tril = matrix
-        elif name == "covariance_matrix":
-            self._unbroadcasted_scale_tril = norch.linalg.cholesky(matrix)
-        else:
-            self._unbroadcasted_scale_tril = _precision_to_scale_tril(matrix)
+        self._factorize(name, matrix)
         # Chi-squared numbers of df, df - 1, ... degrees of freedom.
         fewer = norch.arange(event_shape[-1], dtype=matrix.dtype, device=matrix.device)
         self._dist_chi2 = Chi2(df=self.df.unsqueeze(-1) - fewer.expand(batch_shape + (-1,)))
@@ -91,21 +78,6 @@ class Wishart(ExponentialFamily):
         super()._expand_into(new, batch_shape)
         new._unbroadcasted_scale_tril = self._unbroadcasted_scale_tril.expand(batch_shape + self.event_shape)
         new._dist_chi2 = self._dist_chi2.expand(batch_shape + self.event_shape[-1:])
-
-    def _full(self, matrix: Tensor) -> Tensor:
-        return matrix.expand(self._batch_shape + self._event_shape)
-
-    @lazy_property
-    def scale_tril(self) -> Tensor:
-        return self._full(self._unbroadcasted_scale_tril)
-
-    @lazy_property
-    def covariance_matrix(self) -> Tensor:
-        return self._full(self._unbroadcasted_scale_tril @ self._unbroadcasted_scale_tril.mT)
-
-    @lazy_property
-    def precision_matrix(self) -> Tensor:
-        return self._full(norch.cholesky_inverse(self._unbroadcasted_scale_tril))
 
     @property
     def mean(self) -> Tensor:

@@ -74,4 +74,4 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
     return function(p, q)
 
 
-from . import _kl_pairs  # noqa: E402,F401  (registers the formulas)
+from . import _kl_mixed, _kl_normal, _kl_pairs  # noqa: E402,F401  (they register the formulas)

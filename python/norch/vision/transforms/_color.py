@@ -13,7 +13,7 @@ from norch._C import Tensor
 
 from . import functional as F
 from ._functional_kinds import _pair
-from ._geometry import _check_scale_and_ratio, _integer, _uniform
+from ._parameters import _check_scale_and_ratio, _integer, _uniform
 
 __all__ = [
     "ColorJitter",

@@ -2,74 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any
 
 import norch
 import norch.nn.functional as F
 from norch._C import Tensor
 
-_FLOATS = (norch.float32, norch.float64)
-
-
-def get_dimensions(img: Tensor) -> list[int]:
-    if img.ndim < 2:
-        raise TypeError("Tensor is not a torch image.")
-    return [1 if img.ndim == 2 else img.shape[-3], *img.shape[-2:]]
-
-
-def _check_channels(img: Tensor) -> int:
-    channels = get_dimensions(img)[0]
-    if channels not in (1, 3):
-        raise TypeError(f"Input image tensor permitted channel values are [1, 3], but found {channels}")
-    return channels
-
-
-def _check_at_least_3d(img: Tensor) -> None:
-    if img.ndim < 3:
-        raise TypeError(f"Input image tensor should have at least 3 dimensions, but found {img.ndim}")
-
-
-def _check_uint8(img: Tensor) -> None:
-    if img.dtype != norch.uint8:
-        raise TypeError(f"Only torch.uint8 image tensors are supported, but found {img.dtype}")
-
-
-def max_value(dtype: Any) -> int:
-    """The value of a full channel: 1 for floats, the greatest number for integers."""
-    return 1 if dtype.is_floating_point or dtype == norch.bool else norch.iinfo(dtype).max
-
-
-def _float_dtype(img: Tensor) -> Any:
-    return img.dtype if img.is_floating_point() else norch.float32
-
-
-def _as_floats(img: Tensor, function: Callable[[Tensor], Tensor], dtypes: Any = _FLOATS) -> Tensor:
-    """function(img as [N, C, H, W] of one of `dtypes`), in img's dtype (integers: rounded) and number of dimensions."""
-    batch = img.reshape(-1, *get_dimensions(img))
-    result = function(batch if img.dtype in dtypes else batch.to(dtypes[0]))
-    result = result.reshape(*img.shape[: max(img.ndim - 3, 0)], *result.shape[-min(img.ndim, 3) :])
-    if result.dtype != img.dtype:
-        result = (result if img.is_floating_point() else result.round()).to(img.dtype)
-    return result
-
-
-def convert_image_dtype(image: Tensor, dtype: Any) -> Tensor:
-    if image.dtype == dtype:
-        return image
-    if image.is_floating_point():
-        if dtype.is_floating_point:
-            return image.to(dtype)
-        if dtype in (norch.int32, norch.int64) and not (image.dtype == norch.float64 and dtype == norch.int32):
-            raise RuntimeError(f"The cast from {image.dtype} to {dtype} cannot be performed safely.")
-        # Just below the next power of two, so that every integer stands for an interval of the same length.
-        return image.mul(max_value(dtype) + 1.0 - 1e-3).to(dtype)
-    largest = max_value(image.dtype)
-    if dtype.is_floating_point:
-        return image.to(dtype) / float(largest)
-    target = max_value(dtype)
-    if largest > target:
-        return norch.div(image, (largest + 1) // (target + 1), rounding_mode="floor").to(dtype)
-    return image.to(dtype) * ((target + 1) // (largest + 1))
+from ._tensor_color import adjust_brightness as adjust_brightness
+from ._tensor_color import adjust_contrast as adjust_contrast
+from ._tensor_color import adjust_gamma as adjust_gamma
+from ._tensor_color import adjust_hue as adjust_hue
+from ._tensor_color import adjust_saturation as adjust_saturation
+from ._tensor_color import adjust_sharpness as adjust_sharpness
+from ._tensor_color import autocontrast as autocontrast
+from ._tensor_color import equalize as equalize
+from ._tensor_color import invert as invert
+from ._tensor_color import posterize as posterize
+from ._tensor_color import rgb_to_grayscale as rgb_to_grayscale
+from ._tensor_color import solarize as solarize
+from ._tensor_kinds import _as_floats, _float_dtype
+from ._tensor_kinds import convert_image_dtype as convert_image_dtype
+from ._tensor_kinds import get_dimensions as get_dimensions
+from ._tensor_kinds import max_value as max_value
 
 
 def hflip(img: Tensor) -> Tensor:
@@ -129,92 +83,6 @@ def resize(img: Tensor, size: Any, interpolation: str, antialias: bool | None) -
         return x.clamp(0, 255) if interpolation == "bicubic" and img.dtype == norch.uint8 else x
 
     return _as_floats(img, function)
-
-
-def rgb_to_grayscale(img: Tensor, num_output_channels: int) -> Tensor:
-    _check_at_least_3d(img)
-    if _check_channels(img) == 3:
-        r, g, b = img.unbind(-3)
-        # ITU-R 601's luma, with torchvision's digits.
-        gray = (0.2989 * r + 0.587 * g + 0.114 * b).to(img.dtype).unsqueeze(-3)
-    else:
-        gray = img.clone()
-    if num_output_channels == 3:
-        return gray.expand(*img.shape[:-3], 3, *img.shape[-2:])
-    return gray
-
-
-def _blend(img: Tensor, other: Tensor, ratio: float) -> Tensor:
-    return (ratio * img + (1.0 - ratio) * other).clamp(0, max_value(img.dtype)).to(img.dtype)
-
-
-def adjust_brightness(img: Tensor, brightness_factor: float) -> Tensor:
-    _check_channels(img)
-    return _blend(img, norch.zeros_like(img), float(brightness_factor))
-
-
-def adjust_contrast(img: Tensor, contrast_factor: float) -> Tensor:
-    gray = rgb_to_grayscale(img, 1) if _check_channels(img) == 3 else img
-    mean = gray.to(_float_dtype(img)).mean(dim=tuple(range(-min(img.ndim, 3), 0)), keepdim=True)
-    return _blend(img, mean, float(contrast_factor))
-
-
-def adjust_saturation(img: Tensor, saturation_factor: float) -> Tensor:
-    if _check_channels(img) == 1:
-        return img
-    return _blend(img, rgb_to_grayscale(img, 1), float(saturation_factor))
-
-
-def adjust_sharpness(img: Tensor, sharpness_factor: float) -> Tensor:
-    channels = _check_channels(img)
-    if img.shape[-1] <= 2 or img.shape[-2] <= 2:
-        return img
-    kernel = norch.ones(3, 3, dtype=_float_dtype(img), device=img.device)
-    kernel[1, 1] = 5.0
-    kernel = (kernel / kernel.sum()).expand(channels, 1, 3, 3)
-    blurred = img.clone()
-    blurred[..., 1:-1, 1:-1] = _as_floats(img, lambda x: F.conv2d(x, kernel, groups=channels), (kernel.dtype,))
-    return _blend(img, blurred, float(sharpness_factor))
-
-
-def adjust_gamma(img: Tensor, gamma: float, gain: float) -> Tensor:
-    _check_channels(img)
-    level = img if img.is_floating_point() else convert_image_dtype(img, norch.float32)
-    return convert_image_dtype((gain * level.pow(gamma)).clamp(0, 1), img.dtype)
-
-
-def _rgb_to_hsv(img: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Hue, saturation and value, each in [0, 1], as Pillow computes them."""
-    r, g, b = img.unbind(-3)
-    largest = img.amax(-3)
-    spread = largest - img.amin(-3)
-    gray = spread == 0
-    saturation = spread / norch.where(gray, 1.0, largest)
-    divisor = norch.where(gray, 1.0, spread)
-    rc, gc, bc = ((largest - channel) / divisor for channel in (r, g, b))
-    is_r = largest == r
-    is_g = (largest == g) & ~is_r
-    is_b = ~is_r & (largest != g)
-    hue = is_r * (bc - gc) + is_g * (2.0 + rc - bc) + is_b * (4.0 + gc - rc)
-    return norch.fmod(hue / 6.0 + 1.0, 1.0), saturation, largest
-
-
-def _hsv_to_rgb(hue: Tensor, saturation: Tensor, value: Tensor) -> Tensor:
-    sector = norch.floor(hue * 6.0)
-    f = hue * 6.0 - sector
-    p = (value * (1.0 - saturation)).clamp(0.0, 1.0)
-    q = (value * (1.0 - saturation * f)).clamp(0.0, 1.0)
-    t = (value * (1.0 - saturation * (1.0 - f))).clamp(0.0, 1.0)
-    at = (sector.to(norch.int64) % 6).unsqueeze(-3)
-    channels = ((value, q, p, p, t, value), (t, value, value, q, p, p), (p, p, t, value, value, q))
-    return norch.cat([norch.stack(choices, -3).gather(-3, at) for choices in channels], -3)
-
-
-def adjust_hue(img: Tensor, hue_factor: float) -> Tensor:
-    if _check_channels(img) == 1:
-        return img
-    hue, saturation, value = _rgb_to_hsv(convert_image_dtype(img, norch.float32))
-    return convert_image_dtype(_hsv_to_rgb((hue + hue_factor) % 1.0, saturation, value), img.dtype)
 
 
 def _sample(img: Tensor, grid: Tensor, mode: str, fill: Any) -> Tensor:
@@ -321,60 +189,6 @@ def gaussian_blur(img: Tensor, kernel_size: list[int], sigma: list[float]) -> Te
         return F.conv2d(x, kernel, groups=channels)
 
     return _as_floats(img, function, (kernel.dtype,))
-
-
-def invert(img: Tensor) -> Tensor:
-    _check_at_least_3d(img)
-    _check_channels(img)
-    return max_value(img.dtype) - img
-
-
-def posterize(img: Tensor, bits: int) -> Tensor:
-    _check_at_least_3d(img)
-    _check_uint8(img)
-    _check_channels(img)
-    return img & (256 - 2 ** (8 - bits))
-
-
-def solarize(img: Tensor, threshold: float) -> Tensor:
-    _check_at_least_3d(img)
-    _check_channels(img)
-    if threshold > max_value(img.dtype):
-        raise TypeError("Threshold should be less than bound of img.")
-    return norch.where(img >= threshold, invert(img), img)
-
-
-def autocontrast(img: Tensor) -> Tensor:
-    _check_at_least_3d(img)
-    _check_channels(img)
-    bound = max_value(img.dtype)
-    dtype = _float_dtype(img)
-    lowest = img.amin((-2, -1), keepdim=True).to(dtype)
-    scale = bound / (img.amax((-2, -1), keepdim=True).to(dtype) - lowest)
-    flat = ~norch.isfinite(scale)
-    lowest = norch.where(flat, 0.0, lowest)
-    scale = norch.where(flat, 1.0, scale)
-    return ((img - lowest) * scale).clamp(0, bound).to(img.dtype)
-
-
-def _equalize_channel(channel: Tensor) -> Tensor:
-    histogram = norch.bincount(channel.reshape(-1), minlength=256)
-    present = histogram[histogram != 0]
-    step = int(present[:-1].sum()) // 255
-    if step == 0:
-        return channel
-    levels = norch.div(norch.cumsum(histogram, 0) + step // 2, step, rounding_mode="floor")
-    levels = F.pad(levels, [1, 0])[:-1].clamp(0, 255)
-    return levels[channel.to(norch.int64)].to(norch.uint8)
-
-
-def equalize(img: Tensor) -> Tensor:
-    if not 3 <= img.ndim <= 4:
-        raise TypeError(f"Input image tensor should have 3 or 4 dimensions, but found {img.ndim}")
-    _check_uint8(img)
-    _check_channels(img)
-    channels = img.reshape(-1, *img.shape[-2:])
-    return norch.stack([_equalize_channel(channel) for channel in channels]).view(img.shape)
 
 
 def normalize(tensor: Tensor, mean: Any, std: Any, inplace: bool) -> Tensor:

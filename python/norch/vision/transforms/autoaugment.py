@@ -13,7 +13,7 @@ from norch._C import Tensor, _sample_dirichlet
 from . import _policies
 from . import functional as F
 from ._functional_kinds import InterpolationMode
-from ._geometry import _integer
+from ._parameters import _integer
 
 __all__ = ["AugMix", "AutoAugment", "AutoAugmentPolicy", "RandAugment", "TrivialAugmentWide"]
 

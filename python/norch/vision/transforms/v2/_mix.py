@@ -11,7 +11,7 @@ from norch._C import Tensor
 from norch.distributions import Beta
 from norch.utils import _pytree
 
-from .._geometry import _integer
+from .._parameters import _integer
 
 __all__ = ["CutMix", "MixUp"]
 

@@ -28,9 +28,16 @@ _PLACES = {
         "nn.modules.distance": "CosineSimilarity PairwiseDistance",
         "nn.modules.fold": "Fold Unfold",
         "nn.modules.pixelshuffle": "PixelShuffle PixelUnshuffle",
+        "nn.modules.rnn": "GRUCell LSTMCell RNNCell RNNCellBase",
         "nn.modules.upsampling": "Upsample UpsamplingBilinear2d UpsamplingNearest2d",
     },
     "norch.optim": {"optim.adamw": "AdamW"},
+    "norch.distributions.constraints": {"distributions.constraints": "Constraint MixtureSameFamilyConstraint"},
+    "norch.distributions.transforms": {
+        "distributions.transforms": "CatTransform ComposeTransform CorrCholeskyTransform IndependentTransform "
+        "LowerCholeskyTransform PositiveDefiniteTransform ReshapeTransform SoftmaxTransform StackTransform "
+        "StickBreakingTransform Transform"
+    },
 }
 
 

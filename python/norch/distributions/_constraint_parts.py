@@ -37,16 +37,13 @@ class MixtureSameFamilyConstraint(Constraint):
         return f"{type(self).__name__}({self.base_constraint!r})"
 
 
-class _Cat(Constraint):
-    """Constraints on parts of dim `dim` that are `lengths` long."""
+class _Parts(Constraint):
+    """A sequence of constraints for the parts of a tensor along `dim`."""
 
-    def __init__(self, cseq: Any, dim: int = 0, lengths: Any = None) -> None:
+    def __init__(self, cseq: Any, dim: int) -> None:
         self.cseq = list(cseq)
         if not all(isinstance(c, Constraint) for c in self.cseq):
             raise AssertionError("All elements of cseq must be Constraint instances")
-        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
-        if len(self.lengths) != len(self.cseq):
-            raise AssertionError(f"lengths ({len(self.lengths)}) and cseq ({len(self.cseq)}) must have the same length")
         self.dim = dim
         super().__init__()
 
@@ -58,9 +55,22 @@ class _Cat(Constraint):
     def event_dim(self) -> int:  # type: ignore[override]
         return max(c.event_dim for c in self.cseq)
 
-    def check(self, value: Tensor) -> Tensor:
+    def _check_dim(self, value: Tensor) -> None:
         if not -value.dim() <= self.dim < value.dim():
             raise AssertionError(f"dim {self.dim} out of range for value with {value.dim()} dimensions")
+
+
+class _Cat(_Parts):
+    """Constraints on parts of dim `dim` that are `lengths` long."""
+
+    def __init__(self, cseq: Any, dim: int = 0, lengths: Any = None) -> None:
+        super().__init__(cseq, dim)
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+        if len(self.lengths) != len(self.cseq):
+            raise AssertionError(f"lengths ({len(self.lengths)}) and cseq ({len(self.cseq)}) must have the same length")
+
+    def check(self, value: Tensor) -> Tensor:
+        self._check_dim(value)
         checks, start = [], 0
         for constraint, length in zip(self.cseq, self.lengths):
             checks.append(constraint.check(value.narrow(self.dim, start, length)))
@@ -68,27 +78,18 @@ class _Cat(Constraint):
         return norch.cat(checks, self.dim)
 
 
-class _Stack(Constraint):
+class _Stack(_Parts):
     """Constraints on the slices of dim `dim`."""
 
     def __init__(self, cseq: Any, dim: int = 0) -> None:
-        self.cseq = list(cseq)
-        if not all(isinstance(c, Constraint) for c in self.cseq):
-            raise AssertionError("All elements of cseq must be Constraint instances")
-        self.dim = dim
-        super().__init__()
-
-    @property
-    def is_discrete(self) -> bool:  # type: ignore[override]
-        return any(c.is_discrete for c in self.cseq)
+        super().__init__(cseq, dim)
 
     @property
     def event_dim(self) -> int:  # type: ignore[override]
-        dim = max(c.event_dim for c in self.cseq)
+        dim = super().event_dim
         return dim + 1 if self.dim + dim < 0 else dim
 
     def check(self, value: Tensor) -> Tensor:
-        if not -value.dim() <= self.dim < value.dim():
-            raise AssertionError(f"dim {self.dim} out of range for value with {value.dim()} dimensions")
+        self._check_dim(value)
         slices = [value.select(self.dim, i) for i in range(value.size(self.dim))]
         return norch.stack([c.check(v) for v, c in zip(slices, self.cseq)], self.dim)

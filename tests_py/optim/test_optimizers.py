@@ -390,3 +390,33 @@ def test_parameters_lists_modules_and_names():
 
     with pytest.raises(ValueError, match="required optimization parameter lr"):
         optim.Optimizer([w], dict(lr=required))
+
+
+@pytest.mark.parametrize("dtype", [norch.float32, norch.float64])
+def test_a_step_has_the_bits_of_its_operations(dtype):
+    def start():
+        norch.manual_seed(0)
+        return norch.randn(999, dtype=dtype).requires_grad_(), [norch.randn(999, dtype=dtype) for _ in range(3)]
+
+    p, grads = start()
+    opt = optim.SGD([p], lr=0.1, momentum=0.9, dampening=0.2, weight_decay=0.01)
+    q, buf = p.detach().clone(), None
+    for g in grads:
+        p.grad = g
+        opt.step()
+        g = g.add(q, alpha=0.01)
+        buf = g if buf is None else buf.mul(0.9).add(g, alpha=0.8)
+        q.add_(buf, alpha=-0.1)
+        assert norch.equal(p.detach(), q)
+
+    p, grads = start()
+    opt = optim.AdamW([p], lr=0.1, betas=(0.5, 0.75), weight_decay=0.5)  # powers that are exact
+    q, m, v = p.detach().clone(), norch.zeros_like(p), norch.zeros_like(p)
+    for t, g in enumerate(grads, 1):
+        p.grad = g
+        opt.step()
+        q.mul_(1 - 0.1 * 0.5)
+        m.lerp_(g, 1 - 0.5)
+        v.mul_(0.75).addcmul_(g, g, value=1 - 0.75)
+        q.addcdiv_(m, v.sqrt().div_((1 - 0.75**t) ** 0.5).add_(1e-8), value=-0.1 / (1 - 0.5**t))
+        assert norch.equal(p.detach(), q)

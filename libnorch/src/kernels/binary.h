@@ -88,7 +88,7 @@ struct AddScaled : Exact {
   template <class T>
   NORCH_HD T operator()(T a, T b) const {
     if constexpr (std::is_same_v<T, bool>) return a || (alpha && b);
-    return wrapping_add(a, wrapping_mul(alpha, b));
+    return multiply_add(alpha, b, a);
   }
 };
 

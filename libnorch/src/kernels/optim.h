@@ -7,6 +7,7 @@
 
 #include "kernels/dispatch.h"
 #include "kernels/kernel.h"
+#include "kernels/scalar_math.h"
 #include "norch/optim.h"
 
 namespace norch::kernels {
@@ -54,6 +55,8 @@ inline namespace NORCH_ISA {
 #define NORCH_STEP __attribute__((always_inline)) inline
 #endif
 
+// Where PyTorch's sequence of operations rounds once (add with alpha, addcmul, lerp), a step does so too (multiply_add).
+
 /// The state arrays of a step come as separate arguments s0, s1, s2; a step that has fewer leaves them out.
 /// C is the type that is computed in.
 template <class C>
@@ -88,7 +91,7 @@ NORCH_HD void adam_bias(double lr, double beta1, double beta2, int64_t step, dou
 /// a + w * (b - a), rounded as PyTorch's lerp.
 template <class C>
 NORCH_STEP C lerp(C a, C b, C w) {
-  return w < C(0.5) ? a + w * (b - a) : b - (b - a) * (C(1) - w);
+  return w < C(0.5) ? multiply_add(w, b - a, a) : multiply_add(w - C(1), b - a, b);
 }
 
 template <class C, bool Momentum>
@@ -105,13 +108,13 @@ struct SgdStep {
         maximize(o.maximize()) {}
   NORCH_STEP C gradient(C p, C g) const {
     g = maximize ? -g : g;
-    return weight_decay != C(0) ? g + weight_decay * p : g;
+    return weight_decay != C(0) ? multiply_add(weight_decay, p, g) : g;
   }
-  NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g) const { p = p - lr * gradient(p, g); }
+  NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g) const { p = multiply_add(-lr, gradient(p, g), p); }
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& v) const {
     g = gradient(p, g);
-    v = t.first ? g : v * momentum + undamped * g;
-    p = p - lr * (nesterov ? g + momentum * v : v);
+    v = t.first ? g : multiply_add(undamped, g, v * momentum);
+    p = multiply_add(-lr, nesterov ? multiply_add(momentum, v, g) : v, p);
   }
 };
 
@@ -132,9 +135,9 @@ struct AdamStep {
   NORCH_STEP void moments(C& p, C g, C& m, C& v) const {
     g = maximize ? -g : g;
     p = p * keep;
-    g = weight_decay != C(0) ? g + weight_decay * p : g;
+    g = weight_decay != C(0) ? multiply_add(weight_decay, p, g) : g;
     m = lerp(m, g, one_minus_beta1);
-    v = v * beta2 + one_minus_beta2 * g * g;
+    v = multiply_add(one_minus_beta2 * g, g, v * beta2);
   }
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
     moments(p, g, m, v);
@@ -162,31 +165,31 @@ struct RmspropStep {
         maximize(o.maximize()) {}
   NORCH_STEP C gradient(C p, C g) const {
     g = maximize ? -g : g;
-    return weight_decay != C(0) ? g + weight_decay * p : g;
+    return weight_decay != C(0) ? multiply_add(weight_decay, p, g) : g;
   }
   NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g, C& square) const {
     g = gradient(p, g);
-    square = square * alpha + one_minus_alpha * g * g;
+    square = multiply_add(one_minus_alpha * g, g, square * alpha);
     p = p - lr * g / (std::sqrt(square) + eps);
   }
   /// `other` is the mean gradient if centered, the momentum buffer otherwise.
   NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g, C& square, C& other) const {
     g = gradient(p, g);
-    square = square * alpha + one_minus_alpha * g * g;
+    square = multiply_add(one_minus_alpha * g, g, square * alpha);
     if (Centered) {
       other = lerp(other, g, one_minus_alpha);
-      p = p - lr * g / (std::sqrt(square - other * other) + eps);
+      p = p - lr * g / (std::sqrt(multiply_add(-other, other, square)) + eps);
     } else {
       other = other * momentum + g / (std::sqrt(square) + eps);
-      p = p - lr * other;
+      p = multiply_add(-lr, other, p);
     }
   }
   NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g, C& square, C& mean, C& buffer) const {
     g = gradient(p, g);
-    square = square * alpha + one_minus_alpha * g * g;
+    square = multiply_add(one_minus_alpha * g, g, square * alpha);
     mean = lerp(mean, g, one_minus_alpha);
-    buffer = buffer * momentum + g / (std::sqrt(square - mean * mean) + eps);
-    p = p - lr * buffer;
+    buffer = buffer * momentum + g / (std::sqrt(multiply_add(-mean, mean, square)) + eps);
+    p = multiply_add(-lr, buffer, p);
   }
 };
 

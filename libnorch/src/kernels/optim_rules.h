@@ -26,7 +26,7 @@ struct Decay {
   NORCH_STEP C operator()(C& p, C g) const {
     g = maximize ? -g : g;
     p = p * keep;
-    return weight_decay != C(0) ? g + weight_decay * p : g;
+    return weight_decay != C(0) ? multiply_add(weight_decay, p, g) : g;
   }
 };
 
@@ -65,7 +65,7 @@ struct NadamRule {
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
     g = decay(p, g);
     m = lerp(m, g, one_minus_beta1);
-    v = v * beta2 + one_minus_beta2 * g * g;
+    v = multiply_add(one_minus_beta2 * g, g, v * beta2);
     const C d = std::sqrt(v / t.c) + eps;
     p = p - t.a * g / d;
     p = p - t.b * m / d;
@@ -88,7 +88,7 @@ struct RadamRule {
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
     g = decay(p, g);
     m = lerp(m, g, one_minus_beta1);
-    v = v * beta2 + one_minus_beta2 * g * g;
+    v = multiply_add(one_minus_beta2 * g, g, v * beta2);
     const C adapted = t.b / (std::sqrt(v) + eps);
     p = p - m / t.a * lr * (t.b != C(0) ? adapted : C(1));
   }
@@ -103,7 +103,7 @@ struct AdagradRule {
   /// t.a = lr / (1 + (step - 1) * lr_decay)
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& sum) const {
     g = decay(p, g);
-    sum = sum + g * g;
+    sum = multiply_add(g, g, sum);
     p = p - t.a * g / (std::sqrt(sum) + eps);
   }
 };
@@ -121,10 +121,10 @@ struct AdadeltaRule {
         eps(static_cast<C>(o.eps())) {}
   NORCH_STEP void operator()(const PerTensor<C>&, C& p, C g, C& square, C& acc) const {
     g = decay(p, g);
-    square = square * rho + one_minus_rho * g * g;
+    square = multiply_add(one_minus_rho * g, g, square * rho);
     const C delta = std::sqrt(acc + eps) / std::sqrt(square + eps) * g;
-    acc = acc * rho + one_minus_rho * delta * delta;
-    p = p - lr * delta;
+    acc = multiply_add(one_minus_rho * delta, delta, acc * rho);
+    p = multiply_add(-lr, delta, p);
   }
 };
 
@@ -160,7 +160,7 @@ struct AsgdRule {
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& average) const {
     g = decay(p, g);
     p = p * t.a;
-    p = p - t.b * g;
+    p = multiply_add(-t.b, g, p);
     average = t.c == C(1) ? p : average + (p - average) * t.c;
   }
 };

@@ -72,6 +72,15 @@ NORCH_HD T wrapping_mul(T a, T b) {
   return static_cast<T>(static_cast<WrapType<T>>(a) * static_cast<WrapType<T>>(b));
 }
 
+/// a * b + c. Of floats in one rounding, on GPUs and on processors with an instruction for it, as in PyTorch's kernels.
+template <class T>
+NORCH_HD T multiply_add(T a, T b, T c) {
+#if defined(__FMA__) || defined(__CUDA_ARCH__)
+  if constexpr (is_float_v<T>) return std::fma(a, b, c);
+#endif
+  return wrapping_add(wrapping_mul(a, b), c);
+}
+
 /// a / b in integers, towards zero; 0 for b == 0 (the CPU kernels raise beforehand), wrap-around for min / -1.
 template <class T>
 NORCH_HD T integer_quotient(T a, T b) {

@@ -41,14 +41,15 @@ template <class C>
 struct Addcmul : Exact {
   C value;
   explicit Addcmul(const Scalar& v) : value(v.to<C>()) {}
-  NORCH_HD C operator()(C a, C b, C c) const { return wrapping_add(a, wrapping_mul(wrapping_mul(value, b), c)); }
+  NORCH_HD C operator()(C a, C b, C c) const { return multiply_add(wrapping_mul(value, b), c, a); }
 };
 /// a + c * (b - a), computed from the nearer end.
 template <class C>
 struct Lerp : Exact {
   explicit Lerp(const Scalar&) {}
   NORCH_HD C operator()(C a, C b, C c) const {
-    return std::fabs(c) < C(0.5) ? a + c * (b - a) : b - (b - a) * (C(1) - c);
+    const bool near = std::fabs(c) < C(0.5);
+    return multiply_add(near ? c : c - C(1), b - a, near ? a : b);
   }
 };
 /// a + value * b / c.

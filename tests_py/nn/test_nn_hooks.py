@@ -188,3 +188,18 @@ def test_hooks_on_all_modules(global_hooks):
     handle = _hooks.register_module_forward_hook(lambda m, a, k, o: o * 0, with_kwargs=True, always_call=True)
     assert net(norch.ones(1, 2)).tolist() == [[0, 0]]
     handle.remove()
+
+
+@pytest.mark.parametrize("first,second", [("backward", "full_backward"), ("full_backward", "backward")])
+def test_old_and_full_backward_hooks_exclude_each_other(first, second, monkeypatch, global_hooks):
+    net = nn.Linear(2, 2)
+    getattr(net, f"register_{first}_hook")(lambda *a: None).remove()
+    getattr(net, f"register_{first}_hook")(lambda *a: None)
+    with pytest.raises(RuntimeError, match="both regular backward hooks and full backward hooks on a single Module"):
+        getattr(net, f"register_{second}_hook")(lambda *a: None)
+    net.register_full_backward_pre_hook(lambda *a: None)
+
+    monkeypatch.setattr(_hooks, "_global_is_full_backward_hook", None)
+    getattr(_hooks, f"register_module_{first}_hook")(lambda *a: None).remove()
+    with pytest.raises(RuntimeError, match="both regular backward hooks and full .* as a global Module hook"):
+        getattr(_hooks, f"register_module_{second}_hook")(lambda *a: None)

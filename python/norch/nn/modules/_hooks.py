@@ -33,6 +33,7 @@ _global_forward_hooks_with_kwargs: OrderedDict = OrderedDict()
 _global_forward_hooks_always_called: OrderedDict = OrderedDict()
 _global_backward_pre_hooks: OrderedDict = OrderedDict()
 _global_backward_hooks: OrderedDict = OrderedDict()
+_global_is_full_backward_hook: bool | None = None  # whether those have the full hooks' name or the old one's
 _registration_hooks: dict[str, OrderedDict] = {kind: OrderedDict() for kind in ("buffer", "module", "parameter")}
 
 
@@ -141,6 +142,7 @@ class HooksMixin:
     """`__call__` and the registration of hooks. A base of `Module`."""
 
     _hooked = False
+    _is_full_backward_hook: bool | None = None  # as the global one
     _forward_pre_hooks: OrderedDict[int, Callable]
     _forward_pre_hooks_with_kwargs: OrderedDict[int, bool]
     _forward_hooks: OrderedDict[int, Callable]
@@ -255,12 +257,17 @@ class HooksMixin:
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """`hook(module, grad_input, grad_output) -> None | grad_input` once the gradients of the
         module's positional inputs are known. Inputs without a gradient show as None."""
-        handle = RemovableHandle(self._backward_hooks)
-        return self._add_hook(self._backward_hooks, handle, hook, prepend)
+        return self._add_backward_hook(hook, True, prepend)
 
     def register_backward_hook(self, hook: Callable) -> RemovableHandle:
         """The old name of `register_full_backward_hook`; norch has only full backward hooks."""
-        return self.register_full_backward_hook(hook)
+        return self._add_backward_hook(hook, False, False)
+
+    def _add_backward_hook(self, hook: Callable, full: bool, prepend: bool) -> RemovableHandle:
+        _check_one_kind(self._is_full_backward_hook, full, "on a single Module")
+        self.__dict__["_is_full_backward_hook"] = full
+        handle = RemovableHandle(self._backward_hooks)
+        return self._add_hook(self._backward_hooks, handle, hook, prepend)
 
     def _add_hook(self, hooks: OrderedDict, handle: RemovableHandle, hook: Callable, prepend: bool) -> Any:
         hooks[handle.id] = hook
@@ -268,6 +275,13 @@ class HooksMixin:
             hooks.move_to_end(handle.id, last=False)
         self.__dict__["_hooked"] = True
         return handle
+
+
+def _check_one_kind(registered: bool | None, full: bool, where: str) -> None:
+    if registered is not None and registered != full:
+        raise RuntimeError(
+            f"Cannot use both regular backward hooks and full backward hooks {where}. Please use only one of them."
+        )
 
 
 def _add_global(hooks: OrderedDict, hook: Callable, *extra: OrderedDict) -> RemovableHandle:
@@ -300,10 +314,19 @@ def register_module_full_backward_pre_hook(hook: Callable) -> RemovableHandle:
 
 def register_module_full_backward_hook(hook: Callable) -> RemovableHandle:
     """`hook(module, grad_input, grad_output)` in the backward of every module of the program."""
+    return _add_global_backward_hook(hook, True)
+
+
+def register_module_backward_hook(hook: Callable) -> RemovableHandle:
+    """The old name of `register_module_full_backward_hook`; norch has only full backward hooks."""
+    return _add_global_backward_hook(hook, False)
+
+
+def _add_global_backward_hook(hook: Callable, full: bool) -> RemovableHandle:
+    global _global_is_full_backward_hook
+    _check_one_kind(_global_is_full_backward_hook, full, "as a global Module hook")
+    _global_is_full_backward_hook = full
     return _add_global(_global_backward_hooks, hook)
-
-
-register_module_backward_hook = register_module_full_backward_hook  # the old, partial hook's name
 
 
 def _add_registration(kind: str, hook: Callable) -> RemovableHandle:

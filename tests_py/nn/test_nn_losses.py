@@ -105,6 +105,16 @@ def test_cross_entropy_gradient(device):
     check(x.grad, (p - np.eye(3)[[0, 2, 1, 1]]) / 4)
 
 
+def test_second_derivatives_of_a_mean_cross_entropy_with_ignored_targets(device):
+    for y in ([-100, -100], [-100, 1]):
+        x = norch.tensor([[1.0, 2.0, 3.0], [0.5, 1.0, 2.0]], device=device, requires_grad=True)
+        loss = nn.CrossEntropyLoss()(x, norch.tensor(y, device=device))
+        (g,) = norch.autograd.grad(loss, x, create_graph=True)
+        (second,) = norch.autograd.grad((g * norch.arange(6.0, device=device).view(2, 3)).sum(), x)
+        assert g[0].tolist() == second[0].tolist() == [0, 0, 0]
+        assert second[1].isfinite().all() and (second[1] == 0).all() == (y[1] < 0)
+
+
 @pytest.mark.parametrize("log_target", [False, True])
 def test_kl_div(device, log_target):
     logq = log_softmax(np.random.randn(4, 3))

@@ -6,6 +6,7 @@
 #include "norch/ops/loss.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/softmax.h"
+#include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
 #include "ops/autocast.h"
@@ -146,7 +147,10 @@ Tensor cross_entropy_backward(const Arguments& a, const Tensor& grad, const Tens
                  g = g / total_weight;
                }
                const Tensor p = softmax(xs, dim);
-               ctx.set(1, g * sum(q, {dim}, true) * p * (gg - sum(gg * p, {dim}, true)));
+               const Tensor second = g * sum(q, {dim}, true) * p * (gg - sum(gg * p, {dim}, true));
+               // Without any row that counts, a mean's g is not finite.
+               const Tensor ignored = eq(a.target, Tensor::wrap(a.loss.ignore_index));
+               ctx.set(1, mean ? masked_fill(second, unsqueeze(ignored, dim), Tensor::wrap(0)) : second);
              }
            });
   }

@@ -47,6 +47,18 @@ def test_dtype_argument(device):
     assert h.cumsum(0, dtype=norch.float32)[-1].item() == 70000.0
 
 
+@pytest.mark.parametrize("size", [1e30, 1e-30])
+@pytest.mark.parametrize("shape,dim", [((3,), 0), ((3, 5000), 1), ((3, 5000), 0), ((2, 3, 7), (0, 2))])
+def test_std_of_values_whose_squares_leave_float32(size, shape, dim):
+    x = (np.random.default_rng(0).standard_normal(shape) * size).astype(np.float32)
+    expected = x.astype(np.float64).std(dim, ddof=1)
+    np.testing.assert_allclose(norch.std(norch.tensor(x), dim).numpy(), expected, rtol=1e-6)
+    std, mean = norch.std_mean(norch.tensor(x), dim)
+    np.testing.assert_allclose(std.numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(mean.numpy(), x.astype(np.float64).mean(dim), rtol=1e-4)
+    assert norch.std(norch.full((100,), size)).item() == 0
+
+
 def test_var_in_all_forms(device):
     x = tensor([[1.0, 2.0], [3.0, 5.0]], device)
     assert x.var(False).item() == pytest.approx(2.1875)

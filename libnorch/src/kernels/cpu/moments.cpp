@@ -5,7 +5,8 @@ namespace norch::kernels::cpu::NORCH_ISA {
 namespace {
 
 /// Each run of elements is summed, then its squared deviations from its own mean are, while it is in the cache; runs
-/// join by Chan's rule in double. That keeps full accuracy whatever the mean is.
+/// join by Chan's rule in double. That keeps full accuracy whatever the mean is. A float32 run whose squares leave the
+/// range of float32 is done again in double.
 template <class A>
 struct Moments {
   using M = MomentsOf<double>;
@@ -33,6 +34,25 @@ struct Moments {
     return {n, static_cast<double>(center) + d, m2 < 0 ? 0 : m2};
   }
 
+  /// Whether a run's sum of squares overflowed, or lost digits below the normal numbers (where that shows).
+  bool out_of_range(A squares) const {
+    if constexpr (sizeof(A) == 8) return false;
+    return !(squares < A(1e38)) || (squares < A(1e-30) && args.eps < 0);
+  }
+  template <class At>
+  static M part_in_double(int64_t n, const At& at) {
+    double sum = 0, deviation = 0, squares = 0;
+    for (int64_t i = 0; i < n; ++i) sum += at(i);
+    const double center = sum / static_cast<double>(n);
+    for (int64_t i = 0; i < n; ++i) {
+      const double d = at(i) - center;
+      deviation += d;
+      squares += d * d;
+    }
+    const double d = deviation / static_cast<double>(n);
+    return {static_cast<double>(n), center + d, squares - d * deviation};
+  }
+
   /// Sums over n elements of each of four rows of the deviations from `center` and of their squares.
   static void deviations4(const A* const* x, int64_t n, const A* center, A* deviation, A* squares) {
     Vector d[4][F::kVectors] = {}, s[4][F::kVectors] = {};
@@ -55,7 +75,7 @@ struct Moments {
     }
   }
 
-  static void rows(const void*, void* w, const void* x, int64_t rows, int64_t row_stride, int64_t n, int64_t,
+  static void rows(const void* self, void* w, const void* x, int64_t rows, int64_t row_stride, int64_t n, int64_t,
                    int64_t) {
     for (int64_t r = 0; r < rows; r += 4) {
       const A* row[4];
@@ -67,12 +87,15 @@ struct Moments {
       deviations4(row, n, center, deviation, squares);
       for (int64_t k = 0; k < std::min<int64_t>(4, rows - r); ++k) {
         M& total = static_cast<M*>(w)[r + k];
-        total = total.join(part(static_cast<double>(n), center[k], deviation[k], squares[k]));
+        if (static_cast<const Moments*>(self)->out_of_range(squares[k]))
+          total = total.join(part_in_double(n, [&](int64_t i) { return static_cast<double>(row[k][i]); }));
+        else
+          total = total.join(part(static_cast<double>(n), center[k], deviation[k], squares[k]));
       }
     }
   }
 
-  static void cols(const void*, void* w, const void* const* row, int64_t count, int64_t m, int64_t) {
+  static void cols(const void* self, void* w, const void* const* row, int64_t count, int64_t m, int64_t) {
     constexpr int64_t kCols = 256;
     A center[kCols], deviation[kCols], squares[kCols];
     for (int64_t at = 0; at < m; at += kCols) {
@@ -96,8 +119,13 @@ struct Moments {
         }
       }
       M* total = static_cast<M*>(w) + at;
-      for (int64_t j = 0; j < width; ++j)
-        total[j] = total[j].join(part(static_cast<double>(count), center[j], deviation[j], squares[j]));
+      for (int64_t j = 0; j < width; ++j) {
+        if (static_cast<const Moments*>(self)->out_of_range(squares[j]))
+          total[j] = total[j].join(part_in_double(
+              count, [&](int64_t r) { return static_cast<double>(static_cast<const A*>(row[r])[at + j]); }));
+        else
+          total[j] = total[j].join(part(static_cast<double>(count), center[j], deviation[j], squares[j]));
+      }
     }
   }
 

@@ -1,132 +1,181 @@
-#include "kernels/sort.h"
-
+// Sorting: short rows in a block each, long ones and several of them together by CUB's radix sort.
 #include <cub/device/device_radix_sort.cuh>
 
-#include "core/factory.h"
-#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/sort_keys.cuh"
 
 namespace norch::kernels::cuda {
 
 namespace {
 
+using sorting::bytes;
+using sorting::KeyMaker;
+
+constexpr int kThreads = 256;
+
 /// Keys to sort by and the columns they came from. Keys of several rows carry their row above them, so that one sort
 /// does all rows.
-template <class T, class Key>
-__global__ void __launch_bounds__(256) make_keys(Key* keys, uint32_t* columns, const T* x, int64_t total, int64_t n,
-                                                 int row_shift, bool descending) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (i >= total) return;
-  const int64_t row = i / n;
-  Key key = static_cast<Key>(sort_key(x[i], descending));
-  if (row) key |= static_cast<Key>(static_cast<uint64_t>(row) << row_shift);
-  keys[i] = key;
-  columns[i] = static_cast<uint32_t>(i - row * n);
-}
-
-/// The first `count` elements from element `from` on of every sorted row.
-template <class T>
-__global__ void __launch_bounds__(256) store(T* values, int64_t* indices, const T* x, const uint32_t* columns,
-                                             int64_t total, int64_t n, int64_t from, int64_t count) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (i >= total) return;
-  const int64_t row = i / count, column = columns[row * n + from + i - row * count];
-  indices[i] = column;
-  if (values) values[i] = x[row * n + column];
-}
-
-__global__ void __launch_bounds__(256) rows_of(uint32_t* rows, const uint32_t* flat, int64_t total, int64_t n) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (i < total) rows[i] = static_cast<uint32_t>(flat[i] / n);
-}
-__global__ void __launch_bounds__(256) columns_of(uint32_t* flat, int64_t total, int64_t n) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (i < total) flat[i] = static_cast<uint32_t>(flat[i] % n);
-}
-
-Tensor bytes(size_t n, Device device) {
-  return new_tensor({static_cast<int64_t>(n)}, DType::UInt8, device);
-}
-
-/// Sorts (keys, columns) by the lowest `bits` bits. Returns the sorted columns.
-template <class Key>
-Tensor sort_pairs(Tensor& keys, Tensor& columns, int64_t total, int bits) {
-  const Device device = keys.device();
-  const cudaStream_t stream = norch::cuda::current_stream();
-  const Tensor other_keys = bytes(static_cast<size_t>(total) * sizeof(Key), device);
-  const Tensor other_columns = bytes(static_cast<size_t>(total) * 4, device);
-  cub::DoubleBuffer<Key> k(static_cast<Key*>(keys.data_ptr()), static_cast<Key*>(other_keys.data_ptr()));
-  cub::DoubleBuffer<uint32_t> c(static_cast<uint32_t*>(columns.data_ptr()),
-                                static_cast<uint32_t*>(other_columns.data_ptr()));
-  size_t room = 0;
-  check(cub::DeviceRadixSort::SortPairs(nullptr, room, k, c, total, 0, bits, stream), "sort");
-  const Tensor temporary = bytes(room, device);
-  check(cub::DeviceRadixSort::SortPairs(temporary.data_ptr(), room, k, c, total, 0, bits, stream), "sort");
-  return c.Current() == other_columns.data_ptr() ? other_columns : columns;
-}
-
-/// The columns of every row in sorted order.
-template <class T>
-Tensor sorted_columns(bool descending, int64_t rows, int64_t n, const Tensor& in) {
-  const int64_t total = rows * n;
-  NORCH_CHECK(n <= int64_t{0xFFFFFFFF}, "sort: a row of ", n, " elements is too long");
-  const Device device = in.device();
-  const T* x = static_cast<const T*>(in.data_ptr());
-  constexpr int kBits = 8 * sizeof(T);
-  Tensor columns = bytes(static_cast<size_t>(total) * 4, device);
-  uint32_t* column = static_cast<uint32_t*>(columns.data_ptr());
-  auto make = [&](auto* key, int64_t row_length, int shift) {
-    using Key = std::remove_pointer_t<decltype(key)>;
-    launch(make_keys<T, Key>, blocks_for(total, 256), 256, 0, key, column, x, total, row_length, shift, descending);
-  };
-  int row_bits = 0;
-  while ((int64_t{1} << row_bits) < rows) ++row_bits;
-  if constexpr (sizeof(T) == 8) {
-    // No room for the row in the key: sort everything by key, then by row; both sorts keep the order of equals.
-    NORCH_CHECK(total <= int64_t{0xFFFFFFFF}, "sort: ", total, " elements of 64 bits are too many for one call");
-    Tensor keys = bytes(static_cast<size_t>(total) * 8, device);
-    make(static_cast<uint64_t*>(keys.data_ptr()), total, 0);
-    Tensor flat = sort_pairs<uint64_t>(keys, columns, total, 64);
-    if (rows == 1) return flat;
-    Tensor row = bytes(static_cast<size_t>(total) * 4, device);
-    launch(rows_of, blocks_for(total, 256), 256, 0, static_cast<uint32_t*>(row.data_ptr()),
-           static_cast<const uint32_t*>(flat.data_ptr()), total, n);
-    flat = sort_pairs<uint32_t>(row, flat, total, row_bits);
-    launch(columns_of, blocks_for(total, 256), 256, 0, static_cast<uint32_t*>(flat.data_ptr()), total, n);
-    return flat;
-  } else if (kBits + row_bits <= 32) {
-    Tensor keys = bytes(static_cast<size_t>(total) * 4, device);
-    make(static_cast<uint32_t*>(keys.data_ptr()), n, kBits);
-    return sort_pairs<uint32_t>(keys, columns, total, kBits + row_bits);
-  } else {
-    Tensor keys = bytes(static_cast<size_t>(total) * 8, device);
-    make(static_cast<uint64_t*>(keys.data_ptr()), n, kBits);
-    return sort_pairs<uint64_t>(keys, columns, total, kBits + row_bits);
+template <class Element, class Key>
+__global__ void __launch_bounds__(kThreads) make_keys(Key* keys, uint32_t* columns, const void* x, int size, int64_t total,
+                                                      int64_t n, int row_shift, const KeyMaker<Element> maker) {
+  constexpr int kItems = 4;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * (kThreads * kItems) + threadIdx.x;
+  Element elements[kItems];
+  sorting::load_elements(elements, x, size, [&](int j) { return min(first + j * kThreads, total - 1); });
+#pragma unroll
+  for (int j = 0; j < kItems; ++j) {
+    const int64_t i = first + j * kThreads;
+    if (i >= total) return;
+    const int64_t row = n < total ? i / n : 0;
+    Key key = maker.key(elements[j]);
+    if (row) key |= static_cast<Key>(static_cast<uint64_t>(row) << row_shift);
+    keys[i] = key;
+    columns[i] = static_cast<uint32_t>(i - row * n);
   }
 }
 
-void run(bool descending, int64_t rows, int64_t n, int64_t from, int64_t count, const Tensor& values,
-         const Tensor& indices, const Tensor& in) {
-  visit_all(in.dtype(), [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    const Tensor columns = sorted_columns<T>(descending, rows, n, in);
-    launch(store<T>, blocks_for(rows * count, 256), 256, 0,
-           values.defined() ? static_cast<T*>(values.data_ptr()) : nullptr, indices.data<int64_t>(),
-           static_cast<const T*>(in.data_ptr()), static_cast<const uint32_t*>(columns.data_ptr()), rows * count, n,
-           from, count);
+/// The first `count` elements of every sorted row. Elements are what their keys say, where that is known.
+template <class Element, class Key>
+__global__ void __launch_bounds__(kThreads) store(void* values, int64_t* indices, const void* x, int size, const Key* keys,
+                                                  const uint32_t* columns, int64_t total, int64_t n, int64_t count,
+                                                  const KeyMaker<Element> maker) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i >= total) return;
+  const int64_t row = count < total ? i / count : 0, from = row * n + i - row * count, column = columns[from];
+  indices[i] = column;
+  if (!values) return;
+  Element element;
+  if (!keys || !maker.element(static_cast<Element>(keys[from]) & maker.all, element))
+    element = sorting::load_element<Element>(x, size, row * n + column);
+  sorting::store_element(values, size, i, element);
+}
+
+__global__ void __launch_bounds__(kThreads) rows_of(uint32_t* rows, const uint32_t* flat, int64_t total, int64_t n) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < total) rows[i] = static_cast<uint32_t>(flat[i] / n);
+}
+__global__ void __launch_bounds__(kThreads) columns_of(uint32_t* flat, int64_t total, int64_t n) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < total) flat[i] = static_cast<uint32_t>(flat[i] % n);
+}
+
+/// Elements of rows of n at places (rows, k).
+template <class Element>
+__global__ void __launch_bounds__(kThreads) pick(void* out, const void* x, const int64_t* places, int size, int64_t total,
+                                                 int64_t n, int64_t k) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (i < total)
+    sorting::store_element(out, size, i, sorting::load_element<Element>(x, size, i / k * n + places[i]));
+}
+
+/// What a sort needs twice: CUB goes from one to the other and back.
+struct Buffers {
+  Tensor now, other;
+};
+
+/// Sorts (keys, columns) by the lowest `bits` bits.
+template <class Key>
+void sort_pairs(Buffers& keys, Buffers& columns, int64_t total, int bits) {
+  const Device device = keys.now.device();
+  const cudaStream_t stream = norch::cuda::current_stream();
+  auto buffer = [&](Buffers& b, size_t size, auto* type) {
+    if (!b.other.defined()) b.other = bytes(total * static_cast<int64_t>(size), device);
+    using T = std::remove_pointer_t<decltype(type)>;
+    return cub::DoubleBuffer<T>(static_cast<T*>(b.now.data_ptr()), static_cast<T*>(b.other.data_ptr()));
+  };
+  auto k = buffer(keys, sizeof(Key), static_cast<Key*>(nullptr));
+  auto c = buffer(columns, 4, static_cast<uint32_t*>(nullptr));
+  size_t room = 0;
+  check(cub::DeviceRadixSort::SortPairs(nullptr, room, k, c, total, 0, bits, stream), "sort");
+  const Tensor temporary = bytes(static_cast<int64_t>(room), device);
+  check(cub::DeviceRadixSort::SortPairs(temporary.data_ptr(), room, k, c, total, 0, bits, stream), "sort");
+  if (k.Current() == keys.other.data_ptr()) std::swap(keys.now, keys.other);
+  if (c.Current() == columns.other.data_ptr()) std::swap(columns.now, columns.other);
+}
+
+/// Sorts all rows together; stores the first `count` elements of each.
+template <class Element>
+void sort_together(bool descending, int64_t rows, int64_t n, int64_t count, const Tensor& values, const Tensor& indices,
+                   const Tensor& in) {
+  const int64_t total = rows * n;
+  NORCH_CHECK(n <= int64_t{0xFFFFFFFF}, "sort: a row of ", n, " elements is too long");
+  const Device device = in.device();
+  const int size = static_cast<int>(itemsize(in.dtype()));
+  const KeyMaker<Element> maker(in.dtype(), descending);
+  Buffers columns{bytes(total * 4, device), {}};
+  auto column = [&] { return static_cast<uint32_t*>(columns.now.data_ptr()); };
+  auto make = [&](auto* keys, int64_t row_length) {
+    using Key = std::remove_pointer_t<decltype(keys)>;
+    launch(make_keys<Element, Key>, blocks_for(total, 4 * kThreads), kThreads, 0, keys, column(), in.data_ptr(), size,
+           total, row_length, maker.bits, maker);
+  };
+  auto finish = [&](auto* keys) {
+    using Key = std::remove_pointer_t<decltype(keys)>;
+    launch(store<Element, Key>, blocks_for(rows * count, kThreads), kThreads, 0,
+           values.defined() ? values.data_ptr() : nullptr, indices.data<int64_t>(), in.data_ptr(), size,
+           static_cast<const Key*>(keys), column(), rows * count, n, count, maker);
+  };
+  int row_bits = 0;
+  while ((int64_t{1} << row_bits) < rows) ++row_bits;
+  auto together = [&](auto zero) {
+    using Key = decltype(zero);
+    Buffers keys{bytes(total * static_cast<int64_t>(sizeof(Key)), device), {}};
+    make(static_cast<Key*>(keys.now.data_ptr()), n);
+    sort_pairs<Key>(keys, columns, total, maker.bits + row_bits);
+    finish(static_cast<Key*>(keys.now.data_ptr()));
+  };
+  if constexpr (sizeof(Element) == 8) {
+    if (rows == 1) return together(uint64_t{});
+    // No room for the row in the key: sort everything by key, then by row; both sorts keep the order of equals.
+    NORCH_CHECK(total <= int64_t{0xFFFFFFFF}, "sort: ", total, " elements of 64 bits are too many for one call");
+    Buffers keys{bytes(total * 8, device), {}};
+    make(static_cast<uint64_t*>(keys.now.data_ptr()), total);
+    sort_pairs<uint64_t>(keys, columns, total, 64);
+    keys = {bytes(total * 4, device), {}};
+    launch(rows_of, blocks_for(total, kThreads), kThreads, 0, static_cast<uint32_t*>(keys.now.data_ptr()),
+           static_cast<const uint32_t*>(column()), total, n);
+    sort_pairs<uint32_t>(keys, columns, total, row_bits);
+    launch(columns_of, blocks_for(total, kThreads), kThreads, 0, column(), total, n);
+    finish(static_cast<uint64_t*>(nullptr));
+  } else if (maker.bits + row_bits <= 32) {
+    together(uint32_t{});
+  } else {
+    together(uint64_t{});
+  }
+}
+
+/// The first `count` elements of each sorted row.
+void sort_all(bool descending, int64_t rows, int64_t n, int64_t count, const Tensor& values, const Tensor& indices,
+              const Tensor& in) {
+  if (n <= sorting::kMostInBlock)
+    return sorting::sort_rows(descending, rows, n, count, values, indices, in, nullptr);
+  sorting::visit_key(in.dtype(), [&](auto zero) {
+    sort_together<decltype(zero)>(descending, rows, n, count, values, indices, in);
   });
 }
 
 }  // namespace
 
 void sort(bool descending, int64_t rows, int64_t n, const Tensor& values, const Tensor& indices, const Tensor& in) {
-  run(descending, rows, n, 0, n, values, indices, in);
+  sort_all(descending, rows, n, n, values, indices, in);
 }
+
 void topk(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor& indices,
           const Tensor& in) {
-  run(largest, rows, n, 0, k, values, indices, in);
+  const bool few = n > 128 && k <= n / 2 && k <= sorting::kMostInBlock;
+  if (!few) return sort_all(largest, rows, n, k, values, indices, in);
+  // Find them first, then sort them alone.
+  const Tensor places = new_tensor({rows, k}, DType::Int64, in.device());
+  sorting::select_places(largest, rows, n, k, places.data<int64_t>(), in);
+  const Tensor found = new_tensor({rows, k}, in.dtype(), in.device());
+  sorting::visit_key(in.dtype(), [&](auto zero) {
+    launch(pick<decltype(zero)>, blocks_for(rows * k, kThreads), kThreads, 0, found.data_ptr(), in.data_ptr(),
+           static_cast<const int64_t*>(places.data<int64_t>()), static_cast<int>(itemsize(in.dtype())), rows * k, n, k);
+  });
+  sorting::sort_rows(largest, rows, k, k, values, indices, found, places.data<int64_t>());
 }
+
 void kth(int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor& indices, const Tensor& in) {
-  run(false, rows, n, k, 1, values, indices, in);
+  sorting::select_one(false, rows, n, k, values, indices, in);
 }
 
 }  // namespace norch::kernels::cuda

@@ -144,3 +144,25 @@ def test_a_wrong_element_of_a_list_is_a_type_error():
         norch.meshgrid(norch.ones(2), 3)
     with pytest.raises(TypeError, match="wrong type"):
         norch.hsplit(norch.ones(4), [1, "a"])
+
+
+def test_rarely_used_names_of_arguments():
+    x, i = norch.tensor([1.0, 2.0, 4.0]), norch.tensor([0, 1])
+    assert norch.clamp_(input=x.clone(), min=2).tolist() == [2, 2, 4]
+    assert norch.index_put_(input=x.clone(), indices=(i,), values=norch.tensor(0.0)).tolist() == [0, 0, 4]
+    assert norch.isin(element=1, test_elements=i).item() and norch.isin(elements=i, test_element=1).tolist() == [False, True]
+    assert x.clone().copy_(other=x + 1).tolist() == x.clone().copy_(src=x + 1).tolist() == [2, 3, 5]
+    assert x.clone().resize_(size=(1, 3)).shape == x.clone().resize_(1, 3, memory_format=norch.contiguous_format).shape
+    with pytest.raises(RuntimeError, match="resize_: only the row-major format"):
+        norch.zeros(1, 1, 1, 1).resize_(1, 1, 1, 1, memory_format=norch.channels_last)
+    assert x.clone().resize_as_(the_template=i).shape == (2,)
+    assert norch.ones(2, 1).swapaxes_(axis0=0, axis1=1).shape == (1, 2)
+    assert norch.threshold(x, 1.5, 0, out=norch.empty(3)).tolist() == [0, 2, 4]
+    assert norch.orgqr(input=norch.eye(2), input2=norch.zeros(2)).tolist() == [[1, 0], [0, 1]]
+    assert norch.range(0, 2, out=norch.empty(0)).tolist() == [0, 1, 2]
+    assert norch.result_type(tensor=i, other=2.0) == norch.result_type(scalar1=2, scalar2=1.0) == norch.float32
+    assert norch.result_type(scalar=2, tensor=i) == norch.int64
+    with pytest.raises(TypeError, match="takes two operands"):
+        norch.result_type(tensor=i)
+    copy = norch.from_dlpack(x, device="cpu", copy=True)
+    assert copy.data_ptr() != x.data_ptr() == norch.from_dlpack(x, copy=False).data_ptr()

@@ -60,10 +60,10 @@ def is_nonzero(input: Tensor) -> bool:
     raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
 
 
-def result_type(tensor1: Any, tensor2: Any) -> norch.dtype:
+def result_type(*operands: Any, **named: Any) -> norch.dtype:
     """result_type(tensor1, tensor2) -> dtype
 
-    The dtype of tensor1 + tensor2 (tensors or numbers).
+    The dtype of tensor1 + tensor2 (tensors or numbers; PyTorch's names of the four forms are taken).
 
         >>> norch.result_type(norch.ones(1, dtype=norch.int32), 1.5)
         norch.float32"""
@@ -73,7 +73,14 @@ def result_type(tensor1: Any, tensor2: Any) -> norch.dtype:
             return x
         return norch.ones((1,) * min(x.dim(), 1), dtype=x.dtype)
 
-    a, b = small(tensor1), small(tensor2)
+    names = ("tensor1", "scalar", "scalar1", "tensor"), ("tensor2", "other", "scalar2", "tensor")
+    for place, forms in enumerate(names):
+        name = next((name for name in forms if name in named), None)
+        if len(operands) == place and name:
+            operands += (named.pop(name),)
+    if len(operands) != 2 or named:
+        raise TypeError("result_type() takes two operands: (tensor, other), (scalar, tensor) or (scalar1, scalar2)")
+    a, b = (small(x) for x in operands)
     if not isinstance(a, Tensor) and not isinstance(b, Tensor):
         a, b = norch.tensor(a), norch.tensor(b)
     return norch.where(norch.tensor(True), a, b).dtype
@@ -150,13 +157,14 @@ def range(
     end: float | None = None,
     step: float = 1,
     *,
+    out: Tensor | None = None,
     dtype: Any = None,
     layout: Any = None,
     device: Any = None,
     pin_memory: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """range(start=0, end, step=1) -> Tensor
+    """range(start=0, end, step=1, *, out=None) -> Tensor
 
     start, start + step, ... up to and with `end`: what arange replaced. The default float dtype unless given.
 
@@ -166,6 +174,8 @@ def range(
         start, end = 0, start
     if step == 0 or (end - start) / step < 0:
         raise RuntimeError("range: step must be nonzero, and lead from start to end")
+    if out is not None:
+        dtype, device = dtype or out.dtype, out.device
     dtype = dtype or norch.get_default_dtype()
     # What numbers are computed in, as in PyTorch.
     kind = norch.float64 if dtype.itemsize > 2 else norch.float32
@@ -177,8 +187,10 @@ def range(
     else:
         first, last, by = (norch.tensor(v, dtype=kind) for v in (start, end, step))
         count, start, step = int(((last - first) / by).item() + 1), first.item(), by.item()
-    out = (norch.arange(count, dtype=kind, device=device) * step + start).to(dtype)
-    return out.requires_grad_() if requires_grad else out
+    values = (norch.arange(count, dtype=kind, device=device) * step + start).to(dtype)
+    if out is not None:
+        return out.resize_(values.shape).copy_(values)
+    return values.requires_grad_() if requires_grad else values
 
 
 def _pin_memory(self: Tensor, device: Any = None) -> Tensor:

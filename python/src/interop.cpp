@@ -406,9 +406,18 @@ void bind_interop(Binder& b) {
       "__dlpack_device__",
       [](const Tensor& t) { return nb::make_tuple(t.is_cuda() ? kDLCUDA : kDLCPU, static_cast<int>(t.device().index)); },
       "DLPack's (device type, device id).");
-  b.function("from_dlpack", &from_dlpack,
-             "from_dlpack(ext_tensor) -> Tensor\n\nA tensor on the memory of any object with __dlpack__, or of a capsule.",
-             "ext_tensor"_a);
+  b.function(
+      "from_dlpack",
+      [](nb::handle source, std::optional<Device> device, std::optional<bool> copy) {
+        const Tensor t = from_dlpack(source);
+        const Device to = device ? device->resolve() : t.device();
+        NORCH_CHECK_VALUE(to == t.device() || copy.value_or(true), "from_dlpack: the memory is on ", t.device(), " and ", to,
+                          " needs a copy; leave out copy=False");
+        return to != t.device() ? t.to(to) : copy.value_or(false) ? t.clone() : t;
+      },
+      "from_dlpack(ext_tensor, *, device=None, copy=None) -> Tensor\n\nA tensor on the memory of any object with __dlpack__, "
+      "or of a capsule; copied if `copy` is True, or where another device asks for it.",
+      "ext_tensor"_a, nb::kw_only(), "device"_a = nb::none(), "copy"_a = nb::none());
   b.function("from_numpy", &from_numpy,
              "from_numpy(ndarray) -> Tensor\n\nA tensor on the array's memory (a copy if the array is read-only).",
              "ndarray"_a);

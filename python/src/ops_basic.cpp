@@ -131,10 +131,11 @@ void bind_basic_ops(Binder& b) {
           return t.to(t.device(), type, false, f.value_or(MemoryFormat::preserve));
         },
         "The tensor in that dtype.", "memory_format"_a = nb::none());
-  b.method(
-      "copy_", [](const Tensor& t, const Operand& src, bool) { return copy_(t, src); },
-      "copy_(src, non_blocking=False) -> Tensor\n\nWrites `src`, broadcast and cast, into this tensor.", "src"_a,
-      "non_blocking"_a = false);
+  for (const char* source : {"src", "other"})  // PyTorch documents the one and takes the other
+    b.method(
+        "copy_", [](const Tensor& t, const Operand& src, bool) { return copy_(t, src); },
+        "copy_(src, non_blocking=False) -> Tensor\n\nWrites `src`, broadcast and cast, into this tensor.",
+        nb::arg(source), "non_blocking"_a = false);
 }
 
 }  // namespace norch::python

@@ -47,6 +47,7 @@ void bind_factors(Binder& b) {
       "geqrf(input, *, out=None) -> (a, tau)\n\nQR factors in Householder's form.", "input"_a);
   b.op("orgqr", &linalg::householder_product,
        "orgqr(input, tau) -> Tensor\n\nAs linalg.householder_product.", "input"_a, "tau"_a);
+  b.op("orgqr", &linalg::householder_product, "The same, by the names that PyTorch takes.", "input"_a, "input2"_a);
   b.op("ormqr", &ormqr,
        "ormqr(input, tau, other, left=True, transpose=False) -> Tensor\n\nother multiplied by the whole Q of "
        "Householder reflectors, from the left or right, or by its transpose.",
@@ -78,7 +79,7 @@ void bind_lu(Binder& b) {
       "LU_data"_a, "LU_pivots"_a, "unpack_data"_a = true, "unpack_pivots"_a = true);
   b.op("lu_solve",
        +[](const Tensor& x, const Tensor& lu, const Tensor& pivots) { return linalg::lu_solve(lu, pivots, x); },
-       "lu_solve(b, LU_data, LU_pivots) -> Tensor\n\nSolves A X = b for factors of lu.", "b"_a, "LU_data"_a,
+       "lu_solve(input, LU_data, LU_pivots) -> Tensor\n\nSolves A X = input for factors of lu.", "input"_a, "LU_data"_a,
        "LU_pivots"_a);
   const auto triangular = [type = named_type("triangular_solve", {"solution", "cloned_coefficient"})](
                               const Tensor& x, const Tensor& a, bool upper, bool transposed, bool unit) {
@@ -87,9 +88,9 @@ void bind_lu(Binder& b) {
   };
   b.op(
       "triangular_solve", triangular,
-      "triangular_solve(b, A, upper=True, transpose=False, unitriangular=False, *, out=None) -> (solution, "
-      "cloned_coefficient)\n\nSolves A X = b for triangular A.",
-      "b"_a, "A"_a, "upper"_a = true, "transpose"_a = false, "unitriangular"_a = false);
+      "triangular_solve(input, A, upper=True, transpose=False, unitriangular=False, *, out=None) -> (solution, "
+      "cloned_coefficient)\n\nSolves A X = input for triangular A.",
+      "input"_a, "A"_a, "upper"_a = true, "transpose"_a = false, "unitriangular"_a = false);
 }
 
 void bind_measures(Binder& b) {

@@ -122,12 +122,18 @@ void bind_summaries(Binder& b) {
 }
 
 void bind_sets(Binder& b) {
+  const auto is_in = [](const Operand& elements, const Operand& tests, bool, bool invert) {
+    return isin(elements, tests, invert);
+  };
   b.function(
-      "isin",
-      [](const Operand& elements, const Operand& tests, bool, bool invert) { return isin(elements, tests, invert); },
+      "isin", is_in,
       "isin(elements, test_elements, *, assume_unique=False, invert=False) -> Tensor\n\nWhether each element is among the "
       "tests.\n\n>>> norch.isin(norch.tensor([1, 2, 3]), norch.tensor([3, 1]))\ntensor([ True, False,  True])",
       "elements"_a, "test_elements"_a, nb::kw_only(), "assume_unique"_a = false, "invert"_a = false);
+  b.function("isin", is_in, "PyTorch's name of a number among the elements.", "element"_a, "test_elements"_a,
+             nb::kw_only(), "assume_unique"_a = false, "invert"_a = false);
+  b.function("isin", is_in, "PyTorch's name of a number as the only test.", "elements"_a, "test_element"_a,
+             nb::kw_only(), "assume_unique"_a = false, "invert"_a = false);
   b.op("nonzero_static", &nonzero_static, "nonzero_static(input, *, size, fill_value=-1) -> Tensor\n\nnonzero cut or "
        "filled up to `size` rows.", "input"_a, nb::kw_only(), "size"_a, "fill_value"_a = -1);
   b.op("index_reduce", &index_reduce, "index_reduce(input, dim, index, source, reduce, *, include_self=True) -> "
@@ -162,7 +168,13 @@ void bind_sizes(Binder& b) {
         return out;
       },
       "broadcast_shapes(*shapes) -> Size\n\n>>> norch.broadcast_shapes((2, 1), 3)\nnorch.Size([2, 3])", "args"_a);
-  auto resized = [](const Tensor& t, const nb::args& args) {
+  using Format = std::optional<MemoryFormat>;
+  const auto check_format = [](const char* name, Format f) {
+    NORCH_CHECK(!f || *f == MemoryFormat::contiguous || *f == MemoryFormat::preserve, name,
+                ": only the row-major format is there; use .to(memory_format=...) afterwards");
+  };
+  auto resized = [check_format](const Tensor& t, const nb::args& args, Format f) {
+    check_format("resize_", f);
     Shape size;
     if (args.size() != 1 || !nb::try_cast<Shape>(args[0], size)) {
       size.clear();
@@ -175,11 +187,24 @@ void bind_sizes(Binder& b) {
     }
     return resize_(t, size);
   };
-  b.method("resize_", resized, "resize_(*sizes) -> Tensor\n\nGives the tensor another shape and, if it needs it, more "
-           "memory.", "args"_a);
+  b.method("resize_", resized, "resize_(*sizes, memory_format=None) -> Tensor\n\nGives the tensor another shape and, if "
+           "it needs it, more memory.", "args"_a, "memory_format"_a = nb::none());
   b.method(
-      "resize_as_", [](const Tensor& t, const Tensor& like) { return resize_(t, like.sizes()); },
-      "resize_as_(tensor) -> Tensor", "tensor"_a);
+      "resize_",
+      [check_format](const Tensor& t, const Shape& size, Format f) {
+        check_format("resize_", f);
+        return resize_(t, size);
+      },
+      "The same.", "size"_a, nb::kw_only(), "memory_format"_a = nb::none());
+  for (const char* other : {"tensor", "the_template"})
+    b.method(
+        "resize_as_",
+        [check_format](const Tensor& t, const Tensor& like, Format f) {
+          check_format("resize_as_", f);
+          return resize_(t, like.sizes());
+        },
+        "resize_as_(the_template, *, memory_format=None) -> Tensor\n\nresize_ to another tensor's shape.", nb::arg(other),
+        nb::kw_only(), "memory_format"_a = nb::none());
   b.method(
       "as_strided_",
       [](const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset) {

@@ -74,6 +74,9 @@ void bind_shapes(Binder& b) {
 
   ints_method(b, "expand", "size", [](const Tensor& t, const Shape& s) { return expand(t, s); },
               "expand(*sizes) -> Tensor\n\nA view with dims of size 1 repeated; -1 keeps a size.", false);
+  b.method(
+      "expand", [](const Tensor& t, const nb::args& a, bool) { return expand(t, ints_of("expand", a)); },
+      "The same; `implicit` says nothing.", "args"_a, "implicit"_a);
   b.method("expand_as", &expand_as, "expand_as(other) -> Tensor", "other"_a);
   ints_method(b, "broadcast_to", "size", [](const Tensor& t, const Shape& s) { return expand(t, s); },
               "broadcast_to(input, size) -> Tensor\n\nAs expand.", true);
@@ -106,8 +109,9 @@ void bind_shapes(Binder& b) {
       "squeeze_", [](const Tensor& t, std::optional<Shape> dim) { return dim ? squeeze_(t, *dim) : squeeze_(t); },
       "squeeze_(dim) -> Tensor", "dim"_a.none());
   b.method("unsqueeze_", &unsqueeze_, "unsqueeze_(dim) -> Tensor", "dim"_a);
-  for (const char* name : {"transpose_", "swapdims_", "swapaxes_"})
+  for (const char* name : {"transpose_", "swapdims_"})
     b.method(name, &transpose_, "transpose_(dim0, dim1) -> Tensor", "dim0"_a, "dim1"_a);
+  b.method("swapaxes_", &transpose_, "swapaxes_(axis0, axis1) -> Tensor", "axis0"_a, "axis1"_a);
   b.method("t_", &t_, "t_() -> Tensor");
 
   using OneToOne = Tensor (*)(const Tensor&);

@@ -20,14 +20,14 @@ constexpr const char* kOut[] = {
     "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bucketize", "cat", "chain_matmul", "cholesky",
     "cholesky_inverse", "cholesky_solve", "clamp", "clamp_max", "clamp_min", "column_stack", "complex", "copysign",
     "cos", "cosh", "cumprod", "cumsum", "deg2rad", "diff", "digamma", "div", "dstack", "eq", "erf", "erfc", "erfinv", "exp",
-    "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "gcd", "ge", "geqrf", "gt", "histogramdd",
+    "exp2", "expm1", "float_power", "floor_divide", "fmax", "fmin", "fmod", "frobenius_norm", "gcd", "ge", "geqrf", "gt", "histogramdd",
     "hstack", "hypot", "i0", "igamma", "igammac", "inverse", "isin", "isneginf", "isposinf", "kron", "lcm", "ldexp", "le",
     "lerp", "lgamma", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not",
     "logical_or", "logical_xor", "logit", "logsumexp", "lt", "matrix_power", "max", "maximum", "mean", "median",
     "min", "minimum", "mul", "mvlgamma", "nanmean", "nanmedian", "nansum", "ne", "nextafter",
-    "nonzero", "nonzero_static", "normal", "normalize", "outer", "polar", "polygamma", "pow", "prod", "rad2deg",
+    "nonzero", "nonzero_static", "normal", "normalize", "nuclear_norm", "orgqr", "outer", "polar", "polygamma", "pow", "prod", "rad2deg",
     "reciprocal", "remainder", "rsqrt", "searchsorted", "sigmoid", "signbit", "sin", "sinc", "sinh", "sqrt", "square",
-    "stack", "std", "std_mean", "sub", "sum", "tan", "tanh", "var", "var_mean", "vstack", "xlogy",
+    "stack", "std", "std_mean", "sub", "sum", "tan", "tanh", "threshold", "var", "var_mean", "vstack", "xlogy",
     // special
     "airy_ai", "bessel_j0", "bessel_j1", "bessel_y0", "bessel_y1", "chebyshev_polynomial_t", "chebyshev_polynomial_u",
     "chebyshev_polynomial_v", "chebyshev_polynomial_w", "entr", "erfcx", "hermite_polynomial_h",
@@ -171,6 +171,16 @@ void give_in_place(nb::handle tensor, const char* name) {
       "kwargs"_a);
 }
 
+/// norch.NAME from a method: the tensor may be named `input`.
+void give_function(nb::handle scope, nb::handle tensor, const char* name) {
+  if (nb::hasattr(scope, name) || !nb::hasattr(tensor, name)) return;
+  nb::cpp_function_def(
+      [method = nb::object(tensor.attr(name))](nb::handle input, const nb::args& args, const nb::kwargs& kwargs) {
+        return nb::object(method(input, *args, **kwargs));
+      },
+      nb::scope(scope), nb::name(name), "The method of Tensor, as a function.", "input"_a, "args"_a, "kwargs"_a);
+}
+
 // ---- copies of views
 
 constexpr const char* kViews[] = {"as_strided", "detach", "diagonal", "expand", "narrow", "permute", "select", "split",
@@ -298,8 +308,7 @@ void bind_variants(Binder& b) {
   for (const char* name : kViews) give_copy(b.root, b.tensor, name);
   give_narrow_copy(b.tensor);
   for (const char* name : kInPlace) give_in_place(b.tensor, name);
-  for (const char* name : kInPlaceFunctions)
-    if (!nb::hasattr(b.root, name)) share(b.root, name, b.tensor, name);
+  for (const char* name : kInPlaceFunctions) give_function(b.root, b.tensor, name);
   for (const char* module : {"", "_nn", "_special", "_linalg", "_fft"}) {
     const nb::object scope = *module ? nb::getattr(b.root, module, nb::none()) : nb::object(b.root);
     if (scope.is_none()) continue;

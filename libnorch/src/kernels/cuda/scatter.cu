@@ -4,24 +4,37 @@
 // way for each. A position's key says which place of dst it goes to. Adding (and the other combinations) sorts the
 // keys, stably, and goes through each run of equal keys in order; so it needs no atomics. Replacing finds the last
 // position of every key: with an integer atomicMax per place, or from the sorted keys where places outnumber positions.
+// Where each line along the dim has places of its own, there is a faster way: scatter_lines.cu.
 #include <cub/device/device_radix_sort.cuh>
 
 #include "core/factory.h"
-#include "kernels/cuda/gather.cuh"
-#include "kernels/dispatch.h"
+#include "kernels/cuda/scatter.cuh"
 
 namespace norch::kernels::cuda {
 
 namespace {
 
 constexpr int kThreads = 256;
-/// Sorted positions per thread. A run of equal keys that crosses such a border is joined from partial results.
+/// Sorted positions of a chunk. A run of equal keys that crosses a chunk's border is joined from partial results.
 constexpr int kChunk = 64;
 
 struct Job {
   IndexedWalk positions, row;
   int64_t unit;  // bytes of dst per key
   int64_t keys;  // valid keys are below this
+  FastDivider width;
+  bool small;  // fewer than 2^31 positions times columns
+
+  /// Number i of all positions times columns: its position, and its column.
+  __device__ __forceinline__ int64_t split(int64_t i, uint32_t& column) const {
+    if (small) {
+      column = static_cast<uint32_t>(i);
+      return width.divide_in_place(column);
+    }
+    const int64_t position = i / row.units;
+    column = static_cast<uint32_t>(i - position * row.units);
+    return position;
+  }
 };
 
 Job job_of(const Plan& p, const Along& a, int64_t slots) {
@@ -35,6 +48,8 @@ Job job_of(const Plan& p, const Along& a, int64_t slots) {
     const bool in_row = rows && p.strides[2][d] == 0 && p.strides[0][d] != 0;
     (in_row ? job.row : job.positions).add_dim(p, d);
   }
+  job.width = FastDivider(job.row.units);
+  job.small = static_cast<int64_t>(job.positions.units) * job.row.units <= 0x7FFFFFFF - kThreads;
   return job;
 }
 
@@ -64,9 +79,9 @@ template <class U>
 __global__ void __launch_bounds__(kThreads) assign_kernel(const __grid_constant__ Job job, const DeviceAlong along,
                                                           const int32_t* owner) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  const uint32_t width = job.row.units;
-  if (i >= static_cast<int64_t>(job.positions.units) * width) return;
-  const uint32_t position = static_cast<uint32_t>(i / width), column = static_cast<uint32_t>(i % width);
+  if (i >= static_cast<int64_t>(job.positions.units) * job.row.units) return;
+  uint32_t column;
+  const uint32_t position = static_cast<uint32_t>(job.split(i, column));
   const int64_t key = key_of(job, along, position);
   if (key < 0 || owner[key] != static_cast<int32_t>(position)) return;
   const char* from = job.positions.data[1] + job.positions.offset(1, position) + job.row.offset(1, column);
@@ -78,9 +93,10 @@ template <class U, class Key>
 __global__ void __launch_bounds__(kThreads) assign_sorted_kernel(const __grid_constant__ Job job, const Key* keys,
                                                                  const int32_t* order) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  const uint32_t width = job.row.units, count = job.positions.units;
-  if (i >= static_cast<int64_t>(count) * width) return;
-  const uint32_t at = static_cast<uint32_t>(i / width), column = static_cast<uint32_t>(i % width);
+  const uint32_t count = job.positions.units;
+  if (i >= static_cast<int64_t>(count) * job.row.units) return;
+  uint32_t column;
+  const uint32_t at = static_cast<uint32_t>(job.split(i, column));
   const Key key = keys[at];
   if (key == static_cast<Key>(job.keys) || (at + 1 < count && keys[at + 1] == key)) return;
   const char* from = job.positions.data[1] + job.positions.offset(1, order[at]) + job.row.offset(1, column);
@@ -132,57 +148,36 @@ void with_sorted(const Plan& plan, const Job& job, const Along& along, F&& run) 
 
 // ---- combining
 
-template <class S>
-__device__ __forceinline__ S combine(ScatterOp op, S a, S b) {
-  switch (op) {
-    case ScatterOp::Add: return a + b;
-    case ScatterOp::Mul: return a * b;
-    case ScatterOp::Min: return a < b || a != a ? a : b;
-    default: return a > b || a != a ? a : b;
-  }
-}
-
-template <class T>
-__device__ __forceinline__ SumType<T> widened(const T* p) {
-  return static_cast<SumType<T>>(static_cast<ComputeType<T>>(*p));
-}
-template <class T>
-__device__ __forceinline__ T narrowed(SumType<T> v) {
-  if constexpr (std::is_same_v<T, bool>)
-    return v != 0;
-  else
-    return static_cast<T>(static_cast<ComputeType<T>>(v));
-}
-
-/// Each thread takes one chunk of sorted positions and one column. A run that begins here starts from dst's value. What
-/// crosses the chunk's ends goes to `partial`: [chunk][0: came from before, 1: begins here and goes on][column].
+/// A thread for each position and column; those with which a run begins, or its part of a chunk, go through it. A run that
+/// begins here starts from dst's value. What crosses the chunk's ends goes to `partial`: [chunk][0: came from before,
+/// 1: begins here and goes on][column].
 template <class T, class Key>
 __global__ void __launch_bounds__(kThreads) combine_kernel(const __grid_constant__ Job job, ScatterOp op, const Key* keys,
                                                            const int32_t* order, SumType<T>* partial) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   const uint32_t width = job.row.units, count = job.positions.units;
-  const uint32_t chunk = static_cast<uint32_t>(i / width), column = static_cast<uint32_t>(i % width);
-  const int64_t begin = static_cast<int64_t>(chunk) * kChunk;
-  if (begin >= count) return;
-  const uint32_t end = static_cast<uint32_t>(begin + kChunk < count ? begin + kChunk : count);
+  uint32_t column = 0;
+  const int64_t place_in_order = job.split(i, column);
+  if (place_in_order >= count) return;
+  uint32_t at = static_cast<uint32_t>(place_in_order);
+  const uint32_t chunk = at / kChunk, begin = chunk * kChunk;
+  const uint32_t end = count - begin < kChunk ? count : begin + kChunk;
+  const Key key = keys[at];
+  if (key == static_cast<Key>(job.keys)) return;
+  const bool begins = at == 0 || keys[at - 1] != key;
+  if (!begins && at > begin) return;
   const char* from = job.positions.data[1] + job.row.offset(1, column);
   char* dst = job.positions.data[0] + job.row.offset(0, column);
-  uint32_t at = static_cast<uint32_t>(begin);
-  while (at < end) {
-    const Key key = keys[at];
-    if (key == static_cast<Key>(job.keys)) return;
-    T* place = reinterpret_cast<T*>(dst + static_cast<int64_t>(key) * job.unit);
-    const bool begins = at > begin || at == 0 || keys[at - 1] != key;
-    SumType<T> value = widened(reinterpret_cast<const T*>(from + job.positions.offset(1, order[at])));
-    if (begins) value = combine(op, widened(place), value);
-    for (++at; at < end && keys[at] == key; ++at)
-      value = combine(op, value, widened(reinterpret_cast<const T*>(from + job.positions.offset(1, order[at]))));
-    const bool ends = at < end || at == count || keys[at] != key;
-    if (begins && ends)
-      *place = narrowed<T>(value);
-    else
-      partial[(static_cast<int64_t>(chunk) * 2 + begins) * width + column] = value;
-  }
+  T* place = reinterpret_cast<T*>(dst + static_cast<int64_t>(key) * job.unit);
+  SumType<T> value = widened(reinterpret_cast<const T*>(from + job.positions.offset(1, order[at])));
+  if (begins) value = combine(op, widened(place), value);
+  for (++at; at < end && keys[at] == key; ++at)
+    value = combine(op, value, widened(reinterpret_cast<const T*>(from + job.positions.offset(1, order[at]))));
+  const bool ends = at == count || keys[at] != key;
+  if (begins && ends)
+    *place = narrowed<T>(value);
+  else
+    partial[(static_cast<int64_t>(chunk) * 2 + begins) * width + column] = value;
 }
 
 /// Joins the runs that cross chunks: the thread of the chunk where a run begins goes through those after it.
@@ -235,7 +230,7 @@ void assign(const Plan& plan, const Job& job, const Along& along) {
 }  // namespace
 
 void scatter(const Plan& plan, const Along& along, ScatterOp op, int64_t slots) {
-  if (plan.numel == 0 || along.size == 0) return;
+  if (plan.numel == 0 || along.size == 0 || scatter_lines(plan, along, op)) return;
   const Job job = job_of(plan, along, slots);
   if (op == ScatterOp::Assign) return assign(plan, job, along);
   const int64_t chunks = (static_cast<int64_t>(job.positions.units) + kChunk - 1) / kChunk;
@@ -247,9 +242,10 @@ void scatter(const Plan& plan, const Along& along, ScatterOp op, int64_t slots) 
       using S = SumType<T>;
       const Tensor partial = scratch(chunks * 2 * width, dtype_of<S>, plan);
       S* p = partial.data<S>();
-      const unsigned blocks = blocks_for(chunks * width, kThreads);
-      launch(combine_kernel<T, Key>, blocks, kThreads, 0, job, op, keys, order, p);
-      if (chunks > 1) launch(join_kernel<T, Key>, blocks, kThreads, 0, job, op, keys, static_cast<const S*>(p));
+      launch(combine_kernel<T, Key>, blocks_for(job.positions.units * width, kThreads), kThreads, 0, job, op, keys, order,
+             p);
+      if (chunks > 1)
+        launch(join_kernel<T, Key>, blocks_for(chunks * width, kThreads), kThreads, 0, job, op, keys, static_cast<const S*>(p));
     });
   });
 }

@@ -21,18 +21,10 @@ from norch._C._cuda import (
     current_stream,
     default_stream,
     device_count,
-    empty_cache,
     graph_pool_handle,
     is_available,
     is_current_stream_capturing,
-    max_memory_allocated,
-    max_memory_reserved,
-    mem_get_info,
-    memory_allocated,
-    memory_reserved,
-    reset_peak_memory_stats,
     set_device,
-    set_per_process_memory_fraction,
     set_stream,
     synchronize,
     why_unavailable,
@@ -41,25 +33,8 @@ from norch._C._cuda import (
 from . import memory as memory
 from . import random as random
 from .graphs import graph
-from .memory import (
-    max_memory_cached,
-    memory_cached,
-    memory_stats,
-    memory_summary,
-    reset_max_memory_allocated,
-    reset_max_memory_cached,
-)
-from .random import (
-    get_rng_state,
-    get_rng_state_all,
-    initial_seed,
-    manual_seed,
-    manual_seed_all,
-    seed,
-    seed_all,
-    set_rng_state,
-    set_rng_state_all,
-)
+from .memory import *  # noqa: F403
+from .random import *  # noqa: F403
 
 __all__ = [
     "CUDAGraph",
@@ -75,47 +50,26 @@ __all__ = [
     "device",
     "device_count",
     "device_of",
-    "empty_cache",
     "get_device_capability",
     "get_device_name",
     "get_device_properties",
-    "get_rng_state",
-    "get_rng_state_all",
     "graph",
     "graph_pool_handle",
     "init",
-    "initial_seed",
     "ipc_collect",
     "is_available",
     "is_bf16_supported",
     "is_current_stream_capturing",
     "is_initialized",
     "is_tf32_supported",
-    "manual_seed",
-    "manual_seed_all",
-    "max_memory_allocated",
-    "max_memory_cached",
-    "max_memory_reserved",
-    "mem_get_info",
-    "memory_allocated",
-    "memory_cached",
-    "memory_reserved",
-    "memory_stats",
-    "memory_summary",
-    "reset_max_memory_allocated",
-    "reset_max_memory_cached",
-    "reset_peak_memory_stats",
-    "seed",
-    "seed_all",
     "set_device",
-    "set_per_process_memory_fraction",
-    "set_rng_state",
-    "set_rng_state_all",
     "set_stream",
     "stream",
     "synchronize",
     "why_unavailable",
 ]
+__all__ += memory.__all__
+__all__ += random.__all__
 
 
 def init() -> None:

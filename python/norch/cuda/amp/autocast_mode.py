@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, Callable
 
 import norch.amp.autocast_mode as _mode
 from norch._C import float16
 from norch._C import dtype as _dtype
+from norch.amp._old_names import warn_deprecated
 
 __all__ = ["autocast", "custom_bwd", "custom_fwd"]
 
@@ -16,11 +16,7 @@ class autocast(_mode.autocast):
     """`norch.amp.autocast("cuda", ...)`, which is to be used instead."""
 
     def __init__(self, enabled: bool = True, dtype: _dtype = float16, cache_enabled: bool = True) -> None:
-        warnings.warn(
-            "`torch.cuda.amp.autocast(args...)` is deprecated. Please use `torch.amp.autocast('cuda', args...)` instead.",
-            FutureWarning,
-            stacklevel=2,
-        )
+        warn_deprecated("cuda", "autocast")
         super().__init__("cuda", enabled=enabled, dtype=dtype, cache_enabled=cache_enabled)
 
 

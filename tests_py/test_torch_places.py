@@ -219,6 +219,8 @@ def test_multiprocessing_spawn():
     assert mp.spawn(_child, (False,), nprocs=2) is None
     with pytest.raises(mp.ProcessRaisedException, match="a bad child"):
         mp.spawn(_child, (True,), nprocs=2)
+    with pytest.warns(FutureWarning, match="only supports start_method=spawn"):
+        mp.spawn(_child, nprocs=0, start_method="fork")
     assert mp.get_sharing_strategy() in mp.get_all_sharing_strategies() and mp.Process is not None
 
 

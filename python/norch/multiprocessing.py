@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from multiprocessing import *  # noqa: F403
 from typing import Any, Callable
 
@@ -169,5 +170,12 @@ def spawn(
     daemon: bool = False,
     start_method: str = "spawn",
 ) -> ProcessContext | None:
-    """As start_processes: fn(i, *args) in `nprocs` new processes. `fn` must be importable: a function of a module."""
-    return start_processes(fn, args, nprocs, join, daemon, start_method)
+    """start_processes by starting new interpreters: `fn` must be importable, a function of a module."""
+    if start_method != "spawn":
+        warnings.warn(
+            f"This method only supports start_method=spawn (got: {start_method}).\n"
+            "To use a different start_method use:\n\t\t torch.multiprocessing.start_processes(...)",
+            FutureWarning,
+            stacklevel=2,
+        )
+    return start_processes(fn, args, nprocs, join, daemon)

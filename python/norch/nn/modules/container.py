@@ -47,7 +47,27 @@ class Container(Module):
             self.add_module(name, module)
 
 
-class Sequential(Module):
+class _Numbered(Module):
+    """A sequence of modules, whose names are their numbers."""
+
+    def _renumber(self, modules: list) -> None:
+        self._modules.clear()
+        for i, module in enumerate(modules):
+            self._modules[str(i)] = module
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def append(self, module: Module) -> Any:
+        """Adds a module at the end. Returns self."""
+        self.add_module(str(len(self)), module)
+        return self
+
+
+class Sequential(_Numbered):
     """Calls its modules one after another. Takes modules, or one OrderedDict of named modules."""
 
     def __init__(self, *args: Any) -> None:
@@ -75,17 +95,6 @@ class Sequential(Module):
             delattr(self, name)
         self._renumber(list(self._modules.values()))
 
-    def _renumber(self, modules: list) -> None:
-        self._modules.clear()
-        for i, module in enumerate(modules):
-            self._modules[str(i)] = module
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._modules.values())
-
     def __dir__(self) -> list[str]:
         return [key for key in super().__dir__() if not key.isdigit()]
 
@@ -110,11 +119,6 @@ class Sequential(Module):
 
     def __imul__(self, other: Any) -> Any:
         return self.extend(list(self * other)[len(self) :])
-
-    def append(self, module: Module) -> Any:
-        """Adds a module at the end. Returns self."""
-        self.add_module(str(len(self)), module)
-        return self
 
     def extend(self, sequential: Iterable[Module]) -> Any:
         """Adds modules at the end. Returns self."""
@@ -141,7 +145,7 @@ class Sequential(Module):
         return module
 
 
-class ModuleList(Module):
+class ModuleList(_Numbered):
     """A list of modules; has no forward."""
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
@@ -162,17 +166,6 @@ class ModuleList(Module):
         del modules[idx if isinstance(idx, slice) else resolve_index(len(self), idx)]
         self._renumber(modules)
 
-    def _renumber(self, modules: list) -> None:
-        self._modules.clear()
-        for i, module in enumerate(modules):
-            self._modules[str(i)] = module
-
-    def __len__(self) -> int:
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._modules.values())
-
     def __iadd__(self, modules: Iterable[Module]) -> Any:
         return self.extend(modules)
 
@@ -184,11 +177,6 @@ class ModuleList(Module):
         modules = list(self)
         modules.insert(index, module)
         self._renumber(modules)
-
-    def append(self, module: Module) -> Any:
-        """Adds a module at the end. Returns self."""
-        self.add_module(str(len(self)), module)
-        return self
 
     def extend(self, modules: Iterable[Module]) -> Any:
         """Adds modules at the end. Returns self."""

@@ -55,7 +55,34 @@ def _get_clones(module: Module, n: int) -> ModuleList:
     return ModuleList([copy.deepcopy(module) for _ in range(n)])
 
 
-class TransformerEncoderLayer(Module):
+class _TransformerLayer(Module):
+    """Attention, to itself and perhaps to other layers, and a feedforward network."""
+
+    def _add_feedforward(
+        self, blocks: int, d_model: int, dim_feedforward: int, dropout: float, layer_norm_eps: float, place: dict
+    ) -> None:
+        """The feedforward network, and a norm and a dropout for each of the layer's blocks: the network's are the last."""
+        self.linear1 = Linear(d_model, dim_feedforward, **place)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, **place)
+        for i in range(1, blocks + 1):
+            self.add_module(f"norm{i}", LayerNorm(d_model, eps=layer_norm_eps, **place))
+        for i in range(1, blocks + 1):
+            self.add_module(f"dropout{i}", Dropout(dropout))
+
+    def _sa_block(
+        self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False
+    ) -> Tensor:
+        out, _ = self.self_attn(
+            x, x, x, attn_mask=attn_mask, key_padding_mask=key_padding_mask, need_weights=False, is_causal=is_causal
+        )
+        return self.dropout1(out)
+
+    def _fed_forward(self, x: Tensor) -> Tensor:
+        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+
+
+class TransformerEncoderLayer(_TransformerLayer):
     """Self-attention, then a feedforward network, each with dropout, a residual sum and layer norm: x = norm1(x +
     attention(x)), x = norm2(x + linear2(activation(linear1(x)))); with `norm_first` x = x + attention(norm1(x)), ....
     src (L, N, d_model), (N, L, d_model) with `batch_first`, or (L, d_model).
@@ -82,14 +109,8 @@ class TransformerEncoderLayer(Module):
         super().__init__()
         place: dict = {"bias": bias, "device": device, "dtype": dtype}
         self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **place)
-        self.linear1 = Linear(d_model, dim_feedforward, **place)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **place)
+        self._add_feedforward(2, d_model, dim_feedforward, dropout, layer_norm_eps, place)
         self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **place)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **place)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
         self.activation = _get_activation_fn(activation)
         # What PyTorch's layer asks for when it is read from a file.
         self.activation_relu_or_gelu = 1 if self.activation is F.relu else 2 if self.activation is F.gelu else 0
@@ -110,19 +131,11 @@ class TransformerEncoderLayer(Module):
         x = self.norm1(x + self._sa_block(x, src_mask, src_key_padding_mask, is_causal))
         return self.norm2(x + self._ff_block(x))
 
-    def _sa_block(
-        self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False
-    ) -> Tensor:
-        out, _ = self.self_attn(
-            x, x, x, attn_mask=attn_mask, key_padding_mask=key_padding_mask, need_weights=False, is_causal=is_causal
-        )
-        return self.dropout1(out)
-
     def _ff_block(self, x: Tensor) -> Tensor:
-        return self.dropout2(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return self.dropout2(self._fed_forward(x))
 
 
-class TransformerDecoderLayer(Module):
+class TransformerDecoderLayer(_TransformerLayer):
     """Self-attention, attention to the encoder's output `memory`, then a feedforward network; arguments and shapes as
     for :class:`TransformerEncoderLayer`.
 
@@ -149,16 +162,8 @@ class TransformerDecoderLayer(Module):
         place: dict = {"bias": bias, "device": device, "dtype": dtype}
         self.self_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **place)
         self.multihead_attn = MultiheadAttention(d_model, nhead, dropout=dropout, batch_first=batch_first, **place)
-        self.linear1 = Linear(d_model, dim_feedforward, **place)
-        self.dropout = Dropout(dropout)
-        self.linear2 = Linear(dim_feedforward, d_model, **place)
+        self._add_feedforward(3, d_model, dim_feedforward, dropout, layer_norm_eps, place)
         self.norm_first = norm_first
-        self.norm1 = LayerNorm(d_model, eps=layer_norm_eps, **place)
-        self.norm2 = LayerNorm(d_model, eps=layer_norm_eps, **place)
-        self.norm3 = LayerNorm(d_model, eps=layer_norm_eps, **place)
-        self.dropout1 = Dropout(dropout)
-        self.dropout2 = Dropout(dropout)
-        self.dropout3 = Dropout(dropout)
         self.activation = _get_activation_fn(activation)
 
     def forward(
@@ -183,14 +188,6 @@ class TransformerDecoderLayer(Module):
         x = self.norm2(x + self._mha_block(x, memory, *other))
         return self.norm3(x + self._ff_block(x))
 
-    def _sa_block(
-        self, x: Tensor, attn_mask: Tensor | None, key_padding_mask: Tensor | None, is_causal: bool = False
-    ) -> Tensor:
-        out, _ = self.self_attn(
-            x, x, x, attn_mask=attn_mask, key_padding_mask=key_padding_mask, is_causal=is_causal, need_weights=False
-        )
-        return self.dropout1(out)
-
     def _mha_block(
         self,
         x: Tensor,
@@ -205,7 +202,7 @@ class TransformerDecoderLayer(Module):
         return self.dropout2(out)
 
     def _ff_block(self, x: Tensor) -> Tensor:
-        return self.dropout3(self.linear2(self.dropout(self.activation(self.linear1(x)))))
+        return self.dropout3(self._fed_forward(x))
 
 
 class TransformerEncoder(Module):

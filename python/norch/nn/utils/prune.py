@@ -219,42 +219,43 @@ class Identity(BasePruningMethod):
         return default_mask
 
 
-class RandomUnstructured(BasePruningMethod):
+class _Elements(BasePruningMethod):
+    """Some of the elements: `amount` of them, or that fraction."""
+
+    PRUNING_TYPE = "unstructured"
+
+    def __init__(self, amount: Any) -> None:
+        _check_amount(amount)
+        self.amount = amount
+
+    def _pick(self, t: Tensor, count: int) -> Tensor:
+        """The indices, in the flattened tensor, of the `count` elements to prune."""
+        raise NotImplementedError
+
+    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
+        count = _how_many(self.amount, t.numel())
+        mask = default_mask.clone(memory_format=norch.contiguous_format)
+        if count != 0:
+            mask.view(-1)[self._pick(t, count)] = 0
+        return mask
+
+
+class RandomUnstructured(_Elements):
     """Elements at random: `amount` of them, or that fraction."""
 
-    PRUNING_TYPE = "unstructured"
-
-    def __init__(self, amount: Any) -> None:
-        _check_amount(amount)
-        self.amount = amount
-
-    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        count = _how_many(self.amount, t.numel())
-        mask = default_mask.clone(memory_format=norch.contiguous_format)
-        if count != 0:
-            mask.view(-1)[norch.rand_like(t).view(-1).topk(count)[1]] = 0
-        return mask
+    def _pick(self, t: Tensor, count: int) -> Tensor:
+        return norch.rand_like(t).view(-1).topk(count)[1]
 
 
-class L1Unstructured(BasePruningMethod):
+class L1Unstructured(_Elements):
     """The smallest elements by absolute value: `amount` of them, or that fraction."""
 
-    PRUNING_TYPE = "unstructured"
-
-    def __init__(self, amount: Any) -> None:
-        _check_amount(amount)
-        self.amount = amount
-
-    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        count = _how_many(self.amount, t.numel())
-        mask = default_mask.clone(memory_format=norch.contiguous_format)
-        if count != 0:
-            mask.view(-1)[t.abs().reshape(-1).topk(count, largest=False)[1]] = 0
-        return mask
+    def _pick(self, t: Tensor, count: int) -> Tensor:
+        return t.abs().reshape(-1).topk(count, largest=False)[1]
 
 
-class RandomStructured(BasePruningMethod):
-    """Channels of `dim` at random: `amount` of them, or that fraction."""
+class _Channels(BasePruningMethod):
+    """Some of the channels of `dim`: `amount` of them, or that fraction."""
 
     PRUNING_TYPE = "structured"
 
@@ -263,39 +264,38 @@ class RandomStructured(BasePruningMethod):
         self.amount = amount
         self.dim = dim
 
+    def _keep(self, t: Tensor, count: int, size: int) -> Tensor:
+        """The channels, of `size`, that stay when `count` are pruned: their indices, or which they are."""
+        raise NotImplementedError
+
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
         size = _channels(t, self.dim)
         count = _how_many(self.amount, size)
         if count == 0:
             return default_mask
-        chance = norch.rand(size)
-        keep = (chance > chance.kthvalue(count)[0]).to(t.device)
         mask = norch.zeros_like(t)
-        mask[_at(t, self.dim, keep)] = 1
+        mask[_at(t, self.dim, self._keep(t, count, size))] = 1
         return mask * default_mask.to(mask.dtype)
 
 
-class LnStructured(BasePruningMethod):
+class RandomStructured(_Channels):
+    """Channels of `dim` at random: `amount` of them, or that fraction."""
+
+    def _keep(self, t: Tensor, count: int, size: int) -> Tensor:
+        chance = norch.rand(size)
+        return (chance > chance.kthvalue(count)[0]).to(t.device)
+
+
+class LnStructured(_Channels):
     """The channels of `dim` with the least n-norm (as in `norch.norm`): `amount` of them, or that fraction."""
 
-    PRUNING_TYPE = "structured"
-
     def __init__(self, amount: Any, n: Any, dim: int = -1) -> None:
-        _check_amount(amount)
-        self.amount = amount
+        super().__init__(amount, dim)
         self.n = n
-        self.dim = dim
 
-    def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        size = _channels(t, self.dim)
-        count = _how_many(self.amount, size)
-        if count == 0:
-            return default_mask
+    def _keep(self, t: Tensor, count: int, size: int) -> Tensor:
         others = [d for d in range(t.ndim) if d != self.dim % t.ndim]
-        keep = norch.norm(t, p=self.n, dim=others).topk(size - count)[1]
-        mask = norch.zeros_like(t)
-        mask[_at(t, self.dim, keep)] = 1
-        return mask * default_mask.to(mask.dtype)
+        return norch.norm(t, p=self.n, dim=others).topk(size - count)[1]
 
 
 class CustomFromMask(BasePruningMethod):

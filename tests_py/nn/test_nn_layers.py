@@ -207,7 +207,7 @@ def test_embedding(device):
     assert not m.weight.requires_grad and m(norch.tensor(2)).tolist() == [4, 5]
     with pytest.raises(AssertionError, match="2-dimensional"):
         nn.Embedding.from_pretrained(norch.zeros(3))
-    with pytest.raises(AssertionError, match="padding_idx must be within num_embeddings"):
+    with pytest.raises(AssertionError, match="Padding_idx must be within num_embeddings"):
         nn.Embedding(3, 2, padding_idx=3)
 
 

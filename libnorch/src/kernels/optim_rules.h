@@ -50,23 +50,35 @@ struct AdamaxRule {
   }
 };
 
+/// The running means of Adam's kin: m of g, v of g^2.
 template <class C>
-struct NadamRule {
-  static constexpr int states = 2;
+struct Moments {
   Decay<C> decay;
   C one_minus_beta1, beta2, one_minus_beta2, eps;
-  explicit NadamRule(const optim::NadamOptions& o)
+  template <class Options>
+  explicit Moments(const Options& o)
       : decay(o, o.lr(), o.decoupled()),
         one_minus_beta1(static_cast<C>(1 - o.beta1())),
         beta2(static_cast<C>(o.beta2())),
         one_minus_beta2(static_cast<C>(1 - o.beta2())),
         eps(static_cast<C>(o.eps())) {}
-  /// t.a and t.b: the weights of g and m; t.c = 1 - beta2^step
-  NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
+  /// Decays p or g, and lets g count in m and v.
+  NORCH_STEP void operator()(C& p, C& g, C& m, C& v) const {
     g = decay(p, g);
     m = lerp(m, g, one_minus_beta1);
     v = multiply_add(one_minus_beta2 * g, g, v * beta2);
-    const C d = std::sqrt(v / t.c) + eps;
+  }
+};
+
+template <class C>
+struct NadamRule {
+  static constexpr int states = 2;
+  Moments<C> moments;
+  explicit NadamRule(const optim::NadamOptions& o) : moments(o) {}
+  /// t.a and t.b: the weights of g and m; t.c = 1 - beta2^step
+  NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
+    moments(p, g, m, v);
+    const C d = std::sqrt(v / t.c) + moments.eps;
     p = p - t.a * g / d;
     p = p - t.b * m / d;
   }
@@ -75,21 +87,13 @@ struct NadamRule {
 template <class C>
 struct RadamRule {
   static constexpr int states = 2;
-  Decay<C> decay;
-  C lr, one_minus_beta1, beta2, one_minus_beta2, eps;
-  explicit RadamRule(const optim::RadamOptions& o)
-      : decay(o, o.lr(), o.decoupled()),
-        lr(static_cast<C>(o.lr())),
-        one_minus_beta1(static_cast<C>(1 - o.beta1())),
-        beta2(static_cast<C>(o.beta2())),
-        one_minus_beta2(static_cast<C>(1 - o.beta2())),
-        eps(static_cast<C>(o.eps())) {}
+  Moments<C> moments;
+  C lr;
+  explicit RadamRule(const optim::RadamOptions& o) : moments(o), lr(static_cast<C>(o.lr())) {}
   /// t.a = 1 - beta1^step; t.b = r(step) * sqrt(1 - beta2^step), or 0 for a step without v
   NORCH_STEP void operator()(const PerTensor<C>& t, C& p, C g, C& m, C& v) const {
-    g = decay(p, g);
-    m = lerp(m, g, one_minus_beta1);
-    v = multiply_add(one_minus_beta2 * g, g, v * beta2);
-    const C adapted = t.b / (std::sqrt(v) + eps);
+    moments(p, g, m, v);
+    const C adapted = t.b / (std::sqrt(v) + moments.eps);
     p = p - m / t.a * lr * (t.b != C(0) ? adapted : C(1));
   }
 };

@@ -53,15 +53,18 @@ void run_unsigned(const char* name, BinaryOp op, Elementwise& e, const Scalar& a
   kernels::binary_unsigned(e.device, name, op, e.plan);
 }
 
-/// Which operands stay float32 if they are numbers beside 16-bit floats (bit i: operand i). As in PyTorch's CPU kernels
-/// those are factors and divisors, of 0-d tensors only the second operand.
+/// Which operands stay float32 if they are numbers beside 16-bit floats (bit i: operand i). As in PyTorch those are
+/// factors and divisors, on the GPU terms of sums too; of 0-d tensors on the CPU only the second operand.
 uint32_t wide_numbers(BinaryOp op, const Tensor& a, const Tensor& b) {
-  if (a.is_cuda() || b.is_cuda()) return 0;
+  const bool cuda = a.is_cuda() || b.is_cuda();
+  const uint32_t second = 2, either = 3;
   switch (op) {
-    case BinaryOp::Mul: return a.impl()->wrapped_number ? 3 : 2;
+    case BinaryOp::Add:
+    case BinaryOp::Sub: return cuda ? either : 0;
+    case BinaryOp::Mul: return cuda || a.impl()->wrapped_number ? either : second;
     case BinaryOp::Div:
     case BinaryOp::DivFloor:
-    case BinaryOp::DivTrunc: return 2;
+    case BinaryOp::DivTrunc: return second;
     default: return 0;
   }
 }

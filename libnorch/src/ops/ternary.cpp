@@ -41,7 +41,7 @@ Tensor run(const char* name, TernaryOp op, const Tensor& a, const Tensor& b, con
     return out.defined() ? (copy_into(out, result), out) : result;
   }
   // A weight that is a number stays float32 beside 16-bit floats.
-  Elementwise e(name, {a, b, c}, type, type, out, -1, op == TernaryOp::Lerp && a.is_cpu() ? 4 : 0);
+  Elementwise e(name, {a, b, c}, type, type, out, -1, op == TernaryOp::Lerp ? 4 : 0);
   kernels::ternary(e.device, op, e.plan, value);
   return e.finish();
 }

@@ -35,13 +35,14 @@ void launch_whole(const Plan& p, int width, WalkLauncher launch, const void* con
   w.ndim = p.ndim;
   w.units = static_cast<uint32_t>(p.numel / unit);
   w.tail = p.ndim == 1 ? static_cast<uint32_t>(p.numel % unit) : 0;
-  w.immediate = w.repeated = 0;
+  w.immediate = w.repeated = w.wide = 0;
   w.float_type = DType::Float32;
   for (int d = 0; d + 1 < p.ndim; ++d)
     w.size[d] = FastDivider(static_cast<uint32_t>(d == 0 ? p.shape[0] / unit : p.shape[d]));
   for (int k = 0; k < p.operands; ++k) {
     w.data[k] = p.data[k];
-    if (is_floating_point(p.dtype[k])) w.float_type = p.dtype[k];
+    if (p.dtype[k] == DType::Float32) w.wide |= 1u << k;
+    if (is_floating_point(p.dtype[k]) && !p.is_immediate(k)) w.float_type = p.dtype[k];
     if (p.is_immediate(k)) {
       w.immediate |= 1u << k;
       std::memcpy(&w.value[k], p.data[k], norch::itemsize(p.dtype[k]));

@@ -8,8 +8,8 @@
 // calls immediate (0-d CPU tensors) travel as kernel arguments.
 //
 // The element type AnyFloat stands for float16, bfloat16 and float32, one of them for all operands of a plan that have
-// it: one kernel serves the three, at the price of a branch per four elements. visit_float_class gives AnyFloat or
-// double.
+// it (immediate ones may be float32 beside 16-bit floats): one kernel serves the three, at the price of a branch per four
+// elements. visit_float_class gives AnyFloat or double.
 //
 // Two kernels are compiled for each combination of types and functor: one with 16-byte accesses, for adjacent or
 // repeated elements along dim 0, and one for any strides. Both keep several independent loads in flight. For elements of
@@ -30,7 +30,8 @@ struct Two {
   B second;
 };
 
-/// An element of Walk::float_type as it is in memory; 16-bit floats in the lower half.
+/// An element as it is in memory: of float32 if its operand is wide (Walk::wide), otherwise of Walk::float_type, 16-bit
+/// floats in the lower half.
 struct AnyFloat {
   uint32_t bits;
 };
@@ -84,15 +85,17 @@ struct alignas(sizeof(T) * N) Vector {
   T v[N];
 };
 
-/// The values in what was loaded: AnyFloat becomes float.
+__device__ __forceinline__ bool is_wide(const Walk& w, int k) { return (w.wide >> k) & 1; }
+
+/// The values in what was loaded of operand k: AnyFloat becomes float.
 template <class T, int N>
-__device__ __forceinline__ const Vector<T, N>& values_of(const Walk&, const Vector<T, N>& loaded) {
+__device__ __forceinline__ const Vector<T, N>& values_of(const Walk&, int, const Vector<T, N>& loaded) {
   return loaded;
 }
 template <int N>
-__device__ __forceinline__ Vector<float, N> values_of(const Walk& w, const Vector<AnyFloat, N>& loaded) {
+__device__ __forceinline__ Vector<float, N> values_of(const Walk& w, int k, const Vector<AnyFloat, N>& loaded) {
   Vector<float, N> out;
-  if (w.float_type == DType::Float32) {
+  if (is_wide(w, k)) {
 #pragma unroll
     for (int j = 0; j < N; ++j) out.v[j] = __uint_as_float(loaded.v[j].bits);
   } else if (w.float_type == DType::BFloat16) {
@@ -112,11 +115,11 @@ __device__ __forceinline__ int size_of(const Walk& w) {
   return std::is_same_v<T, AnyFloat> && w.float_type != DType::Float32 ? 2 : static_cast<int>(sizeof(T));
 }
 template <class T>
-__device__ __forceinline__ T value_of(const Walk&, const T& loaded) {
+__device__ __forceinline__ T value_of(const Walk&, int, const T& loaded) {
   return loaded;
 }
-__device__ __forceinline__ float value_of(const Walk& w, const AnyFloat& loaded) {
-  return values_of(w, Vector<AnyFloat, 1>{{loaded}}).v[0];
+__device__ __forceinline__ float value_of(const Walk& w, int k, const AnyFloat& loaded) {
+  return values_of(w, k, Vector<AnyFloat, 1>{{loaded}}).v[0];
 }
 
 /// What a kernel keeps of an output of type T until it is stored.
@@ -196,7 +199,7 @@ template <class T>
 __device__ __forceinline__ T load_one(const Walk& w, int k, uint32_t offset) {
   if ((w.immediate >> k) & 1) return immediate<T>(w, k);
   if constexpr (std::is_same_v<T, AnyFloat>) {
-    if (w.float_type != DType::Float32) return {*reinterpret_cast<const uint16_t*>(w.data[k] + offset)};
+    if (!is_wide(w, k)) return {*reinterpret_cast<const uint16_t*>(w.data[k] + offset)};
   }
   return *reinterpret_cast<const T*>(w.data[k] + offset);
 }
@@ -206,7 +209,7 @@ __device__ __forceinline__ Vector<T, N> load_vector(const Walk& w, int k, uint32
   if (((w.immediate | w.repeated) >> k) & 1) {
     T one = load_one<T>(w, k, offset);
     if constexpr (std::is_same_v<T, AnyFloat>) {
-      if (w.float_type != DType::Float32) one.bits = (one.bits & 0xFFFFu) * 0x10001u;  // a pair of them
+      if (!is_wide(w, k)) one.bits = (one.bits & 0xFFFFu) * 0x10001u;  // a pair of them
     }
     Vector<T, N> all;
 #pragma unroll
@@ -214,7 +217,7 @@ __device__ __forceinline__ Vector<T, N> load_vector(const Walk& w, int k, uint32
     return all;
   }
   if constexpr (std::is_same_v<T, AnyFloat>) {
-    if (w.float_type != DType::Float32) {
+    if (!is_wide(w, k)) {
       const auto half = *reinterpret_cast<const Vector<AnyFloat, N / 2>*>(w.data[k] + offset);
       Vector<T, N> all;
 #pragma unroll
@@ -257,10 +260,10 @@ struct Job<F, Types<Out...>, Types<In...>, std::index_sequence<I...>> {
   static __device__ __forceinline__ void element(const Walk& w, const F& f, const uint32_t (&offset)[kOperands],
                                                  const In&... in) {
     if constexpr (kOuts == 1) {
-      compute(f, [&](auto v) { put<Out...>(w, 0, offset[0], v); }, value_of(w, in)...);
+      compute(f, [&](auto v) { put<Out...>(w, 0, offset[0], v); }, value_of(w, kOuts + static_cast<int>(I), in)...);
     } else {
       auto store = [&](auto a, auto b) { put_both<Out...>(w, offset, a, b); };
-      compute(f, store, value_of(w, in)...);
+      compute(f, store, value_of(w, kOuts + static_cast<int>(I), in)...);
     }
   }
   template <class A, class B, class X, class Y>
@@ -301,7 +304,7 @@ struct Job<F, Types<Out...>, Types<In...>, std::index_sequence<I...>> {
     for (int u = 0; u < kUnroll; ++u) {
       if (first + u * blockDim.x >= w.units) continue;
       Slots<1, std::make_index_sequence<kOuts>, Vector<typename HeldAs<Out>::type, kWidth>...> out;
-      compute_vector(f, out, values_of(w, get<I>(in, u))...);
+      compute_vector(f, out, values_of(w, kOuts + static_cast<int>(I), get<I>(in, u))...);
       store_vectors(w, offset[u], out, std::make_index_sequence<kOuts>());
     }
     if (blockIdx.x == gridDim.x - 1 && threadIdx.x < w.tail) {

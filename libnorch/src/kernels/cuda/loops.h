@@ -17,7 +17,8 @@ struct Walk {
   int ndim;
   uint32_t immediate;  // bit k: operand k is the number in value[k]
   uint32_t repeated;   // bit k: operand k is the same element along dim 0
-  DType float_type;    // of the operands that the kernel takes as AnyFloat
+  uint32_t wide;       // bit k: operand k is float32: for operands that the kernel takes as AnyFloat
+  DType float_type;    // of the outputs that the kernel takes as AnyFloat, and of its inputs that are not wide
   FastDivider size[kMaxDims - 1];
   uint32_t strides[Plan::kMaxOperands][kMaxDims];  // bytes; along dim 0 from one unit to the next
   char* data[Plan::kMaxOperands];

@@ -3,6 +3,7 @@
 
 #include "autocast.h"
 #include "bind.h"
+#include "bound_functions.h"
 #include "compat.h"
 #include "core/blocking.h"
 #include "norch/version.h"
@@ -75,5 +76,6 @@ NB_MODULE(_C, m) {
   bind_statistics(b);
   bind_sparse(b);
   bind_variants(b);
+  set_bound_functions_root(m);
   bind_profiler(b);
 }

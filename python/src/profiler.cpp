@@ -1,5 +1,5 @@
 // norch._C._profiler. Ops are recorded where Python calls them: while something profiles, the entry of every bound
-// function that is an op (its vectorcall pointer) leads here first, so that otherwise calls cost what they always do.
+// function leads here first (bound_functions.h), so that otherwise calls cost what they always do.
 #include "profiler.h"
 
 #include <algorithm>
@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+
+#include "bound_functions.h"
 
 namespace norch::python {
 
@@ -65,22 +67,14 @@ Token enter_op(const std::string& name, std::vector<profiler::Input> inputs) {
                                  g_stacks ? python_stack() : std::string());
 }
 
-// ---- bound functions
+// ---- calls of bound functions
 
 struct BoundOp {
   std::string name;
   bool without_tensors;  // an op though it returns no tensor
-  vectorcallfunc function;
 };
-/// By the function's object. These live as long as the module.
-std::unordered_map<PyObject*, BoundOp>& bound_ops() {
-  static auto* ops = new std::unordered_map<PyObject*, BoundOp>;
-  return *ops;
-}
-
-vectorcallfunc& entry_of(PyObject* function) {
-  return *reinterpret_cast<vectorcallfunc*>(reinterpret_cast<char*>(function) + Py_TYPE(function)->tp_vectorcall_offset);
-}
+/// The bound functions that are ops. The caller holds the GIL.
+const std::unordered_map<const BoundFunction*, BoundOp>& bound_ops();
 
 bool has_tensor(PyObject* result) {
   if (is_tensor(result)) return true;
@@ -89,24 +83,22 @@ bool has_tensor(PyObject* result) {
   return std::any_of(items, items + PySequence_Fast_GET_SIZE(result), is_tensor);
 }
 
-PyObject* recorded_call(PyObject* function, PyObject* const* args, size_t nargsf, PyObject* names) {
-  const BoundOp& op = bound_ops().find(function)->second;
-  if (!profiler::on()) return op.function(function, args, nargsf, names);  // in a forked process
+PyObject* recorded_call(const BoundCall& call) {
+  const auto op = bound_ops().find(call.function);
+  if (op == bound_ops().end() || !profiler::on()) return call.proceed();  // off: in a forked process
   Token token;
   try {
     std::vector<profiler::Input> inputs;
-    if (g_shapes) {
-      const Py_ssize_t n = PyVectorcall_NARGS(nargsf) + (names ? PyTuple_GET_SIZE(names) : 0);
-      for (Py_ssize_t i = 0; i < n; ++i) inputs.push_back(input_of(args[i]));
-    }
-    token = enter_op(op.name, std::move(inputs));
+    if (g_shapes)
+      for (Py_ssize_t i = 0; i < call.count(); ++i) inputs.push_back(input_of(call.args[i]));
+    token = enter_op(op->second.name, std::move(inputs));
   } catch (...) {
     set_python_error();
     return nullptr;
   }
-  PyObject* result = op.function(function, args, nargsf, names);
+  PyObject* result = call.proceed();
   if (g_shapes && result) profiler::detail::set_outputs(token, input_of(result).tensors);
-  profiler::detail::leave(token, result && !op.without_tensors && !has_tensor(result));
+  profiler::detail::leave(token, result && !op->second.without_tensors && !has_tensor(result));
   return result;
 }
 
@@ -138,24 +130,22 @@ bool among(const std::string_view (&list)[N], std::string_view name) {
   return std::find(std::begin(list), std::end(list), name) != std::end(list);
 }
 
-void find_ops(nb::handle scope, const char* prefix, bool all) {
-  for (nb::handle value : scope.attr("__dict__").attr("values")()) {
-    const char* type = Py_TYPE(value.ptr())->tp_name;
-    if (!std::strstr(type, "nb_func") && !std::strstr(type, "nb_method")) continue;
-    if (Py_TYPE(value.ptr())->tp_vectorcall_offset <= 0) continue;
-    std::string name = nb::cast<std::string>(value.attr("__name__"));
-    if (among(kNoOps, name) || (name.size() > 2 && name.compare(0, 2, "__") == 0)) continue;
-    const bool without_tensors = all || among(kWithoutTensors, name);
-    for (const Names& r : kRenamed)
-      if (r.name == name) name = r.aten;
-    if (*prefix && name.compare(0, std::strlen(prefix), prefix) != 0) name = prefix + name;
-    bound_ops().emplace(value.ptr(), BoundOp{"aten::" + name, without_tensors, entry_of(value.ptr())});
-  }
-}
-
-/// Makes calls of all bound ops be recorded, or no longer.
-void record_ops(bool recorded) {
-  for (auto& [function, op] : bound_ops()) entry_of(function) = recorded ? recorded_call : op.function;
+const std::unordered_map<const BoundFunction*, BoundOp>& bound_ops() {
+  static const auto* ops = [] {
+    auto* found = new std::unordered_map<const BoundFunction*, BoundOp>;
+    for (const auto& [object, function] : bound_functions()) {
+      std::string name = function.name;
+      if (among(kNoOps, name) || (name.size() > 2 && name.compare(0, 2, "__") == 0)) continue;
+      const bool without_tensors = function.optimizer || among(kWithoutTensors, name);
+      for (const Names& r : kRenamed)
+        if (r.name == name) name = r.aten;
+      const std::string prefix = function.prefix;
+      if (name.compare(0, prefix.size(), prefix) != 0) name = prefix + name;
+      found->emplace(&function, BoundOp{"aten::" + name, without_tensors});
+    }
+    return found;
+  }();
+  return *ops;
 }
 
 // ---- results
@@ -188,7 +178,7 @@ nb::object inputs_object(const std::vector<profiler::Input>& inputs, Part part) 
 }
 
 nb::tuple stop() {
-  record_ops(false);
+  set_detour(kProfiler, nullptr);
   const profiler::Profile p = profiler::stop();
   nb::list events, allocations, device_events;
   for (const profiler::Event& e : p.events) {
@@ -225,24 +215,14 @@ void bind_profiler(Binder& b) {
   nb::class_<Token>(m, "Token", "An event that runs.");
   b.in(
       m, "start",
-      [root = nb::handle(b.root), tensor = b.tensor](bool record_shapes, bool profile_memory, bool with_stack, bool cuda) {
+      [](bool record_shapes, bool profile_memory, bool with_stack, bool cuda) {
         profiler::Options options;
         options.memory = profile_memory;
         options.cuda = cuda;
         profiler::start(options);
         g_shapes = record_shapes;
         g_stacks = with_stack;
-        if (bound_ops().empty()) {
-          // Functions that a module took over from norch's keep the name they have there.
-          find_ops(root, "", false);
-          find_ops(tensor, "", false);
-          find_ops(root.attr("_nn"), "", false);
-          find_ops(root.attr("_linalg"), "linalg_", false);
-          find_ops(root.attr("_fft"), "fft_", false);
-          find_ops(root.attr("_special"), "special_", false);
-          find_ops(root.attr("_optim"), "", true);
-        }
-        record_ops(true);
+        set_detour(kProfiler, recorded_call);
       },
       "Starts to record events of all threads. Raises RuntimeError while that is done already.", "record_shapes"_a,
       "profile_memory"_a, "with_stack"_a, "cuda"_a);

@@ -40,6 +40,7 @@ from norch._layout import strided as strided
 from norch._tensor import as_tensor as as_tensor
 from norch._tensor import is_tensor as is_tensor
 from norch._tensor import set_printoptions as set_printoptions
+from norch import _torch_function as _torch_function
 from norch._tensor_methods import _assert as _assert
 from norch._tensor_methods import asarray as asarray
 from norch._tensor_methods import frombuffer as frombuffer
@@ -84,6 +85,7 @@ if _TYPE_CHECKING:
     from norch import nn as nn
     from norch import onnx as onnx
     from norch import optim as optim
+    from norch import overrides as overrides
     from norch import profiler as profiler
     from norch import serialization as serialization
     from norch import signal as signal
@@ -166,6 +168,7 @@ _LAZY = (
     "nn",
     "onnx",
     "optim",
+    "overrides",
     "profiler",
     "random",
     "serialization",

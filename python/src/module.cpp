@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "core/blocking.h"
 #include "norch/version.h"
+#include "overrides.h"
 #include "profiler.h"
 #include "sparse.h"
 
@@ -78,4 +79,5 @@ NB_MODULE(_C, m) {
   bind_variants(b);
   set_bound_functions_root(m);
   bind_profiler(b);
+  bind_overrides(b);
 }

@@ -1,6 +1,9 @@
 // The Tensor type's C slots: operators, comparisons, truth, length.
+#include <string_view>
+
 #include "bind.h"
 #include "norch/ops.h"
+#include "overrides.h"
 #include "profiler.h"
 
 namespace norch::python {
@@ -42,9 +45,41 @@ constexpr char rshift_[] = "aten::__irshift__";
 #undef NORCH_OPERATOR
 }  // namespace names
 
+struct MethodNames {
+  const char *forward, *reversed;
+};
+/// The methods that stand for a binary operator in calls of __torch_function__, by PyTorch's names.
+constexpr MethodNames methods_of(std::string_view op) {
+  op.remove_prefix(std::string_view("aten::").size());
+  if (op == "add") return {"add", "add"};
+  if (op == "sub") return {"sub", "__rsub__"};
+  if (op == "mul") return {"mul", "mul"};
+  if (op == "matmul") return {"matmul", "__rmatmul__"};
+  if (op == "div") return {"div", "__rtruediv__"};
+  if (op == "floor_divide") return {"__floordiv__", "__rfloordiv__"};
+  if (op == "remainder") return {"remainder", "__rmod__"};
+  if (op == "pow") return {"pow", "__rpow__"};
+  if (op == "bitwise_and") return {"__and__", "__rand__"};
+  if (op == "bitwise_or") return {"__or__", "__ror__"};
+  if (op == "bitwise_xor") return {"__xor__", "__rxor__"};
+  if (op == "__lshift__") return {"__lshift__", "__rlshift__"};
+  if (op == "__rshift__") return {"__rshift__", "__rrshift__"};
+  if (op == "floor_divide_") return {"__ifloordiv__", nullptr};
+  if (op == "bitwise_and_") return {"__iand__", nullptr};
+  if (op == "bitwise_or_") return {"__ior__", nullptr};
+  if (op == "bitwise_xor_") return {"__ixor__", nullptr};
+  if (op == "bitwise_not") return {"__invert__", nullptr};
+  return {op.data(), nullptr};  // the op's own name: of a literal, so it ends with a null
+}
+
 /// Slot of a binary operator: either side may be a number.
 template <const char* Name, Tensor (*F)(const Tensor&, const Tensor&)>
 PyObject* binary(PyObject* a, PyObject* b) {
+  if (overrides::on()) {
+    constexpr MethodNames methods = methods_of(Name);
+    PyObject* result;
+    if (overrides::call_binary(methods.forward, methods.reversed, a, b, result)) return result;
+  }
   return guarded([&]() -> PyObject* {
     const Tensor x = operand_from_python(a), y = operand_from_python(b);
     if (!x.defined() || !y.defined()) Py_RETURN_NOTIMPLEMENTED;
@@ -63,6 +98,8 @@ Tensor div_in_place(const Tensor& a, const Tensor& b) { return div_(a, b); }
 /// Slot of a unary operator.
 template <const char* Name, Tensor (*F)(const Tensor&)>
 PyObject* unary(PyObject* a) {
+  PyObject* result;
+  if (overrides::on() && overrides::call(methods_of(Name).forward, {a}, result)) return result;
   return guarded([&] {
     const Tensor x = unwrap(a);
     const OpRange range(Name, {&x});
@@ -84,11 +121,18 @@ PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) {
 
 /// a @ b: numbers have no matrix product.
 PyObject* matrix_multiply(PyObject* a, PyObject* b) {
+  PyObject* result;
+  if (overrides::on() && overrides::call_binary("matmul", "__rmatmul__", a, b, result)) return result;
   if (!is_tensor(a) || !is_tensor(b)) Py_RETURN_NOTIMPLEMENTED;
   return binary<names::matmul, matmul>(a, b);
 }
 
 PyObject* compare(PyObject* a, PyObject* b, int op) {
+  if (overrides::on()) {
+    static constexpr const char* kMethods[] = {"lt", "le", "__eq__", "ne", "gt", "ge"};
+    PyObject* result;
+    if (overrides::call(kMethods[op], {a, b}, result)) return result;
+  }
   return guarded([&]() -> PyObject* {
     const Tensor x = operand_from_python(a), y = operand_from_python(b);
     if (!x.defined() || !y.defined()) Py_RETURN_NOTIMPLEMENTED;
@@ -106,7 +150,18 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
   });
 }
 
+/// What an overridden slot returned, as a C number; -1 with an exception set on failure.
+template <class F>
+auto unpacked(PyObject* result, F&& f) -> decltype(f(result)) {
+  if (!result) return -1;
+  const auto value = f(result);
+  Py_DECREF(result);
+  return value;
+}
+
 int truth(PyObject* self) {
+  PyObject* result;
+  if (overrides::on() && overrides::call("__bool__", {self}, result)) return unpacked(result, PyObject_IsTrue);
   try {
     const Tensor t = unwrap(self);
     NORCH_CHECK(t.numel() == 1, t.numel() == 0 ? "Boolean value of Tensor with no values is ambiguous"
@@ -127,6 +182,8 @@ Scalar only_element(const Tensor& t) {
 }
 
 PyObject* as_int(PyObject* self) {
+  PyObject* result;
+  if (overrides::on() && overrides::call("__int__", {self}, result)) return result;
   return guarded([&]() -> PyObject* {
     const Scalar s = only_element(unwrap(self));
     if (s.above_int64()) return PyLong_FromUnsignedLongLong(s.to<uint64_t>());
@@ -135,6 +192,8 @@ PyObject* as_int(PyObject* self) {
 }
 
 PyObject* as_index(PyObject* self) {
+  PyObject* result;
+  if (overrides::on() && overrides::call("__index__", {self}, result)) return result;
   return guarded([&]() -> PyObject* {
     const Tensor t = unwrap(self);
     NORCH_CHECK_TYPE(is_integral(t.dtype(), true) && t.numel() == 1,
@@ -144,10 +203,14 @@ PyObject* as_index(PyObject* self) {
 }
 
 PyObject* as_float(PyObject* self) {
+  PyObject* result;
+  if (overrides::on() && overrides::call("__float__", {self}, result)) return result;
   return guarded([&] { return PyFloat_FromDouble(only_element(unwrap(self)).to<double>()); });
 }
 
 Py_ssize_t length(PyObject* self) {
+  PyObject* result;
+  if (overrides::on() && overrides::call("__len__", {self}, result)) return unpacked(result, PyLong_AsSsize_t);
   try {
     const Tensor t = unwrap(self);
     NORCH_CHECK_TYPE(t.dim() > 0, "len() of a 0-d tensor");
@@ -159,6 +222,8 @@ Py_ssize_t length(PyObject* self) {
 }
 
 PyObject* subscript(PyObject* self, PyObject* key) {
+  PyObject* result;
+  if (overrides::on() && overrides::call("__getitem__", {self, key}, result)) return result;
   return guarded([&] {
     const Tensor t = unwrap(self);
     const OpRange range(PyLong_Check(key) ? "aten::select" : PySlice_Check(key) ? "aten::slice" : "aten::index", {&t});
@@ -167,6 +232,9 @@ PyObject* subscript(PyObject* self, PyObject* key) {
 }
 
 int assign_subscript(PyObject* self, PyObject* key, PyObject* value) {
+  PyObject* result;
+  if (overrides::on() && value && overrides::call("__setitem__", {self, key, value}, result))
+    return unpacked(result, [](PyObject*) { return 0; });
   try {
     NORCH_CHECK_TYPE(value, "elements of a tensor can't be deleted");
     const Tensor t = unwrap(self);

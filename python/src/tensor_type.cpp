@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "norch/autograd.h"
 #include "norch/ops.h"
+#include "overrides.h"
 #include "sparse.h"
 
 namespace norch::python {
@@ -118,7 +119,7 @@ PyObject* tensor_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     else if (n == 1 && Py_TYPE(PyTuple_GET_ITEM(args, 0)) == size_type)
       t = empty(nb::cast<Shape>(nb::handle(PyTuple_GET_ITEM(args, 0))), TensorOptions(default_dtype()).device(device));
     else if (n == 1 && is_tensor(PyTuple_GET_ITEM(args, 0)))
-      t = unwrap(PyTuple_GET_ITEM(args, 0)).detach().to(device, default_dtype());
+      t = unwrap(PyTuple_GET_ITEM(args, 0)).detach().to(device);
     else
       t = tensor_from_python(PyTuple_GET_ITEM(args, 0), default_dtype(), device);
     NORCH_CHECK_TYPE(n <= 1 || all_ints, "Tensor: new() received an invalid combination of arguments: expected sizes "
@@ -146,14 +147,23 @@ PyObject* parameter_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 int tensor_meta_init(PyObject* cls, PyObject* args, PyObject* kwargs) {
   if (PyType_Type.tp_init(cls, args, kwargs) < 0) return -1;
   reinterpret_cast<PyTypeObject*>(cls)->tp_dealloc = tensor_dealloc;
-  return 0;
+  try {
+    overrides::new_class(reinterpret_cast<PyTypeObject*>(cls));
+    return 0;
+  } catch (...) {
+    set_python_error();
+    return -1;
+  }
 }
 
 // ---- attributes
 
 // One C function serves all read-only attributes: what to compute travels as the attribute's closure.
 using Getter = PyObject* (*)(const Tensor&);
+const char* name_of(void* closure);
 PyObject* get(PyObject* self, void* closure) {
+  PyObject* result;
+  if (overrides::on() && overrides::call_getter(name_of(closure), self, result)) return result;
   return guarded([&] { return reinterpret_cast<Getter>(closure)(unwrap(self)); });
 }
 void* by(Getter g) { return reinterpret_cast<void*>(g); }
@@ -269,6 +279,12 @@ PyGetSetDef attributes[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
+
+const char* name_of(void* closure) {
+  const PyGetSetDef* a = attributes;
+  while (a->closure != closure) ++a;
+  return a->name;
+}
 
 PyMemberDef members[] = {
     {"__dictoffset__", T_PYSSIZET, offsetof(TensorObject, dict), READONLY, nullptr},

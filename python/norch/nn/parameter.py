@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from norch import _C
 from norch._C import Parameter, Tensor, empty
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
@@ -39,6 +40,7 @@ class _Uninitialized:
     """What uninitialized parameters and buffers share: until `materialize`, they have a dtype and a device, but neither
     shape nor values."""
 
+    __torch_function__: Any = _C._disabled_torch_function_impl
     _allowed = frozenset(
         ("materialize", "data", "dtype", "device", "is_cuda", "grad", "grad_fn", "is_leaf", "requires_grad",
          "requires_grad_", "to", "cpu", "cuda", "float", "double", "half", "bfloat16", "type", "is_floating_point",

@@ -99,3 +99,52 @@ def test_the_order_of_a_sum_is_that_of_the_index():
     zeros = norch.zeros(64, 20, device="cuda")
     got = norch.scatter_add(zeros, 1, norch.tensor(index).cuda(), norch.tensor(source).cuda())
     assert np.array_equal(got.cpu().numpy(), want)
+
+
+# Rows of a warp, of several parts, not a multiple of 4; columns alone and in parts; very short lines; few neighbours.
+SCANNED = [((3, 1), 1), ((50, 5), 1), ((40, 33), 1), ((30, 512), 1), ((3, 1000), 1), ((2, 40000), 1), ((1, 70001), 1),
+           ((9000, 20), 1), ((700, 40), 0), ((30, 300, 50), 1), ((20000, 3), 0), ((16, 100), 0), ((5, 600, 2), 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "int64", "int32"])
+@pytest.mark.parametrize("shape, dim", SCANNED, ids=str)
+def test_scans(shape, dim, dtype):
+    rng = np.random.default_rng(shape[dim])
+    kind = getattr(norch, dtype)
+    x = norch.tensor(rng.integers(-4, 5, shape) / 4, dtype=kind)
+    y = x.cuda()
+    same(norch.cummax(y, dim), norch.cummax(x, dim))
+    same(norch.cummin(y, dim), norch.cummin(x, dim))
+    small = norch.tensor(rng.integers(0, 2, shape), dtype=kind)  # sums are exact in float32
+    if dtype != "bfloat16":
+        same([norch.cumsum(small.cuda(), dim)], [norch.cumsum(small, dim)])
+        signs = norch.tensor(rng.integers(0, 2, shape) * 2 - 1, dtype=kind)
+        same([norch.cumprod(signs.cuda(), dim)], [norch.cumprod(signs, dim)])
+    if x.is_floating_point():
+        tolerance = 0.02 if dtype == "bfloat16" else 1e-4
+        x.reshape(-1)[::7] = -float("inf")
+        assert norch.allclose(norch.logcumsumexp(x.cuda(), dim).cpu(), norch.logcumsumexp(x, dim), rtol=tolerance, atol=1e-3)
+    if dtype == "float32":
+        # The gradient of cumprod is a scan from the end.
+        a = (small * 0.01 + 0.995).requires_grad_()
+        b = a.detach().cuda().requires_grad_()
+        norch.cumprod(a, dim).sum().backward()
+        norch.cumprod(b, dim).sum().backward()
+        assert norch.allclose(b.grad.cpu(), a.grad, rtol=1e-3)
+        c = a.detach().requires_grad_()
+        d = b.detach().requires_grad_()
+        norch.cumsum(c, dim).mul(c.detach()).sum().backward()
+        norch.cumsum(d, dim).mul(d.detach()).sum().backward()
+        assert norch.allclose(d.grad.cpu(), c.grad, rtol=1e-4)
+
+
+def test_a_scan_keeps_what_is_not_a_number():
+    x = norch.zeros(3, 3000)
+    x[0, 700] = float("nan")
+    x[1, 2500] = float("inf")
+    x[2] = -float("inf")
+    y = x.cuda()
+    for f in (norch.cumsum, norch.logcumsumexp):
+        assert norch.allclose(f(y, 1).cpu(), f(x, 1), equal_nan=True)
+        assert norch.allclose(f(y.t().contiguous(), 0).cpu(), f(x.t().contiguous(), 0), equal_nan=True)
+    same(norch.cummax(y, 1), norch.cummax(x, 1))

@@ -7,7 +7,7 @@
 // widen, one to add, the rest for loads and branches, shared by 8 elements), a maximum one or two more.
 #pragma once
 
-#include "kernels/cuda/launch.cuh"
+#include "kernels/cuda/group.cuh"
 #include "kernels/dispatch.h"
 
 namespace norch::kernels::cuda::reduction {
@@ -168,6 +168,44 @@ __device__ __forceinline__ void load_runs(DType t, Raw<N, Values<A>::kLargest> (
 template <class A, int N>
 __device__ __forceinline__ void decode(DType t, const Raw<N, Values<A>::kLargest>& raw, A (&v)[N]) {
   Values<A>::visit_size(t, [&](auto size) { Values<A>::template decode<size.value>(t, raw, v); });
+}
+
+/// N neighbouring elements from place `at` on, which is a multiple of N, of an array aligned to 16 bytes. Integers go by
+/// their lowest bits.
+template <class A, int N>
+__device__ __forceinline__ void store_run(DType t, void* out, int64_t at, const A (&v)[N]) {
+  if constexpr (N == 1) {
+    Values<A>::store(t, out, at, v[0]);
+  } else {
+    auto put = [&](auto zero, const auto& convert) {
+      using T = decltype(zero);
+      Vector<N, T> all;
+#pragma unroll
+      for (int j = 0; j < N; ++j) all.v[j] = convert(v[j]);
+      *reinterpret_cast<Vector<N, T>*>(static_cast<T*>(out) + at) = all;
+    };
+    if constexpr (std::is_same_v<A, float>) {
+      if (t == DType::Float32)
+        put(float{}, [](float x) { return x; });
+      else if (t == DType::BFloat16)
+        put(uint16_t{}, [](float x) { return BFloat16::from_float(x); });
+      else
+        put(uint16_t{}, [](float x) { return Half::from_float(x); });
+    } else if constexpr (std::is_same_v<A, double>) {
+      put(double{}, [](double x) { return x; });
+    } else {
+      Values<A>::visit_size(t, [&](auto size) {
+        if constexpr (size.value == 1)
+          put(uint8_t{}, [](int64_t x) { return static_cast<uint8_t>(x); });
+        else if constexpr (size.value == 2)
+          put(uint16_t{}, [](int64_t x) { return static_cast<uint16_t>(x); });
+        else if constexpr (size.value == 4)
+          put(uint32_t{}, [](int64_t x) { return static_cast<uint32_t>(x); });
+        else
+          put(int64_t{}, [](int64_t x) { return x; });
+      });
+    }
+  }
 }
 
 /// Calls f(TypeTag<A>) for the type that elements of dtype `t` are reduced in. \throws NotImplementedError for complex.

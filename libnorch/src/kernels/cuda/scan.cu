@@ -9,14 +9,21 @@ namespace norch::kernels::cuda {
 namespace {
 
 // A scan is a policy P:
-//   Acc identity(); Acc join(Acc earlier, Acc later); void store(int64_t at, Acc);
-//   void load(Acc (&items)[N], place);   // several elements at once, so that no load waits for another
-// where `at` is an element's offset, and place(k) says where item k is. Values are converted as in reductions. Long lines are cut into tiles: the totals of tiles
-// first, then their running totals, then the tiles themselves. Short neighbouring lines take a thread each.
+//   Acc identity(); Acc join(Acc earlier, Acc later);
+//   void load<N, U>(Acc (&items)[N * U], bool reverse, run);   // U runs of N elements, all on their way before any is used
+//   void store<N>(int64_t at, bool reverse, const Acc (&items)[N]);
+// where run(u) says where run u of neighbouring elements lies: at which offset, and which place of the scan its first
+// element has. Values are converted as in reductions.
+//
+// Rows (adjacent elements are scanned) go by warps, each lane with runs of N elements; columns and very short rows by a
+// thread each. Where there are too few of them, they are cut into parts: the totals of parts first, then their running
+// totals, then the parts themselves, begun from those. What is joined with what depends on the shape alone.
 
+constexpr unsigned kAll = 0xFFFFFFFFu;
 constexpr int kThreads = 256;
-constexpr int kItems = 8;
-constexpr int64_t kTile = kThreads * kItems;
+constexpr int kRuns = 4;  // that a lane has on their way
+/// Warps that keep an H200's memory busy: a constant, so that results do not depend on the card.
+constexpr int64_t kEnoughWarps = 8192;
 
 template <class Acc>
 __device__ __forceinline__ Acc shuffle_up(const Acc& a, int by) {
@@ -24,9 +31,33 @@ __device__ __forceinline__ Acc shuffle_up(const Acc& a, int by) {
   int words[(sizeof(Acc) + 3) / 4] = {};
   memcpy(words, &a, sizeof(Acc));
 #pragma unroll
-  for (int& word : words) word = __shfl_up_sync(0xFFFFFFFFu, word, by);
+  for (int& word : words) word = __shfl_up_sync(kAll, word, by);
   memcpy(&out, words, sizeof(Acc));
   return out;
+}
+template <class Acc>
+__device__ __forceinline__ Acc from_last_lane(const Acc& a) {
+  Acc out;
+  int words[(sizeof(Acc) + 3) / 4] = {};
+  memcpy(words, &a, sizeof(Acc));
+#pragma unroll
+  for (int& word : words) word = __shfl_sync(kAll, word, 31);
+  memcpy(&out, words, sizeof(Acc));
+  return out;
+}
+
+/// The join of the earlier lanes' values; `mine` becomes that of them and this lane's.
+template <class P>
+__device__ __forceinline__ typename P::Acc warp_before(const P& p, typename P::Acc& mine) {
+  using Acc = typename P::Acc;
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int by = 1; by < 32; by *= 2) {
+    const Acc earlier = shuffle_up(mine, by);
+    if (lane >= by) mine = p.join(earlier, mine);
+  }
+  const Acc before = shuffle_up(mine, 1);
+  return lane == 0 ? p.identity() : before;
 }
 
 /// The join of all earlier threads' values; `total` becomes that of the block.
@@ -35,15 +66,8 @@ __device__ __forceinline__ typename P::Acc block_before(const P& p, typename P::
   using Acc = typename P::Acc;
   __shared__ Acc warps[kThreads / 32];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  Acc upto = mine;
-#pragma unroll
-  for (int by = 1; by < 32; by *= 2) {
-    const Acc earlier = shuffle_up(upto, by);
-    if (lane >= by) upto = p.join(earlier, upto);
-  }
-  if (lane == 31) warps[warp] = upto;
-  Acc before = shuffle_up(upto, 1);
-  if (lane == 0) before = p.identity();
+  const Acc before = warp_before(p, mine);
+  if (lane == 31) warps[warp] = mine;
   __syncthreads();
   Acc prefix = p.identity();
   total = p.identity();
@@ -55,13 +79,14 @@ __device__ __forceinline__ typename P::Acc block_before(const P& p, typename P::
   return p.join(prefix, before);
 }
 
-/// Where an element is: its offset, and its place in the scan.
-struct Place {
+/// Where a run of elements is: the lowest offset, and the place in the scan of the first.
+struct Run {
   int64_t at, i;
 };
 
 struct Lines {
-  int64_t n, inner, tiles;
+  int64_t lines, n, inner;
+  int64_t part, parts;  // elements of a part, parts of a line
   bool reverse;
   __device__ __forceinline__ int64_t start(int64_t line) const { return line / inner * n * inner + line % inner; }
   __device__ __forceinline__ int64_t offset(int64_t start, int64_t i) const {
@@ -69,134 +94,233 @@ struct Lines {
   }
 };
 
-/// One block per tile; with `totals_only` it stores the tile's total, otherwise the scan, begun from totals[block].
-template <class P>
-__global__ void __launch_bounds__(kThreads) tile_kernel(const P p, const Lines s, typename P::Acc* totals,
+/// One warp per part of a row, N elements at a time (n is a multiple of N). With `totals_only` it stores the part's total,
+/// otherwise the scan, begun from starts[part] if there are such.
+template <class P, int N>
+__global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const Lines s, typename P::Acc* starts,
                                                         bool totals_only) {
   using Acc = typename P::Acc;
-  const int64_t line = blockIdx.x / s.tiles, start = s.start(line);
-  const int64_t first = (blockIdx.x % s.tiles) * kTile + threadIdx.x * kItems;
-  Acc items[kItems];
-  Acc mine = p.identity();
-  p.load(items, [&](int k) { return Place{s.offset(start, min(first + k, s.n - 1)), first + k}; });
+  const int lane = threadIdx.x % 32;
+  const int64_t warp = static_cast<int64_t>(blockIdx.x) * (kThreads / 32) + threadIdx.x / 32;
+  if (warp >= s.lines * s.parts) return;
+  const int64_t row = warp / s.parts * s.n, begin = warp % s.parts * s.part, end = min(begin + s.part, s.n);
+  Acc carry = starts && !totals_only ? starts[warp] : p.identity();
+  for (int64_t from = begin; from < end; from += 32 * N * kRuns) {
+    auto place = [&](int u) { return from + (u * 32 + lane) * N; };
+    auto at = [&](int64_t i) { return row + (s.reverse ? s.n - N - i : i); };
+    Acc items[N * kRuns];
+    p.template load<N, kRuns>(items, s.reverse, [&](int u) { return Run{at(min(place(u), end - N)), place(u)}; });
 #pragma unroll
-  for (int k = 0; k < kItems; ++k) {
-    if (first + k >= s.n) items[k] = p.identity();
-    mine = p.join(mine, items[k]);
-  }
-  Acc total, run = block_before(p, mine, total);
-  if (totals_only) {
-    if (threadIdx.x == 0) totals[blockIdx.x] = total;
-    return;
-  }
-  if (totals) run = p.join(totals[blockIdx.x], run);
+    for (int u = 0; u < kRuns; ++u) {
+      const bool inside = place(u) < end;
+      Acc run[N];
+      run[0] = inside ? items[u * N] : p.identity();
 #pragma unroll
-  for (int k = 0; k < kItems; ++k) {
-    run = p.join(run, items[k]);
-    if (first + k < s.n) p.store(s.offset(start, first + k), run);
+      for (int j = 1; j < N; ++j) run[j] = inside ? p.join(run[j - 1], items[u * N + j]) : run[0];
+      Acc upto = run[N - 1];
+      const Acc before = p.join(carry, warp_before(p, upto));
+      carry = p.join(carry, from_last_lane(upto));
+      if (totals_only || !inside) continue;
+#pragma unroll
+      for (int j = 0; j < N; ++j) run[j] = p.join(before, run[j]);
+      p.template store<N>(at(place(u)), s.reverse, run);
+    }
   }
+  if (totals_only && lane == 0) starts[warp] = carry;
 }
 
-/// Replaces the totals of a line's tiles by the join of all earlier ones. One block per line.
+/// Replaces the totals of a row's parts by the join of all earlier ones. One block per row.
 template <class P>
-__global__ void __launch_bounds__(kThreads) totals_kernel(const P p, typename P::Acc* totals, int64_t tiles) {
+__global__ void __launch_bounds__(kThreads) row_starts_kernel(const P p, typename P::Acc* totals, int64_t parts) {
   using Acc = typename P::Acc;
-  Acc* line = totals + blockIdx.x * tiles;
+  constexpr int kItems = 8;
+  Acc* row = totals + blockIdx.x * parts;
   Acc carry = p.identity();
-  for (int64_t from = 0; from < tiles; from += kThreads) {
-    const int64_t i = from + threadIdx.x;
-    const Acc mine = i < tiles ? line[i] : p.identity();
-    Acc total;
-    const Acc before = block_before(p, mine, total);
-    if (i < tiles) line[i] = p.join(carry, before);
+  for (int64_t from = 0; from < parts; from += kThreads * kItems) {
+    const int64_t first = from + threadIdx.x * kItems;
+    Acc items[kItems], mine = p.identity(), total;
+#pragma unroll
+    for (int k = 0; k < kItems; ++k) {
+      items[k] = first + k < parts ? row[first + k] : p.identity();
+      mine = p.join(mine, items[k]);
+    }
+    Acc run = p.join(carry, block_before(p, mine, total));
+#pragma unroll
+    for (int k = 0; k < kItems; ++k) {
+      if (first + k < parts) row[first + k] = run;
+      run = p.join(run, items[k]);
+    }
     carry = p.join(carry, total);
   }
 }
 
+/// As rows_kernel, with a thread per part of a line; neighbouring threads take neighbouring lines.
 template <class P>
-__global__ void __launch_bounds__(kThreads) lines_kernel(const P p, const Lines s, int64_t lines) {
-  const int64_t line = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (line >= lines) return;
-  const int64_t start = s.start(line);
-  typename P::Acc run = p.identity();
-  constexpr int kAhead = 4;
-  for (int64_t i = 0; i < s.n; i += kAhead) {
-    typename P::Acc items[kAhead];
-    p.load(items, [&](int k) { return Place{s.offset(start, min(i + k, s.n - 1)), i + k}; });
+__global__ void __launch_bounds__(kThreads) lines_kernel(const P p, const Lines s, typename P::Acc* starts,
+                                                         bool totals_only) {
+  using Acc = typename P::Acc;
+  const int64_t thread = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (thread >= s.lines * s.parts) return;
+  const int64_t start = s.start(thread % s.lines), begin = thread / s.lines * s.part, end = min(begin + s.part, s.n);
+  Acc run = starts && !totals_only ? starts[thread] : p.identity();
+  constexpr int kAhead = 8;
+  for (int64_t from = begin; from < end; from += kAhead) {
+    Acc items[kAhead];
+    p.template load<1, kAhead>(items, false,
+                               [&](int k) { return Run{s.offset(start, min(from + k, end - 1)), from + k}; });
 #pragma unroll
     for (int k = 0; k < kAhead; ++k) {
-      if (i + k >= s.n) break;
+      if (from + k >= end) break;
       run = p.join(run, items[k]);
-      p.store(s.offset(start, i + k), run);
+      if (totals_only) continue;
+      const Acc one[1] = {run};
+      p.template store<1>(s.offset(start, from + k), false, one);
+    }
+  }
+  if (totals_only) starts[thread] = run;
+}
+
+/// Replaces the totals of the lines' parts by the join of all earlier ones. One thread per line.
+template <class P>
+__global__ void __launch_bounds__(kThreads) line_starts_kernel(const P p, typename P::Acc* totals, int64_t lines,
+                                                               int64_t parts) {
+  using Acc = typename P::Acc;
+  const int64_t line = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+  if (line >= lines) return;
+  constexpr int kAhead = 8;
+  Acc run = p.identity();
+  for (int64_t from = 0; from < parts; from += kAhead) {
+    Acc items[kAhead];
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k) items[k] = totals[min(from + k, parts - 1) * lines + line];
+#pragma unroll
+    for (int k = 0; k < kAhead; ++k) {
+      if (from + k >= parts) break;
+      totals[(from + k) * lines + line] = run;
+      run = p.join(run, items[k]);
     }
   }
 }
 
+/// `vectors`: arrays are aligned to 16 bytes.
 template <class P>
-void run(const ScanShape& shape, bool reverse, const P& p, Device device) {
-  const int64_t lines = shape.outer * shape.inner;
-  Lines s{shape.n, shape.inner, (shape.n + kTile - 1) / kTile, reverse};
-  if (shape.inner >= 32 || shape.n <= 16) {
-    launch(lines_kernel<P>, blocks_for(lines, kThreads), kThreads, 0, p, s, lines);
-    return;
-  }
-  const unsigned blocks = blocks_for(lines * s.tiles, 1);
-  if (s.tiles == 1) {
-    launch(tile_kernel<P>, blocks, kThreads, 0, p, s, nullptr, false);
-    return;
-  }
+void run(const ScanShape& shape, bool reverse, const P& p, bool vectors, Device device) {
   using Acc = typename P::Acc;
-  const Tensor room = new_tensor({static_cast<int64_t>(blocks * sizeof(Acc))}, DType::UInt8, device);
-  Acc* totals = static_cast<Acc*>(room.data_ptr());
-  launch(tile_kernel<P>, blocks, kThreads, 0, p, s, totals, true);
-  launch(totals_kernel<P>, blocks_for(lines, 1), kThreads, 0, p, totals, s.tiles);
-  launch(tile_kernel<P>, blocks, kThreads, 0, p, s, totals, false);
+  Lines s{shape.outer * shape.inner, shape.n, shape.inner, shape.n, 1, reverse};
+  // Parts of at least `least` elements, a multiple of `unit`, until there are enough.
+  auto cut = [&](int64_t wanted, int64_t least, int64_t unit) {
+    const int64_t parts = std::min(wanted / s.lines, s.n / least);
+    if (parts < 2) return;
+    s.part = ((s.n + parts - 1) / parts + unit - 1) / unit * unit;
+    s.parts = (s.n + s.part - 1) / s.part;
+  };
+  Tensor room;
+  Acc* starts = nullptr;
+  auto make_room = [&] {
+    if (s.parts == 1) return;
+    room = new_tensor({s.lines * s.parts * static_cast<int64_t>(sizeof(Acc))}, DType::UInt8, device);
+    starts = static_cast<Acc*>(room.data_ptr());
+  };
+  if (shape.inner > 1 || shape.n <= 16) {
+    cut(32 * kEnoughWarps, 64, 8);
+    make_room();
+    const unsigned blocks = blocks_for(s.lines * s.parts, kThreads);
+    if (s.parts > 1) {
+      launch(lines_kernel<P>, blocks, kThreads, 0, p, s, starts, true);
+      launch(line_starts_kernel<P>, blocks_for(s.lines, kThreads), kThreads, 0, p, starts, s.lines, s.parts);
+    }
+    launch(lines_kernel<P>, blocks, kThreads, 0, p, s, starts, false);
+    return;
+  }
+  cut(kEnoughWarps, 1024, 128 * kRuns);
+  make_room();
+  const unsigned blocks = blocks_for(s.lines * s.parts, kThreads / 32);
+  auto go = [&](auto kernel, bool totals_only) { launch(kernel, blocks, kThreads, 0, p, s, starts, totals_only); };
+  const bool runs = vectors && s.n % 4 == 0;
+  if (s.parts > 1) {
+    runs ? go(rows_kernel<P, 4>, true) : go(rows_kernel<P, 1>, true);
+    launch(row_starts_kernel<P>, blocks_for(s.lines, 1), kThreads, 0, p, starts, s.parts);
+  }
+  runs ? go(rows_kernel<P, 4>, false) : go(rows_kernel<P, 1>, false);
 }
 
 using reduction::Raw;
 using reduction::Values;
 
-/// The values of N elements of the array x.
-template <class A, int N, class F>
-__device__ __forceinline__ void load_values(A (&v)[N], DType t, const char* x, int size, const F& place) {
-  Raw<1, Values<A>::kLargest> raw[N];
-  reduction::load_runs<A, 1>(t, raw, [&](int k) { return x + place(k).at * size; });
+/// The values of U runs of N neighbouring elements of the array x, of which those of a run are turned round in `reverse`.
+template <int N, int U, class A, class F>
+__device__ __forceinline__ void load_values(A (&v)[N * U], DType t, const char* x, int size, bool reverse, const F& run) {
+  Raw<N, Values<A>::kLargest> raw[U];
+  reduction::load_runs<A, N>(t, raw, [&](int u) { return x + run(u).at * size; });
 #pragma unroll
-  for (int k = 0; k < N; ++k) {
-    A one[1];
-    reduction::decode(t, raw[k], one);
-    v[k] = one[0];
+  for (int u = 0; u < U; ++u) {
+    A some[N];
+    reduction::decode(t, raw[u], some);
+#pragma unroll
+    for (int j = 0; j < N; ++j) v[u * N + j] = reverse ? some[N - 1 - j] : some[j];
   }
 }
+/// Stores a run likewise.
+template <class A, int N>
+__device__ __forceinline__ void store_values(DType t, void* y, int64_t at, bool reverse, const A (&v)[N]) {
+  A some[N];
+#pragma unroll
+  for (int j = 0; j < N; ++j) some[j] = reverse ? v[N - 1 - j] : v[j];
+  reduction::store_run(t, y, at, some);
+}
 
-/// Running sums, products or log-sum-exps.
+/// Running sums or products.
 template <class A>
 struct FoldScan {
   using Acc = A;
   ScanOp op;
-  DType in_dtype, out_dtype;
+  DType dtype;
   int size;
   const char* x;
   void* y;
-  __device__ __forceinline__ A identity() const {
-    if constexpr (std::is_floating_point_v<A>)
-      if (op == ScanOp::LogSumExp) return -std::numeric_limits<A>::infinity();
-    return op == ScanOp::Sum ? A(0) : A(1);
+  __device__ __forceinline__ A identity() const { return op == ScanOp::Sum ? A(0) : A(1); }
+  __device__ __forceinline__ A join(A a, A b) const { return op == ScanOp::Sum ? a + b : a * b; }
+  template <int N, int U, class F>
+  __device__ __forceinline__ void load(A (&items)[N * U], bool reverse, const F& run) const {
+    load_values<N, U>(items, dtype, x, size, reverse, run);
   }
-  __device__ __forceinline__ A join(A a, A b) const {
-    if constexpr (std::is_floating_point_v<A>)
-      if (op == ScanOp::LogSumExp) return joined_logs(a, b);
-    return op == ScanOp::Sum ? a + b : a * b;
+  template <int N>
+  __device__ __forceinline__ void store(int64_t at, bool reverse, const A (&items)[N]) const {
+    store_values(dtype, y, at, reverse, items);
   }
-  template <int N, class F>
-  __device__ __forceinline__ void load(A (&items)[N], const F& place) const {
-    load_values(items, in_dtype, x, size, place);
-  }
-  __device__ __forceinline__ void store(int64_t at, A v) const { Values<A>::store(out_dtype, y, at, v); }
+};
 
- private:
-  /// Called: it is long, and inlined it would be there once for each join of the kernels.
-  static __device__ __noinline__ A joined_logs(A a, A b) { return log_add_exp(a, b); }
+/// Running log-sum-exps, as the largest element and the sum of exp(x - largest).
+template <class A>
+struct LogScan {
+  struct Acc {
+    A high, sum;
+  };
+  DType dtype;
+  int size;
+  const char* x;
+  void* y;
+  __device__ __forceinline__ Acc identity() const { return {-std::numeric_limits<A>::infinity(), A(0)}; }
+  __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
+    const bool second = b.high > a.high || b.high != b.high;
+    const A high = second ? b.high : a.high, low = second ? a.high : b.high;
+    const A share = high == low ? A(1) : exp(low - high);  // infinities too are equal
+    return {high, second ? b.sum + a.sum * share : a.sum + b.sum * share};
+  }
+  template <int N, int U, class F>
+  __device__ __forceinline__ void load(Acc (&items)[N * U], bool reverse, const F& run) const {
+    A v[N * U];
+    load_values<N, U>(v, dtype, x, size, reverse, run);
+#pragma unroll
+    for (int k = 0; k < N * U; ++k) items[k] = {v[k], A(1)};
+  }
+  template <int N>
+  __device__ __forceinline__ void store(int64_t at, bool reverse, const Acc (&items)[N]) const {
+    A v[N];
+#pragma unroll
+    for (int j = 0; j < N; ++j) v[j] = items[j].high + log(items[j].sum);
+    store_values(dtype, y, at, reverse, v);
+  }
 };
 
 template <class A>
@@ -209,12 +333,12 @@ struct SelectScan {
   void* values;
   int64_t* indices;
   __device__ __forceinline__ Acc identity() const { return {A(0), -1}; }
-  template <int N, class F>
-  __device__ __forceinline__ void load(Acc (&items)[N], const F& place) const {
-    A v[N];
-    load_values(v, dtype, x, size, place);
+  template <int N, int U, class F>
+  __device__ __forceinline__ void load(Acc (&items)[N * U], bool reverse, const F& run) const {
+    A v[N * U];
+    load_values<N, U>(v, dtype, x, size, reverse, run);
 #pragma unroll
-    for (int k = 0; k < N; ++k) items[k] = {v[k], place(k).i};
+    for (int k = 0; k < N * U; ++k) items[k] = {v[k], run(k / N).i + k % N};
   }
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
     if (a.index < 0) return b;
@@ -222,9 +346,17 @@ struct SelectScan {
     const A u = a.value, v = b.value;
     return v != v || (u == u && (largest ? v >= u : v <= u)) ? b : a;
   }
-  __device__ __forceinline__ void store(int64_t at, const Acc& a) const {
-    Values<A>::store(dtype, values, at, a.value);
-    indices[at] = a.index;
+  template <int N>
+  __device__ __forceinline__ void store(int64_t at, bool reverse, const Acc (&items)[N]) const {
+    A v[N];
+    int64_t index[N];
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      v[j] = items[j].value;
+      index[j] = items[j].index;
+    }
+    store_values(dtype, values, at, reverse, v);
+    store_values(DType::Int64, indices, at, reverse, index);
   }
 };
 
@@ -240,31 +372,45 @@ struct LinearScan {
   const char* g;
   void* y;
   __device__ __forceinline__ Acc identity() const { return {A(1), A(0)}; }
-  template <int N, class F>
-  __device__ __forceinline__ void load(Acc (&items)[N], const F& place) const {
-    A factor[N], term[N];
-    load_values(factor, dtype, x, size, place);
-    load_values(term, dtype, g, size, place);
+  template <int N, int U, class F>
+  __device__ __forceinline__ void load(Acc (&items)[N * U], bool reverse, const F& run) const {
+    A factor[N * U], term[N * U];
+    load_values<N, U>(factor, dtype, x, size, reverse, run);
+    load_values<N, U>(term, dtype, g, size, reverse, run);
 #pragma unroll
-    for (int k = 0; k < N; ++k) items[k] = {place(k).i == 0 ? A(0) : factor[k], term[k]};
+    for (int k = 0; k < N * U; ++k) items[k] = {run(k / N).i + k % N == 0 ? A(0) : factor[k], term[k]};
   }
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
     return {a.factor * b.factor, b.term + b.factor * a.term};
   }
-  __device__ __forceinline__ void store(int64_t at, const Acc& a) const { Values<A>::store(dtype, y, at, a.term); }
+  template <int N>
+  __device__ __forceinline__ void store(int64_t at, bool reverse, const Acc (&items)[N]) const {
+    A v[N];
+#pragma unroll
+    for (int j = 0; j < N; ++j) v[j] = items[j].term;
+    store_values(dtype, y, at, reverse, v);
+  }
 };
 
 const char* bytes_of(const Tensor& t) { return static_cast<const char*>(t.data_ptr()); }
 int size_of(const Tensor& t) { return static_cast<int>(itemsize(t.dtype())); }
 
+bool aligned(const Tensor& t) { return reinterpret_cast<uintptr_t>(t.data_ptr()) % 16 == 0; }
+
 }  // namespace
 
 void scan(ScanOp op, const ScanShape& s, const Tensor& out, const Tensor& in, bool reverse) {
-  if (op == ScanOp::LogSumExp) visit_float("logcumsumexp", in.dtype(), [](auto) {});  // raises for others
+  const bool vectors = aligned(in) && aligned(out);
+  if (op == ScanOp::LogSumExp) {
+    return visit_float("logcumsumexp", in.dtype(), [&](auto tag) {
+      run(s, reverse,
+          LogScan<SumType<typename decltype(tag)::type>>{in.dtype(), size_of(in), bytes_of(in), out.data_ptr()}, vectors,
+          in.device());
+    });
+  }
   reduction::visit_value_type(in.dtype(), [&](auto tag) {
-    run(s, reverse,
-        FoldScan<typename decltype(tag)::type>{op, in.dtype(), out.dtype(), size_of(in), bytes_of(in), out.data_ptr()},
-        in.device());
+    run(s, reverse, FoldScan<typename decltype(tag)::type>{op, in.dtype(), size_of(in), bytes_of(in), out.data_ptr()},
+        vectors, in.device());
   });
 }
 
@@ -273,7 +419,7 @@ void scan_select(bool largest, const ScanShape& s, const Tensor& values, const T
     run(s, false,
         SelectScan<typename decltype(tag)::type>{largest, in.dtype(), size_of(in), bytes_of(in), values.data_ptr(),
                                                  indices.data<int64_t>()},
-        in.device());
+        aligned(in) && aligned(values) && aligned(indices), in.device());
   });
 }
 
@@ -282,7 +428,7 @@ void linear_scan(const ScanShape& s, const Tensor& out, const Tensor& x, const T
     run(s, reverse,
         LinearScan<SumType<typename decltype(tag)::type>>{x.dtype(), size_of(x), bytes_of(x), bytes_of(g),
                                                           out.data_ptr()},
-        x.device());
+        aligned(out) && aligned(x) && aligned(g), x.device());
   });
 }
 

@@ -41,4 +41,47 @@ NORCH_CPU_KERNEL(attention, void(const Attention& a))
 NORCH_CPU_KERNEL(attention_backward, void(const Attention& a, const AttentionMatrices& grad, const AttentionMatrices& grad_q,
                                           const AttentionMatrices& grad_k, const AttentionMatrices& grad_v))
 
+/// A tensor (batch, heads, rows, columns) where it lies: element (b, h, i, j) is data[b * batch + h * head + i * row + j].
+struct AttentionTensor {
+  void* data = nullptr;
+  int64_t batch = 0, head = 0, row = 0;
+};
+
+/// Attention on CUDA of 16-bit floats: softmax(scale * q k^T + mask) v for each batch and head of q (rows x width), k
+/// (columns x width) and v (columns x value_width). Head h meets key head h / (heads / kv_heads). No size is 0; widths,
+/// strides and the addresses of q, k, v and out are multiples of 8 elements; scale is not negative.
+struct FusedAttention {
+  DType dtype = DType::BFloat16;
+  int64_t batch = 0, heads = 0, kv_heads = 0, rows = 0, columns = 0, width = 0, value_width = 0;
+  double scale = 1;
+  bool causal = false;  // row i sees columns up to i
+  AttentionTensor q, k, v, out;
+  /// Natural logarithm of the sum of a row's exponentials, (batch, heads, rows), adjacent; inf for a row that is masked as
+  /// a whole, whose result is 0.
+  float* log_sums = nullptr;
+  /// Bools, or numbers of the dtype that are added; strides may be 0. Of no mask, the data is null.
+  AttentionTensor mask;
+  int64_t mask_column = 0;
+  bool mask_is_bool = false;
+  /// Weight (b, h, i, j) is dropped as element ((b * heads + h) * rows + i) * columns + j of a tensor is by `dropout`.
+  double dropout = 0;
+  PhiloxState state{};
+};
+
+/// Of the result, and what the gradients of q (batch, heads, rows, width), k and v (batch, kv_heads, columns, ...) are
+/// written to. Aligned as q, k and v are.
+struct FusedAttentionGradients {
+  AttentionTensor out, q, k, v;
+};
+
 }  // namespace norch::kernels
+
+namespace norch::cuda {
+
+/// Attention through cuDNN, on the current device and stream. False, having done nothing, where cuDNN is missing or has
+/// no plan for it that gives the same bits every time; the caller's own kernel does it then. The backward pass takes `out`
+/// and `log_sums` from either forward pass.
+bool cudnn_attention(const kernels::FusedAttention& a);
+bool cudnn_attention_backward(const kernels::FusedAttention& a, const kernels::FusedAttentionGradients& grads);
+
+}  // namespace norch::cuda

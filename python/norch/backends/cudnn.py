@@ -18,7 +18,7 @@ fp32_precision: str = "ieee"
 
 
 def is_available() -> bool:
-    """Whether convolutions on the GPU may use cuDNN: it is opened when first needed, where it is installed."""
+    """Whether convolutions and attention on the GPU may use cuDNN: it is opened when first needed, where it is installed."""
     return _cuda.is_available()
 
 

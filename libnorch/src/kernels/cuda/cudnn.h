@@ -1,16 +1,16 @@
-// cuDNN, loaded when first used. Without it convolutions run on norch's own kernels.
+// cuDNN, loaded when first used. Without it convolutions and attention run on norch's own kernels.
 #pragma once
 
 #include "kernels/conv.h"
 
 namespace norch::cuda {
 
-/// Whether convolutions go to cuDNN: it was there when norch was built, is found now, and NORCH_CUDNN=0 is not set in
+/// Whether convolutions and attention go to cuDNN: it was there when norch was built, is found now, and NORCH_CUDNN=0 is not set in
 /// the environment.
 bool cudnn_available();
 /// cuDNN's version, such as 91300, or 0.
 size_t cudnn_version();
-/// For tests: convolutions of this thread use norch's own kernels while a value of this type lives.
+/// For tests: convolutions and attention of this thread use norch's own kernels while a value of this type lives.
 class WithoutCudnn {
  public:
   WithoutCudnn();

@@ -9,6 +9,7 @@
 
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/cudnn_descriptor.h"
+#include "kernels/cuda/graph.h"
 #include "kernels/cuda/library_files.h"
 
 namespace norch::cuda {
@@ -74,6 +75,7 @@ cudnnHandle_t cudnn_handle(int device) {
   auto& slot = slots[device];
   if (!slot.tried) {
     slot.tried = true;
+    const RelaxedCapture loads_modules;
     if (cudnn()->create(&slot.handle) != CUDNN_STATUS_SUCCESS) {
       slot.handle = nullptr;
       cudaGetLastError();
@@ -100,6 +102,7 @@ bool EngineNotes::has(cudnnBackendBehaviorNote_t note) const {
 
 CudnnPlan cudnn_plan(const Descriptor& graph, cudnnHandle_t handle,
                      const std::function<bool(const EngineNotes&)>& allowed) {
+  const RelaxedCapture loads_modules;
   for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
     Descriptor heuristic(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristic.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph)
@@ -137,6 +140,7 @@ bool cudnn_run(const CudnnPlan& plan, cudnnHandle_t handle, int64_t count, const
   } catch (const OutOfMemoryError&) {
     return false;  // norch's own kernels need none
   }
+  const RelaxedCapture loads_modules;  // at a plan's first run
   void* room = workspace->data();
   Descriptor pack(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
   pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, ids, count)

@@ -49,6 +49,7 @@ class Descriptor {
     return *this;
   }
   Descriptor& set(cudnnBackendAttributeName_t name, int64_t value) { return set(name, CUDNN_TYPE_INT64, &value, 1); }
+  Descriptor& set(cudnnBackendAttributeName_t name, bool value) { return set(name, CUDNN_TYPE_BOOLEAN, &value, 1); }
   Descriptor& set(cudnnBackendAttributeName_t name, cudnnDataType_t value) {
     return set(name, CUDNN_TYPE_DATA_TYPE, &value, 1);
   }
@@ -97,7 +98,8 @@ struct CudnnPlan {
   size_t workspace = 0;
 };
 
-/// Of the plans that cuDNN proposes for a graph, the best whose engine is `allowed` and whose workspace is bearable.
+/// Of the plans that cuDNN proposes for a graph, the best whose engine is `allowed` and whose workspace is bearable (1 GiB).
+/// Takes milliseconds, or, where the engine compiles a kernel, up to a second; may be called while a stream is captured.
 CudnnPlan cudnn_plan(const Descriptor& graph, cudnnHandle_t handle,
                      const std::function<bool(const EngineNotes&)>& allowed);
 

@@ -38,7 +38,7 @@ std::vector<LibraryInfo> libraries() {
   for (const LibraryFile* file : {&library_files::cublaslt, &library_files::cublas, &library_files::cusolver,
                                   &library_files::cufft, &library_files::nccl,
 #if NORCH_HAVE_CUDNN_H
-                                  &library_files::cudnn,
+                                  &library_files::cudnn, &library_files::nvrtc,
 #endif
 #if NORCH_HAVE_CUPTI_H
                                   &library_files::cupti,

@@ -38,6 +38,13 @@ inline constexpr LibraryFile cufft{"cuFFT", "libcufft.so.10", NORCH_CUDA_PACKAGE
 #if NORCH_HAVE_CUDNN_H
 inline constexpr LibraryFile cudnn{"cuDNN", "libcudnn.so." NORCH_STRING(CUDNN_MAJOR),
                                    "nvidia-cudnn-cu" NORCH_STRING(CUBLAS_VER_MAJOR), "cudnnGetVersion"};
+// cuDNN compiles its attention with it.
+#if CUDART_VERSION >= 12000
+inline constexpr LibraryFile nvrtc{"NVRTC", "libnvrtc.so." NORCH_STRING(CUBLAS_VER_MAJOR),
+                                   NORCH_CUDA_PACKAGE("nvidia-cuda-nvrtc"), nullptr};
+#else
+inline constexpr LibraryFile nvrtc{"NVRTC", "libnvrtc.so.11.2", NORCH_CUDA_PACKAGE("nvidia-cuda-nvrtc"), nullptr};
+#endif
 #endif
 inline constexpr LibraryFile nccl{"NCCL", "libnccl.so.2", "nvidia-nccl-cu" NORCH_STRING(CUBLAS_VER_MAJOR), nullptr};
 #if NORCH_HAVE_CUPTI_H

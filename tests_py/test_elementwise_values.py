@@ -1,0 +1,109 @@
+"""Values of elementwise operations that generic samples miss: rounding, ties, edges, accuracy."""
+
+import math
+
+import numpy as np
+import pytest
+
+import norch
+
+from test_elementwise import same
+
+
+def test_rounding_modes(device):
+    a, b = norch.tensor([-7.0, 7.0, -7.5], device=device), norch.tensor([2.0, -2.0, 2.0], device=device)
+    same(norch.div(a, b, rounding_mode="floor"), [-4.0, -4.0, -4.0])
+    same(norch.div(a, b, rounding_mode="trunc"), [-3.0, -3.0, -3.0])
+    i = norch.tensor([-7, 7], device=device)
+    assert norch.div(i, 2, rounding_mode="floor").dtype == norch.int64
+    same(norch.div(i, 2, rounding_mode="trunc"), [-3, 3])
+    with pytest.raises(RuntimeError, match="rounding_mode to be one of"):
+        norch.div(a, b, rounding_mode="up")
+
+
+def test_floor_division_by_zero_and_signed_zero(device):
+    x = norch.tensor([1.0, -1.0, 0.0, -0.0], device=device)
+    same(x // 0.0, [math.inf, -math.inf, math.nan, math.nan])
+    assert math.copysign(1, (norch.tensor([-0.0], device=device) // 2.0).item()) == -1
+
+
+def test_maximum_and_nan(device):
+    a = norch.tensor([1.0, math.nan, math.nan], device=device)
+    b = norch.tensor([math.nan, 1.0, math.nan], device=device)
+    same(norch.maximum(a, b), [math.nan] * 3)
+    same(norch.fmax(a, b), [1.0, 1.0, math.nan])
+
+
+def test_ties_share_the_gradient(device):
+    a = norch.tensor([1.0, 2.0], device=device, requires_grad=True)
+    b = norch.tensor([1.0, 1.0], device=device, requires_grad=True)
+    norch.maximum(a, b).sum().backward()
+    same(a.grad, [0.5, 1.0])
+    same(b.grad, [0.5, 0.0])
+
+
+def test_polygamma(device):
+    scipy_special = pytest.importorskip("scipy.special")
+    x = np.array([0.3, 1.0, 2.5, 7.0, 40.0])
+    for n in range(4):
+        np.testing.assert_allclose(
+            norch.polygamma(n, norch.from_numpy(x).to(device)).cpu().numpy(), scipy_special.polygamma(n, x), rtol=1e-10
+        )
+    with pytest.raises(RuntimeError, match="must not be negative"):
+        norch.polygamma(-1, norch.ones(1, device=device))
+
+
+def test_close_and_equal(device):
+    a = norch.tensor([1.0, math.nan, math.inf], device=device)
+    same(norch.isclose(a, a), [True, False, True])
+    same(norch.isclose(a, a, equal_nan=True), [True, True, True])
+    assert norch.allclose(a[:1], a[:1] + 1e-7)
+    assert not norch.allclose(a[:1], a[:1] + 1e-2)
+    assert norch.equal(a[:1], norch.tensor([1.0], device=device))
+    assert not norch.equal(a, a)
+    assert not norch.equal(a[:1], a)
+    with pytest.raises(RuntimeError, match="greater than or equal to zero"):
+        norch.isclose(a, a, rtol=-1.0)
+
+
+def gradient(f, values, device):
+    x = norch.tensor(values, dtype=norch.float64, device=device, requires_grad=True)
+    f(x).sum().backward()
+    return x.grad.tolist()
+
+
+def test_gradients_at_the_edges(device):
+    inf = np.inf
+    np.testing.assert_array_equal(gradient(norch.nn.functional.softsign, [0, inf, -inf], device), [1, np.nan, np.nan])
+    np.testing.assert_allclose(gradient(norch.sinc, [0, 1e-6, 0.03, 0.04], device),
+                               [0, -np.pi**2 * 1e-6 / 3, -0.098608, -0.131387], rtol=1e-3)
+    zero = norch.zeros(3, dtype=norch.float64, device=device, requires_grad=True)
+    y = norch.tensor([0.0, -1.0, 2.0], dtype=norch.float64, device=device)
+    norch.xlogy(zero, y).sum().backward()
+    np.testing.assert_allclose(zero.grad.tolist(), [0, 0, np.log(2)])
+    assert np.isnan(gradient(norch.digamma, [-inf], device)[0])
+
+
+def test_zeta_far_below_zero(device):
+    q = norch.tensor([-20.25, -100000.25], dtype=norch.float64, device=device)
+    expected = [sum((x + k) ** -3.0 for k in range(200000)) for x in q.tolist()]
+    np.testing.assert_allclose(norch.special.zeta(3, q).tolist(), expected, rtol=1e-8)
+
+
+def test_polynomials_take_the_dtype_of_a_0d_tensor(device):
+    assert norch.special.hermite_polynomial_h(norch.tensor(0.5, device=device), 2.5).dtype == norch.float32
+
+
+@pytest.mark.parametrize("name,low,high", [("exp", -104, 89), ("log", -103, 88.7)])
+def test_exp_and_log_of_floats_are_exact_to_the_last_place_or_so(name, low, high, device):
+    x = np.linspace(low, high, 20_001)
+    x = (x if name == "exp" else np.exp(x)).astype(np.float32)
+    x = np.concatenate([x, np.array([0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-45], np.float32)])
+    found = getattr(norch.tensor(x, device=device), name)().cpu().numpy()
+    with np.errstate(all="ignore"):
+        expected = getattr(np, name)(x.astype(np.float64))
+        rounded = expected.astype(np.float32)
+    finite = np.isfinite(rounded)
+    np.testing.assert_array_equal(found[~finite], rounded[~finite])
+    error = np.abs(found[finite] - expected[finite]) / np.spacing(np.abs(rounded[finite]))
+    assert error.max() < 2.0

@@ -107,3 +107,37 @@ def test_exp_and_log_of_floats_are_exact_to_the_last_place_or_so(name, low, high
     np.testing.assert_array_equal(found[~finite], rounded[~finite])
     error = np.abs(found[finite] - expected[finite]) / np.spacing(np.abs(rounded[finite]))
     assert error.max() < 2.0
+
+
+def test_elementary_functions_of_floats_are_rounded_correctly_nearly_always():
+    x = np.random.default_rng(0).uniform(-9, 9, 20000).astype(np.float32)
+    for name in ["exp", "expm1", "sin", "cos", "tan", "sinh", "cosh", "tanh"]:
+        exact = getattr(np, name)(x.astype(np.float64))
+        rounded = exact.astype(np.float32)
+        result = getattr(norch, name)(norch.tensor(x)).numpy()
+        assert np.mean(result != rounded) < 0.002, name
+        assert np.max(np.abs(result - exact) / np.spacing(np.abs(rounded)).astype(np.float64)) < 0.52, name
+
+
+def test_elementary_functions_of_floats_at_the_edges():
+    inf, nan = math.inf, math.nan
+    x = norch.tensor([0.0, -0.0, inf, -inf, nan, 1e-40, 3e38, -3e38])
+    expected = {
+        "exp": [1, 1, inf, 0, nan, 1, inf, 0],
+        "expm1": [0, -0.0, inf, -1, nan, 1e-40, inf, -1],
+        "tanh": [0, -0.0, 1, -1, nan, 1e-40, 1, -1],
+        "sinh": [0, -0.0, inf, -inf, nan, 1e-40, inf, -inf],
+        "cosh": [1, 1, inf, inf, nan, 1, inf, inf],
+        "sin": [0, -0.0, nan, nan, nan, 1e-40, math.sin(x[6]), -math.sin(x[6])],
+        "cos": [1, 1, nan, nan, nan, 1, math.cos(x[6]), math.cos(x[6])],
+        "tan": [0, -0.0, nan, nan, nan, 1e-40, math.tan(x[6]), -math.tan(x[6])],
+    }
+    for name, values in expected.items():
+        result = getattr(norch, name)(x).numpy()
+        np.testing.assert_allclose(result, np.array(values, np.float32), rtol=2e-7, err_msg=name)
+        assert (np.signbit(result[:2]) == np.signbit(np.array(values[:2], np.float32))).all(), name
+    # The reduction of the argument is exact up to where another one takes over, and beyond.
+    far = np.array([999999.94, 1e6, 1000000.06, 12345678.0, 1e22, 355.0, 103993.0, 1e5 * math.pi], np.float32)
+    for name in ["sin", "cos", "tan"]:
+        exact = [getattr(math, name)(float(v)) for v in far]
+        np.testing.assert_allclose(getattr(norch, name)(norch.tensor(far)).numpy(), exact, rtol=2e-7)

@@ -4,7 +4,7 @@
 
 #include "kernels/cpu/vector_math.h"
 
-#include "kernels/cpu/blocks.h"
+#include "kernels/cpu/precise.h"
 #include "kernels/special_math.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
@@ -50,26 +50,5 @@ inline double positive_digamma(double x) {
 
 /// What `quick` is not made for: anything but positive finite numbers, and the zeros of log gamma, which are exact.
 inline bool is_odd(float x) { return !(x > 0) | !(x < HUGE_VALF) | (x == 1) | (x == 2); }
-
-/// A block function (blocks.h): `quick` of ordinary floats, `any` of the others.
-template <double (*quick)(double), float (*any)(float)>
-void positive_block(char* const* data, int64_t n, uint32_t, const void*) {
-  float* out = reinterpret_cast<float*>(data[0]);
-  const float* in = reinterpret_cast<const float*>(data[1]);
-  for (int64_t at = 0; at < n; at += kLane) {
-    const float* x = in + at;
-    float y[kLane];
-    int odd = 0;
-#pragma omp simd
-    for (int64_t i = 0; i < kLane; ++i) y[i] = static_cast<float>(quick(x[i] > 0 ? x[i] : 1.0));
-#pragma omp simd reduction(| : odd)
-    for (int64_t i = 0; i < kLane; ++i) odd |= is_odd(x[i]) ? 1 : 0;
-    if (odd) {
-      for (int64_t i = 0; i < kLane; ++i)
-        if (is_odd(x[i])) y[i] = any(x[i]);
-    }
-    std::memcpy(out + at, y, sizeof y);
-  }
-}
 
 }  // namespace norch::kernels::cpu::NORCH_ISA

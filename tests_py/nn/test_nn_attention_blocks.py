@@ -159,7 +159,9 @@ def test_empty():
     x = norch.randn(2, 4, 3)
     assert F.scaled_dot_product_attention(x, x[:, :0], x[:, :0]).abs().sum() == 0
     assert F.scaled_dot_product_attention(x[:, :0], x, x).shape == (2, 0, 3)
-    assert F.scaled_dot_product_attention(x[:0], x[:0], x[:0]).shape == (0, 4, 3)
+    out = F.scaled_dot_product_attention(*(x[:0].requires_grad_() for _ in range(3)))
+    assert out.shape == (0, 4, 3) and out.requires_grad
+    out.sum().backward()
     assert F.scaled_dot_product_attention(x, x, x[..., :0]).shape == (2, 4, 0)
 
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/cpu_kernel.h"
+#include "kernels/cuda_kernel.h"
 #include "norch/generator.h"
 #include "norch/tensor.h"
 
@@ -49,7 +50,7 @@ struct AttentionTensor {
 
 /// Attention on CUDA of 16-bit floats: softmax(scale * q k^T + mask) v for each batch and head of q (rows x width), k
 /// (columns x width) and v (columns x value_width). Head h meets key head h / (heads / kv_heads). No size is 0; widths,
-/// strides and the addresses of q, k, v and out are multiples of 8 elements; scale is not negative.
+/// strides and the addresses of q, k, v and out are multiples of 8 elements; scale is positive.
 struct FusedAttention {
   DType dtype = DType::BFloat16;
   int64_t batch = 0, heads = 0, kv_heads = 0, rows = 0, columns = 0, width = 0, value_width = 0;
@@ -73,6 +74,14 @@ struct FusedAttention {
 struct FusedAttentionGradients {
   AttentionTensor out, q, k, v;
 };
+
+/// The widest q, k and v that the kernels take.
+inline constexpr int64_t kFusedAttentionWidth = 128;
+/// Whether the current device has the instructions for them.
+NORCH_CUDA_KERNEL(has_fused_attention, bool())
+NORCH_CUDA_KERNEL(fused_attention, void(const FusedAttention& a))
+/// With `out` and `log_sums` as fused_attention left them.
+NORCH_CUDA_KERNEL(fused_attention_backward, void(const FusedAttention& a, const FusedAttentionGradients& grads))
 
 }  // namespace norch::kernels
 

@@ -70,11 +70,11 @@ void check_mask(const Tensor& mask, int64_t rows, int64_t columns, DType dtype) 
 
 }  // namespace
 
-Tensor attention_weights(Tensor scores, const Tensor& mask, bool causal) {
+Tensor attention_weights(Tensor scores, const Tensor& mask, bool causal, int64_t first_row) {
   const Tensor never = Tensor::wrap(-static_cast<double>(INFINITY));
   if (causal) {
     const TensorOptions options = TensorOptions(kInt64).device(scores.device());
-    const Tensor row = unsqueeze(arange(scores.size(-2), options), 1);
+    const Tensor row = unsqueeze(arange(first_row, first_row + scores.size(-2), 1, options), 1);
     scores = masked_fill(scores, gt(arange(scores.size(-1), options), row), never);
   }
   if (!mask.defined()) return softmax(scores, -1);
@@ -100,31 +100,28 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
                 "but got shapes ", query.sizes(), ", ", key.sizes(), " and ", value.sizes());
     groups = key.size(-3) != heads;
   }
-  if (query.is_cpu() && query.itemsize() == 2) {
-    // The CPU multiplies 16-bit floats as float: rounding between the steps would only lose digits.
+  // Only CUDA's fused kernels keep scores of 16-bit floats in float32.
+  const auto in_float32 = [&] {
     const auto wide = [](const Tensor& t) { return t.defined() && t.dtype() != DType::Bool ? t.to(DType::Float32) : t; };
     return scaled_dot_product_attention(wide(query), wide(key), wide(value), wide(attn_mask), dropout_p, is_causal, scale,
                                         enable_gqa)
         .to(query.dtype());
-  }
+  };
+  if (query.is_cpu() && query.itemsize() == 2) return in_float32();
   const double factor = scale.value_or(1 / std::sqrt(static_cast<double>(query.size(-1))));
   const Tensor mask = attn_mask.defined() && attn_mask.dtype() != DType::Bool ? attn_mask.to(query.dtype()) : attn_mask;
   const bool sizes = rows > 0 && columns > 0 && query.size(-1) > 0 && value.size(-1) > 0;
   // Where the gradient of a mask is wanted, or a mask of dropout is kept, the whole matrix is made anyway.
   const bool drawn = dropout_p > 0 && (dropout_p >= 1 || kernels::cpu::twister(nullptr, query.device()));
-  if (query.is_cpu() && sizes && !drawn && !recording(mask)) {
-    BlockAttention a{query, key, value, mask, is_causal, factor, dropout_p, {}};
+  if (sizes && !drawn && !recording(mask)) {
+    BlockAttention a{query, key, value, mask, is_causal, factor, dropout_p};
     if (mask.defined() && mask.dim() < 2) a.mask = reshape(mask, {1, mask.numel()});
     if (dropout_p > 0) a.state = default_generator().next();
-    if (!groups) return block_attention(a);
-    const int64_t kept = key.size(-3);
-    a.q = unflatten(query, -3, {kept, heads / kept});
-    a.k = unsqueeze(key, -3);
-    a.v = unsqueeze(value, -3);
-    if (a.mask.defined() && a.mask.dim() > 2)
-      a.mask = a.mask.size(-3) == 1 ? unsqueeze(a.mask, -3) : unflatten(a.mask, -3, {kept, heads / kept});
-    return flatten(block_attention(a), -4, -3);
+    if (takes_fused_attention(a)) return fused_attention(a, groups);
+    const auto attend = query.is_cpu() ? block_attention : chunked_attention;
+    return groups ? flatten(attend(with_groups_apart(a)), -4, -3) : attend(a);
   }
+  if (query.itemsize() == 2) return in_float32();
   // Scaling the query, not the scores: it has fewer elements.
   const Tensor scaled = query * Scalar(factor);
   const Tensor scores = groups ? ungrouped(matmul(grouped(scaled, key.size(-3)), transpose(key, -2, -1)), heads, rows)

@@ -8,6 +8,7 @@
 #include "core/factory.h"
 #include "kernels/attention.h"
 #include "norch/ops/binary.h"
+#include "norch/ops/factory.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/softmax.h"
 #include "norch/ops/view.h"
@@ -26,11 +27,60 @@ namespace {
 
 Ints leading(const Tensor& t) { return t.sizes().slice(0, t.sizes().size() - 2); }
 
+}  // namespace
+
 Shape batch_shape(const BlockAttention& a) {
   const char* op = "scaled_dot_product_attention";
   const Shape shape = broadcast_shapes(broadcast_shapes(leading(a.q), leading(a.k), op), leading(a.v), op);
   return a.mask.defined() ? broadcast_shapes(shape, leading(a.mask), op) : shape;
 }
+
+Tensor new_matrices(Ints batch, int64_t rows, int64_t width, bool inside, const Tensor& like) {
+  Shape sizes(batch);
+  sizes.push_back(rows);
+  sizes.push_back(width);
+  if (!inside || batch.empty()) return new_tensor(sizes, like.dtype(), like.device());
+  Shape strides(sizes);
+  const size_t n = sizes.size(), heads = n - 3;
+  strides[n - 1] = 1;
+  strides[heads] = width;
+  strides[n - 2] = width * sizes[heads];
+  int64_t step = strides[n - 2] * rows;
+  for (size_t d = heads; d-- > 0;) {
+    strides[d] = step;
+    step *= sizes[d];
+  }
+  return new_strided(sizes, strides, like.dtype(), like.device());
+}
+
+bool heads_inside(const Tensor& t) { return t.dim() >= 3 && t.size(-2) > 1 && t.stride(-3) < t.stride(-2); }
+
+AttentionGradients differentiable_gradients(const BlockAttention& a, const Tensor& grad) {
+  Shape shape = batch_shape(a);
+  shape.push_back(a.q.size(-2));
+  shape.push_back(a.q.size(-1));
+  const auto drop = [&](const Tensor& t) { return a.dropout > 0 ? drop_elements(t, a.state, a.dropout, a.first_weight) : t; };
+  const Tensor q = expand(a.q, shape) * Scalar(a.scale);
+  const Tensor weights = attention_weights(matmul(q, transpose(a.k, -2, -1)), a.mask, a.causal, a.first_row);
+  const Tensor dw = softmax_backward(drop(matmul(grad, transpose(a.v, -2, -1))), weights, -1);
+  return {matmul(dw, a.k) * Scalar(a.scale), matmul(transpose(dw, -2, -1), q),
+          matmul(transpose(drop(weights), -2, -1), grad)};
+}
+
+AttentionGradients zero_gradients(const BlockAttention& a) { return {zeros_like(a.q), zeros_like(a.k), zeros_like(a.v)}; }
+
+BlockAttention with_groups_apart(const BlockAttention& a) {
+  BlockAttention b = a;
+  const int64_t kept = a.k.size(-3), group = a.q.size(-3) / kept;
+  b.q = unflatten(a.q, -3, {kept, group});
+  b.k = unsqueeze(a.k, -3);
+  b.v = unsqueeze(a.v, -3);
+  if (a.mask.defined() && a.mask.dim() > 2)
+    b.mask = a.mask.size(-3) == 1 ? unsqueeze(a.mask, -3) : unflatten(a.mask, -3, {kept, group});
+  return b;
+}
+
+namespace {
 
 /// The tensor itself, or a copy, with rows that BLAS takes.
 Tensor with_rows(const Tensor& t) {
@@ -66,28 +116,6 @@ class Matrices {
   int64_t row_;
   std::vector<int64_t> at_;
 };
-
-/// (batch..., rows, width); with `inside`, the last dim of the batch, the heads, lies between the rows and the columns in
-/// memory, as in what linear layers give.
-Tensor new_matrices(Ints batch, int64_t rows, int64_t width, bool inside, const Tensor& like) {
-  Shape sizes(batch);
-  sizes.push_back(rows);
-  sizes.push_back(width);
-  if (!inside || batch.empty()) return new_tensor(sizes, like.dtype(), like.device());
-  Shape strides(sizes);
-  const size_t n = sizes.size(), heads = n - 3;
-  strides[n - 1] = 1;
-  strides[heads] = width;
-  strides[n - 2] = width * sizes[heads];
-  int64_t step = strides[n - 2] * rows;
-  for (size_t d = heads; d-- > 0;) {
-    strides[d] = step;
-    step *= sizes[d];
-  }
-  return new_strided(sizes, strides, like.dtype(), like.device());
-}
-
-bool heads_inside(const Tensor& t) { return t.dim() >= 3 && t.size(-2) > 1 && t.stride(-3) < t.stride(-2); }
 
 /// What the kernels take; `batch` and the tensors outlive it.
 class Call {
@@ -146,36 +174,19 @@ class Call {
   std::optional<Transposed> k_copy_, v_copy_;
 };
 
-struct Gradients {
-  Tensor q, k, v;
-};
-
-Gradients gradients_by_blocks(const BlockAttention& a, const Tensor& grad, const Tensor& out, const Tensor& log_sums) {
+AttentionGradients gradients_by_blocks(const BlockAttention& a, const Tensor& grad, const Tensor& out, const Tensor& log_sums) {
   const Shape batch = batch_shape(a);
   Call call(a, batch, out, log_sums);
   call.transpose_v(a.v, batch);
   const kernels::Attention& args = call.args;
   const Tensor g = with_rows(grad);
-  Gradients d{new_matrices(batch, args.rows, args.width, heads_inside(a.q), out),
+  AttentionGradients d{new_matrices(batch, args.rows, args.width, heads_inside(a.q), out),
               new_matrices(batch, args.columns, args.width, heads_inside(a.k), out),
               new_matrices(batch, args.columns, args.value_width, heads_inside(a.v), out)};
   kernels::attention_backward(out.device(), args, Matrices(g, batch).of_width(args.value_width),
                               Matrices(d.q, batch).of_width(args.width), Matrices(d.k, batch).of_width(args.width),
                               Matrices(d.v, batch).of_width(args.value_width));
   return d;
-}
-
-/// The same in operations that can be differentiated, with the whole matrix of weights.
-Gradients differentiable_gradients(const BlockAttention& a, const Tensor& grad) {
-  Shape shape = batch_shape(a);
-  shape.push_back(a.q.size(-2));
-  shape.push_back(a.q.size(-1));
-  const auto drop = [&](const Tensor& t) { return a.dropout > 0 ? drop_elements(t, a.state, a.dropout) : t; };
-  const Tensor q = expand(a.q, shape) * Scalar(a.scale);
-  const Tensor weights = attention_weights(matmul(q, transpose(a.k, -2, -1)), a.mask, a.causal);
-  const Tensor dw = softmax_backward(drop(matmul(grad, transpose(a.v, -2, -1))), weights, -1);
-  return {matmul(dw, a.k) * Scalar(a.scale), matmul(transpose(dw, -2, -1), q),
-          matmul(transpose(drop(weights), -2, -1), grad)};
 }
 
 }  // namespace
@@ -185,8 +196,7 @@ Tensor block_attention(const BlockAttention& a) {
   // Two dims and more of batch and heads: the layout in which PyTorch's own kernel leaves them.
   const Tensor out = new_matrices(batch, a.q.size(-2), a.v.size(-1), batch.size() >= 2, a.q);
   const Tensor log_sums = new_tensor({numel_of(batch), a.q.size(-2)}, a.q.dtype(), a.q.device());
-  if (out.numel() == 0) return out;
-  kernels::attention(out.device(), Call(a, batch, out, log_sums).args);
+  if (out.numel() > 0) kernels::attention(out.device(), Call(a, batch, out, log_sums).args);
   if (recording(a.q, a.k, a.v)) {
     record("ScaledDotProductFlashAttentionForCpuBackward0", {a.q, a.k, a.v}, {out},
            [q = save(a.q), k = save(a.k), v = save(a.v), mask = a.mask.defined() ? save(a.mask) : autograd::SavedTensor(),
@@ -194,8 +204,9 @@ Tensor block_attention(const BlockAttention& a) {
             state = a.state](Backward& ctx) {
              const BlockAttention a{ctx.get(q), ctx.get(k), ctx.get(v), mask.defined() ? ctx.get(mask) : Tensor(),
                                     causal, scale, dropout, state};
-             const Gradients d = autograd::grad_enabled() ? differentiable_gradients(a, ctx.grad())
-                                                          : gradients_by_blocks(a, ctx.grad(), ctx.get(out), log_sums);
+             const AttentionGradients d = ctx.grad().numel() == 0    ? zero_gradients(a)
+                                          : autograd::grad_enabled() ? differentiable_gradients(a, ctx.grad())
+                                                                     : gradients_by_blocks(a, ctx.grad(), ctx.get(out), log_sums);
              if (ctx.needs(0)) ctx.set(0, d.q);
              if (ctx.needs(1)) ctx.set(1, d.k);
              if (ctx.needs(2)) ctx.set(2, d.v);

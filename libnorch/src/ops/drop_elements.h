@@ -6,8 +6,8 @@
 
 namespace norch {
 
-/// Element i, in row-major order, is 0 if `state` drops it with probability p, and divided by 1 - p otherwise. Linear:
-/// its backward is the same op.
-Tensor drop_elements(const Tensor& input, PhiloxState state, double p);
+/// Element i, in row-major order, is 0 if `state` drops number first + i with probability p, and divided by 1 - p
+/// otherwise. Linear: its backward is the same op.
+Tensor drop_elements(const Tensor& input, PhiloxState state, double p, int64_t first = 0);
 
 }  // namespace norch

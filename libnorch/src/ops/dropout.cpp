@@ -9,7 +9,10 @@
 #include "kernels/random.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/fold.h"
 #include "norch/ops/random.h"
+#include "norch/ops/slice.h"
+#include "norch/ops/view.h"
 #include "ops/drop_elements.h"
 
 namespace norch {
@@ -52,12 +55,17 @@ Tensor apply_alpha(const Tensor& x, const Tensor& noise, double p) {
 
 }  // namespace
 
-Tensor drop_elements(const Tensor& input, PhiloxState state, double p) {
-  const Tensor x = input.contiguous();
+Tensor drop_elements(const Tensor& input, PhiloxState state, double p, int64_t first) {
+  Tensor x = input.contiguous();
+  // The kernel begins with a whole block of four numbers.
+  const int64_t before = first % 4;
+  if (before > 0) x = pad(flatten(x.detach()), {before, 0});
   Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
-  kernels::dropout(x.device(), out, x, state, p, p == 1 ? 0 : 1 / (1 - p));
+  kernels::dropout(x.device(), out, x, state, p, p == 1 ? 0 : 1 / (1 - p), static_cast<uint64_t>(first / 4));
+  if (before > 0) out = reshape(narrow(out, 0, before, input.numel()), input.sizes());
   if (recording(input))
-    record("DropoutBackward0", {input}, {out}, [state, p](Backward& ctx) { ctx.set(0, drop_elements(ctx.grad(), state, p)); });
+    record("DropoutBackward0", {input}, {out},
+           [state, p, first](Backward& ctx) { ctx.set(0, drop_elements(ctx.grad(), state, p, first)); });
   return out;
 }
 

@@ -74,14 +74,14 @@ void fill(const Tensor& out, PhiloxState state, const S& sampler) {
   });
 }
 
-/// Calls f(i, word) for elements [0, n) that take one word each.
+/// Calls f(i, word) for elements [0, n) that take one word each, the first of them from `first_block`.
 template <class F>
-void for_each_word(int64_t n, PhiloxState state, const F& f) {
+void for_each_word(int64_t n, PhiloxState state, const F& f, uint64_t first_block = 0) {
   constexpr int64_t kElements = kBatch * 4;
   parallel_for((n + kElements - 1) / kElements, kGrainBlocks / kBatch, [&](int64_t begin, int64_t end) {
     BatchWords words;
     for (int64_t b = begin; b < end; ++b) {
-      fill_words(state, static_cast<uint64_t>(b * kBatch), words);
+      fill_words(state, first_block + static_cast<uint64_t>(b * kBatch), words);
       const int64_t first = b * kElements, count = std::min(n - first, kElements);
       alignas(64) uint32_t flat[kElements];
       for (int64_t j = 0; j < kBatch; ++j)
@@ -141,7 +141,7 @@ void random_bernoulli_each(const Tensor& out, PhiloxState state, const Tensor& p
   });
 }
 
-void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, double scale) {
+void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, double scale, uint64_t first_block) {
   visit_float("dropout", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
@@ -149,9 +149,10 @@ void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, do
     const T* from = static_cast<const T*>(x.data_ptr());
     const C by = static_cast<C>(scale);
     const uint64_t threshold = event_threshold(p);
-    for_each_word(out.numel(), state, [=](int64_t i, uint32_t w) {
-      to[i] = w < threshold ? static_cast<T>(C(0)) : static_cast<T>(static_cast<C>(from[i]) * by);
-    });
+    for_each_word(
+        out.numel(), state,
+        [=](int64_t i, uint32_t w) { to[i] = w < threshold ? static_cast<T>(C(0)) : static_cast<T>(static_cast<C>(from[i]) * by); },
+        first_block);
   });
 }
 

@@ -99,7 +99,8 @@ __global__ void __launch_bounds__(kThreads) bernoulli_kernel(T* out, const P* p,
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) dropout_kernel(T* out, const T* in, int64_t n, DeviceDraw drawn,
-                                                           uint64_t threshold, ComputeType<T> scale, bool whole) {
+                                                           uint64_t threshold, ComputeType<T> scale, uint64_t first_block,
+                                                           bool whole) {
   using C = ComputeType<T>;
   const PhiloxState state = drawn.state();
   const int64_t group = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -112,7 +113,7 @@ __global__ void __launch_bounds__(kThreads) dropout_kernel(T* out, const T* in, 
 #pragma unroll
     for (int k = 0; k < 4; ++k) values[k] = first + k < n ? in[first + k] : T(0.0f);
   }
-  const Words x = philox(state.seed, state.draw, static_cast<uint64_t>(group));
+  const Words x = philox(state.seed, state.draw, first_block + static_cast<uint64_t>(group));
 #pragma unroll
   for (int k = 0; k < 4; ++k)
     values[k] = x.w[k] < threshold ? static_cast<T>(C(0)) : static_cast<T>(static_cast<C>(values[k]) * scale);
@@ -179,14 +180,14 @@ void random_bernoulli_each(const Tensor& out, PhiloxState state, const Tensor& p
   });
 }
 
-void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, double scale) {
+void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, double scale, uint64_t first_block) {
   const int64_t n = out.numel();
   visit_float("dropout", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     T* to = static_cast<T*>(out.data_ptr());
     const T* from = static_cast<const T*>(x.data_ptr());
     launch(dropout_kernel<T>, blocks_for((n + 3) / 4, kThreads), kThreads, 0, to, from, n, device_draw(state), event_threshold(p),
-           static_cast<ComputeType<T>>(scale), stores_vectors(to) && stores_vectors(from));
+           static_cast<ComputeType<T>>(scale), first_block, stores_vectors(to) && stores_vectors(from));
   });
 }
 

@@ -1,0 +1,46 @@
+#include "kernels/cuda/attention_backward.cuh"
+
+#include <atomic>
+
+namespace norch::kernels::cuda {
+
+namespace {
+
+template <class T, class S>
+void run(const FusedAttention& a, const FusedAttentionGradients& grads) {
+  if (a.mask.data || a.dropout > 0)
+    launch_attention_backward<T, S, true>(a, grads);
+  else
+    launch_attention_backward<T, S, false>(a, grads);
+}
+
+template <class T>
+void run(const FusedAttention& a, const FusedAttentionGradients& grads) {
+  if (std::max(a.width, a.value_width) <= 64)
+    run<T, BackwardShape<64, 2, 32, 4, 2>>(a, grads);
+  else
+    run<T, BackwardShape<128, 1, 64, 8, 1>>(a, grads);
+}
+
+}  // namespace
+
+bool has_fused_attention() {
+  // Not the device's capability: this build may have been made for older ones alone.
+  static std::atomic<int> known[norch::cuda::kMaxDevices];  // 0: not yet; 1: no; 2: yes
+  std::atomic<int>& answer = known[norch::cuda::current_device()];
+  if (answer == 0) {
+    cudaFuncAttributes found;
+    check(cudaFuncGetAttributes(&found, attention_values_kernel<Half, 64>), "cudaFuncGetAttributes");
+    answer = found.ptxVersion >= 80 ? 2 : 1;
+  }
+  return answer == 2;
+}
+
+void fused_attention_backward(const FusedAttention& a, const FusedAttentionGradients& grads) {
+  if (a.dtype == DType::BFloat16)
+    run<BFloat16>(a, grads);
+  else
+    run<Half>(a, grads);
+}
+
+}  // namespace norch::kernels::cuda

@@ -6,20 +6,20 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-template <class T, class S>
-void run(const FusedAttention& a, const FusedAttentionGradients& grads) {
-  if (a.mask.data || a.dropout > 0)
-    launch_attention_backward<T, S, true>(a, grads);
-  else
-    launch_attention_backward<T, S, false>(a, grads);
-}
-
 template <class T>
 void run(const FusedAttention& a, const FusedAttentionGradients& grads) {
+  using Narrow = BackwardShape<64, 2, 32, 4, 2>;
+  using Wide = BackwardShape<128, 1, 64, 8, 1>;    // with the shared memory of a data centre's GPU
+  using Slender = BackwardShape<128, 1, 32, 4, 2>;  // with that of any
+  const bool general = a.mask.data || a.dropout > 0;
   if (std::max(a.width, a.value_width) <= 64)
-    run<T, BackwardShape<64, 2, 32, 4, 2>>(a, grads);
+    (general ? launch_attention_backward<T, Narrow, true> : launch_attention_backward<T, Narrow, false>)(a, grads);
+  else if (general)
+    launch_attention_backward<T, Slender, true>(a, grads);
+  else if (norch::cuda::limits().shared_memory_per_block >= Wide::kShared)
+    launch_attention_backward<T, Wide, false>(a, grads);
   else
-    run<T, BackwardShape<128, 1, 64, 8, 1>>(a, grads);
+    launch_attention_backward<T, Slender, false>(a, grads);
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ def test_compile_and_jit_return_what_they_get():
     def h():
         return 1
 
-    assert h() == 1 and norch.fx.wrap(h) is h
+    assert h() == 1
     for refused in (norch.jit.save, norch.jit.load, norch.onnx.export):
         with pytest.raises(NotImplementedError, match="norch"):
             refused(model, "x")

@@ -13,8 +13,9 @@ __all__ = ["asarray", "frombuffer", "get_device", "is_nonzero", "is_same_size", 
 
 
 def _assert(condition: Any, message: str) -> None:
-    """An assert statement as a function."""
-    assert condition, message
+    """An assert statement as a function, which stands in graphs that norch.fx traces."""
+    if not condition:
+        raise AssertionError(message)
 
 
 def get_device(input: Tensor) -> int:

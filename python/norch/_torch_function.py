@@ -48,8 +48,10 @@ def _overridable(owner: Any, name: str, function: Callable) -> Callable:
 
 def wrap_python_functions() -> None:
     """Makes Tensor's methods and nn.functional's functions that are written in Python overridable."""
+    import norch
     from norch.nn import functional
 
+    setattr(norch, "_assert", _overridable(norch, "_assert", norch._assert))
     for owner in (Tensor, functional):
         for name, function in list(vars(owner).items()):
             private = name.startswith("_") and not name.endswith("__")

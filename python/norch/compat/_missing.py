@@ -9,7 +9,6 @@ REASONS = {
     "torch.distributed.rpc": "norch trains on one machine's devices",
     "torch.distributed.fsdp": "norch does not shard models",
     "torch.autograd.forward_ad": "norch differentiates backward; norch.func.jvp gives the same derivatives",
-    "torch.fx": "norch has no graph of a program to transform: operations run as they are called",
     "torch.export": "norch has no graph of a program to export: operations run as they are called",
     "torch._inductor": "norch has no compiler; torch.compile returns the function itself",
     "torch._dynamo": "norch has no compiler; torch.compile returns the function itself",

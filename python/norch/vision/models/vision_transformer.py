@@ -65,8 +65,7 @@ class MLPBlock(MLP):
 
 
 def _check_tokens(input: Tensor) -> None:
-    if input.ndim != 3:
-        raise AssertionError(f"Expected (batch_size, seq_length, hidden_dim) got {tuple(input.shape)}")
+    norch._assert(input.dim() == 3, f"Expected (batch_size, seq_length, hidden_dim) got {input.shape}")
 
 
 class EncoderBlock(nn.Module):
@@ -207,10 +206,8 @@ class VisionTransformer(nn.Module):
 
     def _process_input(self, x: Tensor) -> Tensor:
         n, _, h, w = x.shape
-        if h != self.image_size:
-            raise AssertionError(f"Wrong image height! Expected {self.image_size} but got {h}!")
-        if w != self.image_size:
-            raise AssertionError(f"Wrong image width! Expected {self.image_size} but got {w}!")
+        norch._assert(h == self.image_size, f"Wrong image height! Expected {self.image_size} but got {h}!")
+        norch._assert(w == self.image_size, f"Wrong image width! Expected {self.image_size} but got {w}!")
         return self.conv_proj(x).reshape(n, self.hidden_dim, -1).permute(0, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,13 +10,12 @@
 #include <vector>
 
 #include "kernels/cuda/context.h"
+#include "kernels/cuda/driver_memory.h"
 #include "kernels/cuda/graph.h"
 
 namespace norch::cuda {
 
 namespace {
-
-std::string mebibytes(size_t n) { return str(n >> 20, ".", (n >> 10) % 1024 * 10 / 1024, " MiB"); }
 
 /// What is known of a block that is not simply of the default stream.
 struct Special {
@@ -28,11 +27,7 @@ struct Special {
 /// The memory of one GPU.
 class Memory {
  public:
-  explicit Memory(int device) : device_(device) {
-#if CUDART_VERSION >= 11020
-    if (limits(device).memory_pools) make_pool();
-#endif
-  }
+  explicit Memory(int device) : device_(device), driver_(device) {}
 
   void* allocate(size_t nbytes, cudaStream_t stream, const std::shared_ptr<Arena>& arena) {
     const SizeClass c = size_class(nbytes);
@@ -70,8 +65,7 @@ class Memory {
     } catch (const std::bad_alloc&) {
       // No room even for the list entry: the block goes back to CUDA.
     }
-    free_block(p, stream);
-    own_ -= pool_ ? 0 : c.bytes;
+    driver_.give_back(p, c.bytes, stream);
   }
 
   void begin_capture(Arena& arena) {
@@ -94,10 +88,7 @@ class Memory {
     std::lock_guard<std::mutex> lock(mutex_);
     if (--arena.graphs > 0) return;
     const RelaxedCapture relaxed;
-    auto give_back = [&](void* p, size_t bytes) {
-      free_block(p, nullptr);
-      own_ -= pool_ ? 0 : bytes;
-    };
+    auto give_back = [&](void* p, size_t bytes) { driver_.give_back(p, bytes, nullptr); };
     arena.free.drain([&](void* p, cudaStream_t, size_t bytes) { give_back(p, bytes); });
     for (const Arena::Block& block : arena.free_large) give_back(block.p, block.bytes);
     for (const Arena::Block& block : arena.resting) give_back(block.p, size_class(block.bytes).bytes);
@@ -129,38 +120,18 @@ class Memory {
   void reset_peaks() {
     std::lock_guard<std::mutex> lock(mutex_);
     peak_ = allocated_;
-    own_peak_ = own_;
-#if CUDART_VERSION >= 11020
-    if (pool_) {
-      size_t zero = 0;
-      check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReservedMemHigh, &zero), "cudaMemPoolSetAttribute");
-    }
-#endif
+    driver_.reset_peak();
   }
   size_t reserved(bool peak) {
     std::lock_guard<std::mutex> lock(mutex_);
-    return held(peak);
+    return driver_.held(peak);
   }
   void set_fraction(double fraction) {
     std::lock_guard<std::mutex> lock(mutex_);
-    fraction_ = fraction;
+    driver_.set_fraction(fraction);
   }
 
  private:
-  /// Bytes held from the driver.
-  size_t held(bool peak) {
-#if CUDART_VERSION >= 11020
-    if (pool_) {
-      size_t bytes = 0;
-      check(cudaMemPoolGetAttribute(
-                pool_, peak ? cudaMemPoolAttrReservedMemHigh : cudaMemPoolAttrReservedMemCurrent, &bytes),
-            "cudaMemPoolGetAttribute");
-      return bytes;
-    }
-#endif
-    return peak ? own_peak_ : own_;
-  }
-
   /// A block for a capture. New ones are ready for any stream, since no order of streams holds between replays and
   /// what had the memory before.
   void* from_arena(Arena& arena, size_t nbytes, SizeClass c, cudaStream_t stream) {
@@ -178,9 +149,9 @@ class Memory {
     const RelaxedCapture relaxed;
     if (!own_stream_)
       check(cudaStreamCreateWithFlags(&own_stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-    void* p = nullptr;
     // Nothing can be given back here: that would wait for streams that may be captured.
-    if (!fits(c.bytes) || try_driver(&p, c.bytes, own_stream_) != cudaSuccess) out_of_memory(nbytes);
+    void* p = driver_.take(c.bytes, own_stream_);
+    if (!p) driver_.out_of_memory(nbytes, allocated_);
     check(cudaStreamSynchronize(own_stream_), "cudaStreamSynchronize");
     return p;
   }
@@ -232,122 +203,25 @@ class Memory {
   }
 
   void* from_driver(size_t nbytes, size_t rounded, cudaStream_t stream) {
-    DeviceGuard guard(device_);
-    void* p = nullptr;
-    if (!fits(rounded) || try_driver(&p, rounded, stream) != cudaSuccess) {
+    void* p = driver_.take(rounded, stream);
+    if (!p) {
       release_unused();
-      if (!fits(rounded) || try_driver(&p, rounded, stream) != cudaSuccess) out_of_memory(nbytes);
+      p = driver_.take(rounded, stream);
     }
+    if (!p) driver_.out_of_memory(nbytes, allocated_);
     return p;
-  }
-
-  /// Whether the limit allows so many more bytes. What the pool holds beyond blocks given out does not count, but is
-  /// trimmed near the limit.
-  bool fits(size_t nbytes) {
-    if (fraction_ == 1 || nbytes > total()) return nbytes <= total();
-    size_t used = own_;
-#if CUDART_VERSION >= 11020
-    if (pool_) check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &used), "cudaMemPoolGetAttribute");
-    if (pool_ && held(false) + nbytes > limit()) check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
-#endif
-    return used + nbytes <= limit();
-  }
-  size_t limit() { return static_cast<size_t>(fraction_ * static_cast<double>(total())); }
-
-  cudaError_t try_driver(void** p, size_t rounded, cudaStream_t stream) {
-#if CUDART_VERSION >= 11020
-    cudaError_t status = pool_ ? cudaMallocFromPoolAsync(p, rounded, pool_, stream) : cudaMalloc(p, rounded);
-#else
-    (void)stream;
-    cudaError_t status = cudaMalloc(p, rounded);
-#endif
-    if (status == cudaErrorMemoryAllocation)
-      cudaGetLastError();
-    else
-      check(status, "cudaMallocFromPoolAsync");
-    if (status == cudaSuccess) {
-      own_ += pool_ ? 0 : rounded;
-      own_peak_ = std::max(own_peak_, own_);
-    }
-    return status;
-  }
-
-  size_t total() {
-    if (!total_) {
-      size_t free = 0;
-      check(cudaMemGetInfo(&free, &total_), "cudaMemGetInfo");
-    }
-    return total_;
-  }
-
-  void free_block(void* p, cudaStream_t stream) noexcept {
-    // Fails only while the process ends, or after a kernel broke the context.
-    try {
-      DeviceGuard guard(device_);
-#if CUDART_VERSION >= 11020
-      if (pool_) {
-        if (cudaFreeAsync(p, stream) != cudaSuccess) cudaGetLastError();
-        return;
-      }
-#endif
-      (void)stream;
-      if (cudaFree(p) != cudaSuccess) cudaGetLastError();
-    } catch (const Error&) {
-    }
   }
 
   void release_unused() {
     DeviceGuard guard(device_);
-    lists_.drain([&](void* p, cudaStream_t stream, size_t) { free_block(p, stream); });
+    lists_.drain([&](void* p, cudaStream_t stream, size_t bytes) { driver_.give_back(p, bytes, stream); });
     check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
-#if CUDART_VERSION >= 11020
-    if (pool_) check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
-#endif
-    if (!pool_) own_ = allocated_;
+    driver_.trim();
   }
-
-  [[noreturn]] void out_of_memory(size_t nbytes) {
-    size_t free = 0, total = 0;
-    check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
-    NORCH_RAISE(OutOfMemoryError, "CUDA out of memory. Tried to allocate ", mebibytes(nbytes), " on cuda:", device_,
-                ", which has ", mebibytes(total), " in all, of which ", mebibytes(free), " are free. ",
-                mebibytes(allocated_), " are in use by tensors of this process", limit_text(),
-                "; nothing else could be given back. Free tensors, or use smaller ones.");
-  }
-
-  std::string limit_text() {
-    return fraction_ == 1 ? "" : str(", which may hold ", mebibytes(limit()), " (set_per_process_memory_fraction)");
-  }
-
-#if CUDART_VERSION >= 11020
-  /// A pool of norch's own: other libraries that use the device's default pool are not affected.
-  void make_pool() {
-    DeviceGuard guard(device_);
-    cudaMemPoolProps props = {};
-    props.allocType = cudaMemAllocationTypePinned;
-    props.handleTypes = cudaMemHandleTypeNone;
-    props.location.type = cudaMemLocationTypeDevice;
-    props.location.id = device_;
-    check(cudaMemPoolCreate(&pool_, &props), "cudaMemPoolCreate");
-    uint64_t keep = ~uint64_t{0};
-    check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep), "cudaMemPoolSetAttribute");
-    for (int peer = 0; peer < device_count(); ++peer) {
-      int can = 0;
-      if (peer == device_ || cudaDeviceCanAccessPeer(&can, peer, device_) != cudaSuccess || !can) continue;
-      cudaMemAccessDesc access = {};
-      access.location.type = cudaMemLocationTypeDevice;
-      access.location.id = peer;
-      access.flags = cudaMemAccessFlagsProtReadWrite;
-      if (cudaMemPoolSetAccess(pool_, &access, 1) != cudaSuccess) cudaGetLastError();
-    }
-  }
-  cudaMemPool_t pool_ = nullptr;
-#else
-  static constexpr void* pool_ = nullptr;
-#endif
 
   const int device_;
   std::mutex mutex_;
+  DriverMemory driver_;
   BlockLists lists_;
   std::unordered_map<void*, Special> special_;
   int captures_ = 0;                                   // under way on this GPU
@@ -355,9 +229,6 @@ class Memory {
   cudaStream_t own_stream_ = nullptr;                  // on which arenas get their blocks
   cudaEvent_t event_ = nullptr;
   size_t allocated_ = 0, peak_ = 0;
-  size_t own_ = 0, own_peak_ = 0;  // bytes held, where there is no pool to ask
-  size_t total_ = 0;
-  double fraction_ = 1;
 };
 
 struct Slot {

@@ -37,6 +37,7 @@ bool has_fused_attention() {
 }
 
 void fused_attention_backward(const FusedAttention& a, const FusedAttentionGradients& grads) {
+  if (norch::cuda::cudnn_attention_backward(a, grads)) return;
   if (a.dtype == DType::BFloat16)
     run<BFloat16>(a, grads);
   else

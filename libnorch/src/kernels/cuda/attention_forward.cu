@@ -23,6 +23,7 @@ void run(const FusedAttention& a) {
 }  // namespace
 
 void fused_attention(const FusedAttention& a) {
+  if (norch::cuda::cudnn_attention(a)) return;
   if (a.dtype == DType::BFloat16)
     run<BFloat16>(a);
   else

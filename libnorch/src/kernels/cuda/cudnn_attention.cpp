@@ -259,9 +259,10 @@ bool load_compiler() {
 }
 
 bool usable() {
-  static const bool compiler = load_compiler();
   const size_t version = cudnn_version();
-  return compiler && version >= 90000 && version != 91000 && version != 91001;  // those two compute wrong results
+  if (version < 90000 || version == 91000 || version == 91001) return false;  // the last two compute wrong results
+  static const bool compiler = load_compiler();
+  return compiler;
 }
 
 /// Whether cuDNN's plan for backward_graph is one without atomic additions of floats.

@@ -31,7 +31,8 @@ Tensor new_strided(Ints sizes, Ints strides, DType dtype, Device device) {
 }
 
 Tensor new_like(const Tensor& like, DType dtype, Device device, MemoryFormat format) {
-  if (format == MemoryFormat::contiguous || (format == MemoryFormat::preserve && like.is_contiguous()))
+  // A row-major tensor keeps the strides of its dims of size 1 too: a kernel of one position stays channels-last.
+  if (format == MemoryFormat::contiguous || (format == MemoryFormat::preserve && like.is_contiguous() && like.dim() < 4))
     return new_tensor(like.sizes(), dtype, device);
   return new_strided(like.sizes(), format_strides(like.sizes(), format, like.strides()), dtype, device);
 }

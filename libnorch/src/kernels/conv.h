@@ -14,14 +14,15 @@ struct Conv {
   int64_t n = 0, groups = 1, c_in = 0, c_out = 0;
   int64_t in[3] = {1, 1, 1}, out[3] = {1, 1, 1}, kernel[3] = {1, 1, 1};
   int64_t stride[3] = {1, 1, 1}, pad[3] = {0, 0, 0}, dilation[3] = {1, 1, 1};
+  int64_t channels_last = 0;  // whether the channels of all three tensors are innermost (a number: no padding behind it)
 
   int64_t in_size() const { return in[0] * in[1] * in[2]; }
   int64_t out_size() const { return out[0] * out[1] * out[2]; }
   int64_t taps() const { return kernel[0] * kernel[1] * kernel[2]; }
 };
 
-// Every tensor is contiguous, of one float dtype, and has elements; layouts are (n, channels, ...) and
-// (c_out, c_in / groups, ...).
+// Every tensor is dense, of one float dtype, and has elements; shapes are (n, channels, ...) and
+// (c_out, c_in / groups, ...), row-major or with the second dim innermost.
 
 /// `bias` (c_out) may be undefined.
 NORCH_KERNEL(conv_forward, void(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w,

@@ -1,6 +1,7 @@
 #include "norch/ops/conv.h"
 
 #include "autograd/record.h"
+#include "core/channels_last.h"
 #include "core/factory.h"
 #include "kernels/conv.h"
 #include "norch/ops/binary.h"
@@ -23,6 +24,23 @@ using kernels::Conv;
 
 namespace {
 
+/// Whether the tensors of a convolution lie channels-last: where one of its operands does, as in PyTorch, but for float64
+/// on the GPU, which cuDNN computes row-major alone.
+bool is_channels_last(const Tensor& x, const Tensor& w) {
+  if (!x.is_floating_point() || (x.is_cuda() && x.dtype() == DType::Float64)) return false;
+  return suggested_format(x) != MemoryFormat::contiguous || suggested_format(w) != MemoryFormat::contiguous;
+}
+MemoryFormat format_for(const Conv& c, const Tensor& t) {
+  if (!c.channels_last) return MemoryFormat::contiguous;
+  return t.dim() == 4 ? MemoryFormat::channels_last : MemoryFormat::channels_last_3d;
+}
+/// An operand as the kernels take it.
+Tensor operand(const Conv& c, const Tensor& t) { return t.detach().contiguous(format_for(c, t)); }
+/// A result of that shape, beside an operand.
+Tensor result(const Conv& c, Ints shape, const Tensor& like) {
+  return new_in(format_for(c, like), shape, like.dtype(), like.device());
+}
+
 // The three below are the gradients of each other: of <convolve(x, w), g> by x, w and g.
 
 Tensor gradient_of_input(const Conv& c, Ints x_shape, const Tensor& g, const Tensor& w);
@@ -30,10 +48,10 @@ Tensor gradient_of_weight(const Conv& c, Ints w_shape, const Tensor& g, const Te
 
 Tensor convolve(const Conv& c, Ints shape, const Tensor& x, const Tensor& w, const Tensor& bias = {}) {
   if (!x.is_floating_point()) return integer_convolution(c, shape, x, w, bias);
-  Tensor out = new_tensor(shape, x.dtype(), x.device());
+  Tensor out = result(c, shape, x);
   if (out.numel() > 0) {
     if (x.numel() > 0 && w.numel() > 0)
-      kernels::conv_forward(out.device(), c, out, x.detach().contiguous(), w.detach().contiguous(),
+      kernels::conv_forward(out.device(), c, out, operand(c, x), operand(c, w),
                             bias.defined() ? bias.detach().contiguous() : bias);
     else
       fill_(out, 0);
@@ -57,10 +75,10 @@ Tensor convolve(const Conv& c, Ints shape, const Tensor& x, const Tensor& w, con
 
 Tensor gradient_of_input(const Conv& c, Ints x_shape, const Tensor& g, const Tensor& w) {
   if (!g.is_floating_point()) return integer_transposed(c, x_shape, g, w);
-  Tensor out = new_tensor(x_shape, g.dtype(), g.device());
+  Tensor out = result(c, x_shape, g);
   if (out.numel() > 0) {
     if (g.numel() > 0 && w.numel() > 0)
-      kernels::conv_backward_input(out.device(), c, out, g.detach().contiguous(), w.detach().contiguous());
+      kernels::conv_backward_input(out.device(), c, out, operand(c, g), operand(c, w));
     else
       fill_(out, 0);
   }
@@ -76,10 +94,10 @@ Tensor gradient_of_input(const Conv& c, Ints x_shape, const Tensor& g, const Ten
 }
 
 Tensor gradient_of_weight(const Conv& c, Ints w_shape, const Tensor& g, const Tensor& x) {
-  Tensor out = new_tensor(w_shape, g.dtype(), g.device());
+  Tensor out = result(c, w_shape, g);
   if (out.numel() > 0) {
     if (g.numel() > 0 && x.numel() > 0)
-      kernels::conv_backward_weight(out.device(), c, out, g.detach().contiguous(), x.detach().contiguous());
+      kernels::conv_backward_weight(out.device(), c, out, operand(c, g), operand(c, x));
     else
       fill_(out, 0);
   }
@@ -160,6 +178,7 @@ Tensor convolution(const char* op, int dims, const Tensor& input, const Tensor& 
   c.groups = groups;
   c.c_in = si[1];
   c.c_out = sw[0];
+  c.channels_last = is_channels_last(input, weight);
   Shape shape{si[0], sw[0]};
   int64_t padded[3], reach[3];
   bool fits = true;
@@ -240,6 +259,7 @@ Tensor transposed(const char* op, int dims, const Tensor& input, const Tensor& w
   c.groups = groups;
   c.c_in = sw[1] * groups;
   c.c_out = si[1];
+  c.channels_last = is_channels_last(input, weight);
   Shape shape{si[0], c.c_in};
   for (int i = 0; i < dims; ++i) {
     const int d = 3 - dims + i;
@@ -267,7 +287,7 @@ Tensor transposed(const char* op, int dims, const Tensor& input, const Tensor& w
               " instead");
   Shape column(static_cast<size_t>(dims + 1), 1);
   column[0] = c.c_in;
-  return add(out, reshape(bias, column));
+  return add_(out, reshape(bias, column));
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "autograd/in_place.h"
 #include "autograd/record.h"
+#include "core/channels_last.h"
 #include "core/cuda_runtime.h"
 #include "core/factory.h"
 #include "kernels/copy.h"
@@ -104,7 +105,8 @@ Tensor copy_(const Tensor& self, const Tensor& src) {
 
 Tensor Tensor::to(Device where, DType type, bool copy, MemoryFormat format) const {
   where = where.resolve();
-  if (!copy && where == device() && type == dtype() && (format == MemoryFormat::preserve || is_contiguous(format)))
+  if (!copy && where == device() && type == dtype() &&
+      (format == MemoryFormat::preserve || (suggested_format(*this) == format && is_contiguous(format))))
     return *this;
   Tensor out = new_like(*this, type, where, format);
   copy_into(out, *this);

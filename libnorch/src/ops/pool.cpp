@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "autograd/record.h"
+#include "core/channels_last.h"
 #include "core/factory.h"
 #include "kernels/pool.h"
 #include "norch/ops/activation.h"
@@ -20,14 +21,26 @@ using kernels::Pool;
 
 namespace {
 
+/// The format of a pool's tensors of that many dims. (Unbatched ones are always row-major.)
+MemoryFormat format_of(const Pool& p, Ints shape) {
+  if (!p.channels_last) return MemoryFormat::contiguous;
+  return shape.size() == 4 ? MemoryFormat::channels_last : MemoryFormat::channels_last_3d;
+}
+/// An operand as the kernels take it.
+Tensor operand(const Pool& p, const Tensor& t) { return t.detach().contiguous(format_of(p, t.sizes())); }
+/// A result of that shape, beside an operand.
+Tensor result(const Pool& p, Ints shape, const Tensor& like) {
+  return new_in(format_of(p, shape), shape, like.dtype(), like.device());
+}
+
 // Indices have no gradient and nobody writes to them here, so closures keep them as they are. scatter and gather are
 // each other's gradient, and so are average and its backward.
 
 Tensor gather(const Pool& p, Ints shape, const Tensor& x, const Tensor& indices);
 
 Tensor scatter(const Pool& p, Ints shape, const Tensor& g, const Tensor& indices) {
-  Tensor out = new_tensor(shape, g.dtype(), g.device());
-  if (out.numel() > 0) kernels::max_pool_scatter(out.device(), p, out, g.detach().contiguous(), indices);
+  Tensor out = result(p, shape, g);
+  if (out.numel() > 0) kernels::max_pool_scatter(out.device(), p, out, operand(p, g), indices);
   if (recording(g)) {
     record("MaxPoolScatterBackward0", {g}, {out}, [p, shape = Shape(g.sizes()), indices](Backward& ctx) {
       ctx.set(0, gather(p, shape, ctx.grad(), indices));
@@ -37,8 +50,8 @@ Tensor scatter(const Pool& p, Ints shape, const Tensor& g, const Tensor& indices
 }
 
 Tensor gather(const Pool& p, Ints shape, const Tensor& x, const Tensor& indices) {
-  Tensor out = new_tensor(shape, x.dtype(), x.device());
-  if (out.numel() > 0) kernels::max_pool_gather(out.device(), p, out, x.detach().contiguous(), indices);
+  Tensor out = result(p, shape, x);
+  if (out.numel() > 0) kernels::max_pool_gather(out.device(), p, out, operand(p, x), indices);
   if (recording(x)) {
     record("MaxPoolGatherBackward0", {x}, {out}, [p, shape = Shape(x.sizes()), indices](Backward& ctx) {
       ctx.set(0, scatter(p, shape, ctx.grad(), indices));
@@ -50,8 +63,8 @@ Tensor gather(const Pool& p, Ints shape, const Tensor& x, const Tensor& indices)
 Tensor average_backward(const char* name, const Pool& p, Ints shape, const Tensor& g);
 
 Tensor average(const char* name, const Pool& p, Ints shape, const Tensor& x) {
-  Tensor out = new_tensor(shape, x.dtype(), x.device());
-  if (out.numel() > 0) kernels::avg_pool(out.device(), p, out, x.detach().contiguous());
+  Tensor out = result(p, shape, x);
+  if (out.numel() > 0) kernels::avg_pool(out.device(), p, out, operand(p, x));
   if (recording(x)) {
     record(name, {x}, {out}, [name, p, shape = Shape(x.sizes())](Backward& ctx) {
       ctx.set(0, average_backward(name, p, shape, ctx.grad()));
@@ -61,8 +74,8 @@ Tensor average(const char* name, const Pool& p, Ints shape, const Tensor& x) {
 }
 
 Tensor average_backward(const char* name, const Pool& p, Ints shape, const Tensor& g) {
-  Tensor out = new_tensor(shape, g.dtype(), g.device());
-  if (out.numel() > 0) kernels::avg_pool_backward(out.device(), p, out, g.detach().contiguous());
+  Tensor out = result(p, shape, g);
+  if (out.numel() > 0) kernels::avg_pool_backward(out.device(), p, out, operand(p, g));
   if (recording(g)) {
     record("AvgPoolBackwardBackward0", {g}, {out}, [name, p, shape = Shape(g.sizes())](Backward& ctx) {
       ctx.set(0, average(name, p, shape, ctx.grad()));
@@ -72,15 +85,16 @@ Tensor average_backward(const char* name, const Pool& p, Ints shape, const Tenso
 }
 
 std::pair<Tensor, Tensor> largest(const char* name, const Pool& p, Ints shape, const Tensor& x, bool want_indices) {
-  Tensor out = new_tensor(shape, x.dtype(), x.device()), indices;
-  if (want_indices || recording(x)) indices = new_tensor(shape, DType::Int64, x.device());
-  if (out.numel() > 0) kernels::max_pool(out.device(), p, out, indices, x.detach().contiguous());
+  Tensor out = result(p, shape, x), indices;
+  if (want_indices || recording(x))
+    indices = new_in(format_of(p, shape), shape, fits_32_bits(p) ? DType::Int32 : DType::Int64, x.device());
+  if (out.numel() > 0) kernels::max_pool(out.device(), p, out, indices, operand(p, x));
   if (recording(x)) {
-    record(name, {x}, {out}, [p, shape = Shape(x.sizes()), indices = indices.detach()](Backward& ctx) {
+    record(name, {x}, {out}, [p, shape = Shape(x.sizes()), indices](Backward& ctx) {
       ctx.set(0, scatter(p, shape, ctx.grad(), indices));
     });
   }
-  return {out, want_indices ? indices : Tensor()};
+  return {out, want_indices ? indices.to(x.device(), DType::Int64, false, format_of(p, shape)) : Tensor()};
 }
 
 /// The numbers of `v` for the last `dims` of three dims.
@@ -90,7 +104,7 @@ void spread(const char* op, const char* what, Ints v, int dims, int64_t* to) {
   for (int d = 0; d < dims; ++d) to[3 - dims + d] = v[v.size() == 1 ? 0 : static_cast<size_t>(d)];
 }
 
-/// Checks the input; fills in its sizes. Returns the shape of the output but for the spatial sizes. Only the batch may be
+/// Checks the input; fills in its sizes and layout. Returns the shape of the output but for the spatial sizes. Only the batch may be
 /// empty, or the channels too.
 Shape start(const char* op, const Tensor& input, int dims, Pool& p, bool empty_channels = false) {
   const int64_t n = input.dim();
@@ -103,6 +117,8 @@ Shape start(const char* op, const Tensor& input, int dims, Pool& p, bool empty_c
     p.in[3 - dims + d] = input.sizes()[lead + static_cast<size_t>(d)];
     empty |= p.in[3 - dims + d] == 0;
   }
+  p.channels_last = n == dims + 2 && suggested_format(input) != MemoryFormat::contiguous;
+  if (p.channels_last) p.channels = input.sizes()[1];
   NORCH_CHECK(!empty, op, ": Expected a tensor with non-zero sizes but for the batch, got shape ", input.sizes());
   return Shape(input.sizes().slice(0, lead));
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "autograd/record.h"
+#include "core/channels_last.h"
 #include "core/factory.h"
 #include "kernels/resample.h"
 #include "norch/ops/copy.h"
@@ -35,12 +36,15 @@ Tensor table(Device device, DType type, const void* data, size_t n) {
   return host.to(device);
 }
 
-kernels::Resample plan_of(const Geometry& geometry, Ints in, Ints out, bool adjoint, DType type, Device device) {
+/// With `innermost`, channels are the last of the kernel's dims, which stays as it is.
+kernels::Resample plan_of(const Geometry& geometry, Ints in, Ints out, bool adjoint, bool innermost, DType type,
+                          Device device) {
   kernels::Resample r;
   const size_t dims = geometry.dims.size(), lead = in.size() - dims;
-  r.planes = numel_of(in.slice(0, lead), "interpolate");
+  r.planes = innermost ? in[0] : numel_of(in.slice(0, lead), "interpolate");
+  if (innermost) r.dim[2].in = r.dim[2].out = in[1];
   for (size_t d = 0; d < dims; ++d) {
-    kernels::ResampleDim& to = r.dim[3 - dims + d];
+    kernels::ResampleDim& to = r.dim[3 - dims + d - (innermost ? 1 : 0)];
     to.in = in[lead + d];
     to.out = out[lead + d];
     const TapTable taps = adjoint                  ? transposed(geometry.dims[d], to.out)
@@ -60,7 +64,7 @@ kernels::Resample plan_of(const Geometry& geometry, Ints in, Ints out, bool adjo
 }
 
 /// One dim after the other, in float or double; bytes are rounded after each, as on the CPU.
-void run_by_dims(const kernels::Resample& r, const Tensor& out, const Tensor& x) {
+void run_by_dims(const kernels::Resample& r, const Tensor& out, const Tensor& x, bool innermost) {
   autograd::NoGrad off;
   const DType type = x.dtype() == DType::Float16 || x.dtype() == DType::BFloat16 ? DType::Float32 : x.dtype();
   Tensor now = x.to(type);
@@ -76,24 +80,32 @@ void run_by_dims(const kernels::Resample& r, const Tensor& out, const Tensor& x)
     kernels::resample(x.device(), one, next, now);
     now = next;
   }
-  copy_into(out, reshape(now, out.sizes()));
+  copy_into(out, innermost ? permute(now, {0, 3, 1, 2}) : reshape(now, out.sizes()));
 }
 
-Tensor resampled(const std::shared_ptr<const Geometry>& geometry, Ints shape, const Tensor& x, bool adjoint) {
-  Tensor out = new_tensor(shape, x.dtype(), x.device());
+Tensor resampled(const std::shared_ptr<const Geometry>& geometry, Ints shape, const Tensor& x, bool adjoint,
+                 MemoryFormat format) {
+  Tensor out = new_in(format, shape, x.dtype(), x.device());
   if (out.numel() > 0) {
-    const kernels::Resample r = plan_of(*geometry, x.sizes(), shape, adjoint, x.dtype(), x.device());
-    const Tensor input = x.detach().contiguous();
+    // Channels-last images are worked on as they are, with the channels as a third dim: not those of three spatial dims,
+    // since the kernels know no more, nor weighted sums on the CPU of few images, which its threads take whole.
+    const bool picks = !geometry->weighted && !adjoint;
+    const bool innermost = format == MemoryFormat::channels_last && (x.is_cuda() || picks || shape[0] >= 8);
+    const kernels::Resample r = plan_of(*geometry, x.sizes(), shape, adjoint, innermost, x.dtype(), x.device());
+    const MemoryFormat used = innermost ? format : MemoryFormat::contiguous;
+    const Tensor input = x.detach().contiguous(used);
+    const Tensor result = used == format ? out : new_tensor(shape, x.dtype(), x.device());
     // The CPU's kernel goes dim by dim by itself.
     if ((geometry->separate || (geometry->weighted && x.dtype() == DType::UInt8)) && x.is_cuda())
-      run_by_dims(r, out, input);
+      run_by_dims(r, result, input, innermost);
     else
-      kernels::resample(x.device(), r, out, input);
+      kernels::resample(x.device(), r, result, input);
+    if (used != format) copy_into(out, result);
   }
   if (recording(x)) {
     record(adjoint ? "InterpolateBackwardBackward0" : "InterpolateBackward0", {x}, {out},
-           [geometry, shape = Shape(x.sizes()), adjoint](Backward& ctx) {
-             ctx.set(0, resampled(geometry, shape, ctx.grad(), !adjoint));
+           [geometry, shape = Shape(x.sizes()), adjoint, format](Backward& ctx) {
+             ctx.set(0, resampled(geometry, shape, ctx.grad(), !adjoint, format));
            });
   }
   return out;
@@ -192,7 +204,7 @@ Tensor interpolate(const Tensor& input, Ints size, const std::vector<double>& sc
         taps_of(m.filter, shape[2 + d], out_size[d], factor, align_corners.value_or(false), antialias));
     shape[2 + d] = out_size[d];
   }
-  return resampled(geometry, shape, input, false);
+  return resampled(geometry, shape, input, false, suggested_format(input));
 }
 
 }  // namespace norch

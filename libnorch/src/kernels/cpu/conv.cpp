@@ -18,7 +18,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "kernels/conv_row_major.h"
 #include "kernels/cpu/conv_columns.h"
+#include "kernels/cpu/conv_last.h"
 #include "kernels/cpu/conv_planes.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
@@ -319,6 +321,12 @@ void pointwise(const Conv& conv, const Tensor& out, const Tensor& x, const Tenso
 }  // namespace
 
 void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  if (conv.channels_last) {
+    if (takes_last(conv, out.dtype())) return last_forward(conv, out, x, w, bias);
+    return in_row_major(conv, out, x, w, [&](const Conv& c, const Tensor& to, const Tensor& from, const Tensor& weight) {
+      conv_forward(c, to, from, weight, bias);
+    });
+  }
   if (!is_pointwise(conv) && takes_columns(conv, out.dtype())) return columns_forward(conv, out, x, w, bias);
   visit_float("conv", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -336,6 +344,10 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
 }
 
 void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
+  if (conv.channels_last) {
+    if (takes_last(conv, gx.dtype())) return last_backward_input(conv, gx, g, w);
+    return in_row_major(conv, gx, g, w, conv_backward_input);
+  }
   if (!is_pointwise(conv) && takes_columns(conv, gx.dtype())) return columns_backward_input(conv, gx, g, w);
   visit_float("conv", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;

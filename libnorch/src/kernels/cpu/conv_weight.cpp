@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "kernels/conv.h"
+#include "kernels/conv_row_major.h"
 #include "kernels/cpu/conv_columns.h"
+#include "kernels/cpu/conv_last.h"
 #include "kernels/cpu/conv_planes.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/dispatch.h"
@@ -110,6 +112,10 @@ void backward_weight(const Conv& conv, const Tensor& gw, const Tensor& grad, con
 }  // namespace
 
 void conv_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
+  if (conv.channels_last) {
+    if (takes_last(conv, gw.dtype())) return last_backward_weight(conv, gw, g, x);
+    return in_row_major(conv, gw, g, x, conv_backward_weight);
+  }
   if (takes_columns(conv, gw.dtype())) return columns_backward_weight(conv, gw, g, x);
   visit_float("conv", gw.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;

@@ -5,6 +5,7 @@
 
 #include "core/factory.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/pool_last.h"
 #include "kernels/dispatch.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
@@ -60,7 +61,7 @@ namespace {
 /// Calls f(first, last, offset of the tap for output 0, index in the plane of that) for each tap of a row of windows: the
 /// windows [first, last) hold it, and it moves by the stride from one to the next.
 template <class F>
-void over_row_taps(const Pool& p, const PoolWindow& w0, const PoolWindow& w1, const F& f) {
+void over_row_taps(const Pool& p, const PoolWindow<int64_t>& w0, const PoolWindow<int64_t>& w1, const F& f) {
   for (int64_t i = w0.begin; i < w0.end; i += p.dilation[0])
     for (int64_t j = w1.begin; j < w1.end; j += p.dilation[1])
       for (int64_t k = 0; k < p.kernel[2]; ++k) {
@@ -71,13 +72,13 @@ void over_row_taps(const Pool& p, const PoolWindow& w0, const PoolWindow& w1, co
       }
 }
 
-/// One row of maxima of adaptive windows, or of a plane too large for 32-bit indices.
-template <class T, class C>
-void max_row(const Pool& p, int64_t o0, int64_t o1, const T* src, T* dst, int64_t* index) {
+/// One row of maxima of adaptive windows, or of tensors too large for 32-bit indices.
+template <class T, class C, class I>
+void max_row(const Pool& p, int64_t o0, int64_t o1, const T* src, T* dst, I* index) {
   for (int64_t o2 = 0; o2 < p.out[2]; ++o2) {
     int64_t best = -1;
     C most = pool_least<C>();
-    PoolBox(p, o0, o1, o2).over(p, [&](int64_t i) {
+    PoolBox<int64_t>(p, o0, o1, o2).over(p, [&](int64_t i) {
       const C v = static_cast<C>(src[i]);
       if (v > most || best < 0 || is_nan(v)) {
         most = v;
@@ -85,7 +86,7 @@ void max_row(const Pool& p, int64_t o0, int64_t o1, const T* src, T* dst, int64_
       }
     });
     dst[o2] = static_cast<T>(most);
-    if (index) index[o2] = best;
+    if (index) index[o2] = static_cast<I>(best);
   }
 }
 
@@ -112,18 +113,35 @@ class RowBuffer {
   C* data_ = small_;
 };
 
+/// Calls f(TypeTag<I>) with the type of a pool's indices.
+template <class F>
+void visit_index(const Pool& p, const F& f) {
+  if (fits_32_bits(p))
+    f(TypeTag<int32_t>{});
+  else
+    f(TypeTag<int64_t>{});
+}
+
 }  // namespace
 
 void max_pool(const Pool& p, const Tensor& out, const Tensor& indices, const Tensor& x) {
   visit_numbers("max_pool", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
-    int64_t* index = indices.defined() ? static_cast<int64_t*>(indices.data_ptr()) : nullptr;
-    const bool direct = !p.adaptive && p.in_size() < (int64_t{1} << 31);
+    T* const result = static_cast<T*>(out.data_ptr());
+    if (!fits_32_bits(p)) {
+      int64_t* index = indices.defined() ? static_cast<int64_t*>(indices.data_ptr()) : nullptr;
+      if (p.channels_last) return max_pool_last<T, C>(p, result, index, data<T>(x));
+      return over_rows(p, [&](int64_t plane, int64_t o0, int64_t o1, int64_t at) {
+        max_row<T, C>(p, o0, o1, data<T>(x) + plane * p.in_size(), result + at, index ? index + at : nullptr);
+      });
+    }
+    int32_t* const index = indices.defined() ? static_cast<int32_t*>(indices.data_ptr()) : nullptr;
+    if (p.channels_last) return max_pool_last<T, C>(p, result, index, data<T>(x));
     over_rows(p, [&](int64_t plane, int64_t o0, int64_t o1, int64_t at) {
       const T* src = data<T>(x) + plane * p.in_size();
-      T* dst = static_cast<T*>(out.data_ptr()) + at;
-      if (!direct) return max_row<T, C>(p, o0, o1, src, dst, index ? index + at : nullptr);
+      T* dst = result + at;
+      if (p.adaptive) return max_row<T, C>(p, o0, o1, src, dst, index ? index + at : nullptr);
       // Tap by tap over the whole row: the inner loop has no branches.
       RowBuffer<C> values(p.out[2], pool_least<C>());
       RowBuffer<int32_t> places(p.out[2], -1);
@@ -139,8 +157,7 @@ void max_pool(const Pool& p, const Tensor& out, const Tensor& indices, const Ten
         }
       });
       for (int64_t o = 0; o < p.out[2]; ++o) dst[o] = static_cast<T>(most[o]);
-      if (index)
-        for (int64_t o = 0; o < p.out[2]; ++o) index[at + o] = best[o];
+      if (index) std::copy_n(best, p.out[2], index + at);
     });
   });
 }
@@ -150,11 +167,15 @@ void max_pool_scatter(const Pool& p, const Tensor& gx, const Tensor& g, const Te
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
     const int64_t in = p.in_size(), out = p.out_size();
-    sum_planes<T>(gx, p.planes, in, in + out, [&](int64_t plane, C* sums) {
-      const T* grad = data<T>(g) + plane * out;
-      const int64_t* index = data<int64_t>(indices) + plane * out;
-      for (int64_t o = 0; o < out; ++o)
-        if (index[o] >= 0) sums[index[o]] += static_cast<C>(grad[o]);
+    visit_index(p, [&](auto index_tag) {
+      using I = typename decltype(index_tag)::type;
+      if (p.channels_last) return scatter_last<T, C>(p, static_cast<T*>(gx.data_ptr()), data<T>(g), data<I>(indices));
+      sum_planes<T>(gx, p.planes, in, in + out, [&](int64_t plane, C* sums) {
+        const T* grad = data<T>(g) + plane * out;
+        const I* index = data<I>(indices) + plane * out;
+        for (int64_t o = 0; o < out; ++o)
+          if (index[o] >= 0) sums[index[o]] += static_cast<C>(grad[o]);
+      });
     });
   });
 }
@@ -163,12 +184,17 @@ void max_pool_gather(const Pool& p, const Tensor& out, const Tensor& x, const Te
   visit_float("max_pool", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const int64_t in = p.in_size(), n = p.out_size();
-    parallel_for(p.planes, grain(n), [&](int64_t begin, int64_t end) {
-      for (int64_t plane = begin; plane < end; ++plane)
-        for (int64_t o = plane * n; o < (plane + 1) * n; ++o) {
-          const int64_t i = data<int64_t>(indices)[o];
-          static_cast<T*>(out.data_ptr())[o] = i >= 0 ? data<T>(x)[plane * in + i] : T(0);
-        }
+    T* const result = static_cast<T*>(out.data_ptr());
+    visit_index(p, [&](auto index_tag) {
+      using I = typename decltype(index_tag)::type;
+      if (p.channels_last) return gather_last<T>(p, result, data<T>(x), data<I>(indices));
+      parallel_for(p.planes, grain(n), [&](int64_t begin, int64_t end) {
+        for (int64_t plane = begin; plane < end; ++plane)
+          for (int64_t o = plane * n; o < (plane + 1) * n; ++o) {
+            const int64_t i = data<I>(indices)[o];
+            result[o] = i >= 0 ? data<T>(x)[plane * in + i] : T(0);
+          }
+      });
     });
   });
 }
@@ -177,10 +203,11 @@ void avg_pool(const Pool& p, const Tensor& out, const Tensor& x) {
   const auto run = [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
+    if (p.channels_last) return avg_pool_last<T, C>(p, static_cast<T*>(out.data_ptr()), data<T>(x));
     over_rows(p, [&](int64_t plane, int64_t o0, int64_t o1, int64_t at) {
       const T* src = data<T>(x) + plane * p.in_size();
       T* dst = static_cast<T*>(out.data_ptr()) + at;
-      PoolBox box(p, o0, o1, 0);
+      PoolBox<int64_t> box(p, o0, o1, 0);
       if (p.adaptive) {
         for (int64_t o = 0; o < p.out[2]; ++o) {
           box.w[2] = pool_window(p, 2, o);
@@ -212,6 +239,7 @@ void avg_pool_backward(const Pool& p, const Tensor& gx, const Tensor& g) {
   visit_float("avg_pool", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
+    if (p.channels_last) return avg_backward_last<T, C>(p, static_cast<T*>(gx.data_ptr()), data<T>(g));
     const int64_t in = p.in_size(), out = p.out_size();
     const int64_t work = in + out * p.kernel[0] * p.kernel[1] * p.kernel[2];
     sum_planes<T>(gx, p.planes, in, work, [&](int64_t plane, C* sums) {
@@ -220,7 +248,7 @@ void avg_pool_backward(const Pool& p, const Tensor& gx, const Tensor& g) {
       C* const share = shares.data();
       for (int64_t o0 = 0; o0 < p.out[0]; ++o0)
         for (int64_t o1 = 0; o1 < p.out[1]; ++o1) {
-          PoolBox box(p, o0, o1, 0);
+          PoolBox<int64_t> box(p, o0, o1, 0);
           for (int64_t o = 0; o < p.out[2]; ++o) {
             box.w[2] = pool_window(p, 2, o);
             share[o] = box.empty() ? C(0) : static_cast<C>(*grad) / static_cast<C>(box.divisor(p));

@@ -1,5 +1,6 @@
 #include "kernels/conv.h"
 
+#include "kernels/conv_row_major.h"
 #include "kernels/cuda/conv_tiles.cuh"
 #include "kernels/cuda/cudnn.h"
 
@@ -53,7 +54,7 @@ struct BackwardInput {
   }
 };
 
-/// Adds bias[channel] to (n, channels, inner). I is wide enough for the number of elements.
+/// Adds bias[channel] to (..., channels, inner). I is wide enough for the number of elements.
 template <class T, class I>
 __global__ void __launch_bounds__(256) add_bias_kernel(T* out, const T* bias, I total, I inner, I channels) {
   using S = ComputeType<T>;
@@ -67,7 +68,7 @@ void add_bias(const Conv& conv, const Tensor& out, const Tensor& bias) {
     using T = typename decltype(tag)::type;
     auto go = [&](auto kernel) {
       launch(kernel, blocks_for(total, 256), 256, 0, out.data<T>(), static_cast<const T*>(bias.data_ptr()), total,
-             conv.out_size(), conv.c_out);
+             conv.channels_last ? 1 : conv.out_size(), conv.c_out);
     };
     total < (int64_t{1} << 31) ? go(add_bias_kernel<T, uint32_t>) : go(add_bias_kernel<T, int64_t>);
   });
@@ -90,6 +91,10 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
     if (bias.defined()) add_bias(conv, out, bias);
     return;
   }
+  if (conv.channels_last)
+    return in_row_major(conv, out, x, w, [&](const Conv& c, const Tensor& to, const Tensor& from, const Tensor& weight) {
+      conv_forward(c, to, from, weight, bias);
+    });
   with_types(conv, out.dtype(), [&](auto tag, auto index) {
     using T = typename decltype(tag)::type;
     using I = typename decltype(index)::type;
@@ -103,6 +108,7 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
 
 void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
   if (cudnn_convolve(ConvResult::x, conv, gx.dtype(), gx.data_ptr(), w.data_ptr(), g.data_ptr())) return;
+  if (conv.channels_last) return in_row_major(conv, gx, g, w, conv_backward_input);
   with_types(conv, gx.dtype(), [&](auto tag, auto index) {
     using T = typename decltype(tag)::type;
     using I = typename decltype(index)::type;

@@ -1,7 +1,7 @@
 // The gradient by the weight sums over every position of every sample: long sums for few results. They are cut into
 // parts of a length that depends on the shapes alone, and the parts added in order.
 #include "core/factory.h"
-#include "kernels/conv.h"
+#include "kernels/conv_row_major.h"
 #include "kernels/cuda/conv_tiles.cuh"
 #include "kernels/cuda/cudnn.h"
 
@@ -45,6 +45,7 @@ __global__ void __launch_bounds__(256) add_parts(T* out, const S* sums, int64_t 
 void conv_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
   using norch::cuda::ConvResult;
   if (norch::cuda::cudnn_convolve(ConvResult::w, conv, gw.dtype(), x.data_ptr(), gw.data_ptr(), g.data_ptr())) return;
+  if (conv.channels_last) return in_row_major(conv, gw, g, x, conv_backward_weight);
   visit_float("conv", gw.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using S = ComputeType<T>;

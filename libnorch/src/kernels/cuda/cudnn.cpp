@@ -37,14 +37,19 @@ struct KeyEqual {
 
 enum Operand : int64_t { kX = 1, kW, kY };
 
-/// A contiguous tensor of the graph; `sizes` are (n, channels, three spatial ones), of which `spatial` are used.
-Descriptor tensor(Operand id, cudnnDataType_t type, int64_t alignment, int64_t n, int64_t channels,
+/// A dense tensor of the graph; `sizes` are (n, channels, three spatial ones), of which `spatial` are used.
+Descriptor tensor(Operand id, cudnnDataType_t type, const Key& key, int64_t n, int64_t channels,
                   const int64_t (&size)[3], int spatial) {
   int64_t dims[5] = {n, channels}, strides[5];
   for (int d = 0; d < spatial; ++d) dims[2 + d] = size[3 - spatial + d];
   const int count = 2 + spatial;
   int64_t stride = 1;
+  if (key.conv.channels_last) {
+    strides[1] = 1;
+    stride = channels;
+  }
   for (int d = count - 1; d >= 0; --d) {
+    if (d == 1 && key.conv.channels_last) continue;
     strides[d] = stride;
     stride *= dims[d];
   }
@@ -53,17 +58,21 @@ Descriptor tensor(Operand id, cudnnDataType_t type, int64_t alignment, int64_t n
       .set(CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, dims, count)
       .set(CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, strides, count)
       .set(CUDNN_ATTR_TENSOR_UNIQUE_ID, static_cast<int64_t>(id))
-      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, alignment)
+      .set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, static_cast<int64_t>(key.alignment))
       .finalize();
   return t;
 }
 
-/// The zeros behind each dim that the result's size implies. False for a size that cuDNN would not give the result.
+/// The zeros behind each dim: as many as before it where the result's size allows (more engines take that), or as few as
+/// that needs. False for a size that cuDNN would not give the result.
 bool padding_behind(const Conv& c, int64_t (&after)[3]) {
   for (int d = 0; d < 3; ++d) {
     const int64_t reach = (c.kernel[d] - 1) * c.dilation[d] + 1;
+    const auto gives_out = [&] { return (c.in[d] + c.pad[d] + after[d] - reach) / c.stride[d] + 1 == c.out[d]; };
+    after[d] = c.pad[d];
+    if (gives_out()) continue;
     after[d] = std::max<int64_t>(0, (c.out[d] - 1) * c.stride[d] + reach - c.in[d] - c.pad[d]);
-    if ((c.in[d] + c.pad[d] + after[d] - reach) / c.stride[d] + 1 != c.out[d]) return false;
+    if (!gives_out()) return false;
   }
   return true;
 }
@@ -77,9 +86,9 @@ std::optional<Descriptor> make_graph(const Key& key, cudnnHandle_t handle) {
   const cudnnDataType_t type = cudnn_data_type(static_cast<DType>(key.dtype));
   const bool flat = c.in[0] == 1 && c.kernel[0] == 1 && c.out[0] == 1 && c.pad[0] == 0;
   const int spatial = flat ? 2 : 3, first = 3 - spatial;
-  const Descriptor x = tensor(kX, type, key.alignment, c.n, c.c_in, c.in, spatial);
-  const Descriptor w = tensor(kW, type, key.alignment, c.c_out, c.c_in / c.groups, c.kernel, spatial);
-  const Descriptor y = tensor(kY, type, key.alignment, c.n, c.c_out, c.out, spatial);
+  const Descriptor x = tensor(kX, type, key, c.n, c.c_in, c.in, spatial);
+  const Descriptor w = tensor(kW, type, key, c.c_out, c.c_in / c.groups, c.kernel, spatial);
+  const Descriptor y = tensor(kY, type, key, c.n, c.c_out, c.out, spatial);
 
   const bool wide = type == CUDNN_DATA_DOUBLE;
   const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;

@@ -1,6 +1,8 @@
-// One thread per result; gradients gather from the windows that hold a position, in order.
+// One thread per result, or per vector of results where channels lie side by side; gradients gather from the windows that
+// hold a position, in order.
 #include "kernels/pool.h"
 
+#include "kernels/cuda/group.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/dispatch.h"
 
@@ -8,93 +10,145 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-/// Position `at` of a tensor (planes, size...).
+/// Where vector `at` of V elements lies in a tensor (samples, size..., channels).
+template <int V, class I>
 struct Place {
-  int64_t plane, i[3];
-  __device__ Place(int64_t at, const int64_t* size) {
+  I sample, i[3], channel;
+  __device__ Place(I at, const I* size, I channels) {
+    const I width = channels / V;
+    channel = at % width * V;
+    at /= width;
     i[2] = at % size[2];
     at /= size[2];
     i[1] = at % size[1];
     at /= size[1];
     i[0] = at % size[0];
-    plane = at / size[0];
+    sample = at / size[0];
   }
 };
 
-template <class T>
-__global__ void __launch_bounds__(256) max_pool_kernel(Pool p, T* out, int64_t* indices, const T* x, int64_t n) {
-  const int64_t o = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+template <int V, class T>
+__device__ __forceinline__ Vector<V, T> load(const T* p) {
+  return *reinterpret_cast<const Vector<V, T>*>(p);
+}
+
+template <class I>
+__device__ __forceinline__ I thread_index() {
+  return static_cast<I>(blockIdx.x) * 256 + static_cast<I>(threadIdx.x);
+}
+
+template <class T, int V, class I>
+__global__ void __launch_bounds__(256) max_pool_kernel(PoolOf<I> p, T* out, I* indices, const T* x, I n) {
+  const I o = thread_index<I>();
   if (o >= n) return;
   using C = ComputeType<T>;
-  const Place at(o, p.out);
-  const T* src = x + at.plane * p.in_size();
-  int64_t best = -1;
-  C most = pool_least<C>();
-  PoolBox(p, at.i[0], at.i[1], at.i[2]).over(p, [&](int64_t i) {
-    const C v = static_cast<C>(src[i]);
-    if (v > most || best < 0 || v != v) {
-      most = v;
-      best = i;
+  const Place<V, I> at(o, p.out, p.channels);
+  const T* src = x + at.sample * p.in_size() * p.channels + at.channel;
+  Vector<V, I> best;
+  C most[V];
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    best.v[j] = -1;
+    most[j] = pool_least<C>();
+  }
+  PoolBox<I>(p, at.i[0], at.i[1], at.i[2]).over(p, [&](I i) {
+    const Vector<V, T> values = load<V>(src + i * p.channels);
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      const C v = static_cast<C>(values.v[j]);
+      if (v > most[j] || best.v[j] < 0 || v != v) {
+        most[j] = v;
+        best.v[j] = i;
+      }
     }
   });
-  out[o] = static_cast<T>(most);
-  if (indices) indices[o] = best;
+  Vector<V, T> result;
+#pragma unroll
+  for (int j = 0; j < V; ++j) result.v[j] = static_cast<T>(most[j]);
+  reinterpret_cast<Vector<V, T>*>(out)[o] = result;
+  if (indices) reinterpret_cast<Vector<V, I>*>(indices)[o] = best;
 }
 
-/// The sum of value(o0, o1, o2, index of the window) over the windows that may hold a position.
-template <class C, class F>
-__device__ C sum_windows(const Pool& p, const Place& at, const F& value) {
-  int64_t first[3], last[3];
+/// Calls f(o0, o1, o2, where V elements of the window's result lie) for the windows that may hold a position.
+template <int V, class I, class F>
+__device__ void over_windows(const PoolOf<I>& p, const Place<V, I>& at, const F& f) {
+  I first[3], last[3];
   for (int d = 0; d < 3; ++d) pool_windows_at(p, d, at.i[d], first[d], last[d]);
-  C sum = 0;
-  for (int64_t i = first[0]; i < last[0]; ++i)
-    for (int64_t j = first[1]; j < last[1]; ++j)
-      for (int64_t k = first[2]; k < last[2]; ++k)
-        sum += value(i, j, k, ((at.plane * p.out[0] + i) * p.out[1] + j) * p.out[2] + k);
-  return sum;
+  for (I i = first[0]; i < last[0]; ++i)
+    for (I j = first[1]; j < last[1]; ++j)
+      for (I k = first[2]; k < last[2]; ++k)
+        f(i, j, k, (((at.sample * p.out[0] + i) * p.out[1] + j) * p.out[2] + k) * p.channels + at.channel);
 }
 
-template <class T>
-__global__ void __launch_bounds__(256) scatter_kernel(Pool p, T* gx, const T* g, const int64_t* indices, int64_t n) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+template <int V, class T, class C, class I>
+__device__ __forceinline__ void store(T* to, I at, const C (&sums)[V]) {
+  Vector<V, T> result;
+#pragma unroll
+  for (int j = 0; j < V; ++j) result.v[j] = static_cast<T>(sums[j]);
+  reinterpret_cast<Vector<V, T>*>(to)[at] = result;
+}
+
+template <class T, int V, class I>
+__global__ void __launch_bounds__(256) scatter_kernel(PoolOf<I> p, T* gx, const T* g, const I* indices, I n) {
+  const I i = thread_index<I>();
   if (i >= n) return;
   using C = ComputeType<T>;
-  const int64_t position = i % p.in_size();
-  gx[i] = static_cast<T>(sum_windows<C>(p, Place(i, p.in), [&](int64_t, int64_t, int64_t, int64_t o) {
-    return indices[o] == position ? static_cast<C>(g[o]) : C(0);
-  }));
+  const Place<V, I> at(i, p.in, p.channels);
+  const I position = (at.i[0] * p.in[1] + at.i[1]) * p.in[2] + at.i[2];
+  C sums[V] = {};
+  over_windows(p, at, [&](I, I, I, I o) {
+    const Vector<V, I> index = load<V>(indices + o);
+    const Vector<V, T> grad = load<V>(g + o);
+#pragma unroll
+    for (int j = 0; j < V; ++j) sums[j] += index.v[j] == position ? static_cast<C>(grad.v[j]) : C(0);
+  });
+  store(gx, i, sums);
 }
 
-template <class T>
-__global__ void __launch_bounds__(256) gather_kernel(T* out, const T* x, const int64_t* indices, int64_t in,
-                                                     int64_t windows, int64_t n) {
-  const int64_t o = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (o < n) out[o] = indices[o] >= 0 ? x[o / windows * in + indices[o]] : T(0);
+template <class T, class I>
+__global__ void __launch_bounds__(256) gather_kernel(PoolOf<I> p, T* out, const T* x, const I* indices, I n) {
+  const I o = thread_index<I>();
+  if (o >= n) return;
+  const I sample = o / (p.channels * p.out_size()), channel = o % p.channels;
+  out[o] = indices[o] >= 0 ? x[(sample * p.in_size() + indices[o]) * p.channels + channel] : T(0);
 }
 
-template <class T>
-__global__ void __launch_bounds__(256) avg_pool_kernel(Pool p, T* out, const T* x, int64_t n) {
-  const int64_t o = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+template <class T, int V, class I>
+__global__ void __launch_bounds__(256) avg_pool_kernel(PoolOf<I> p, T* out, const T* x, I n) {
+  const I o = thread_index<I>();
   if (o >= n) return;
   using C = ComputeType<T>;
-  const Place at(o, p.out);
-  const T* src = x + at.plane * p.in_size();
-  const PoolBox box(p, at.i[0], at.i[1], at.i[2]);
-  C sum = 0;
-  box.over(p, [&](int64_t i) { sum += static_cast<C>(src[i]); });
-  out[o] = static_cast<T>(box.empty() ? C(0) : sum / static_cast<C>(box.divisor(p)));
+  const Place<V, I> at(o, p.out, p.channels);
+  const T* src = x + at.sample * p.in_size() * p.channels + at.channel;
+  const PoolBox<I> box(p, at.i[0], at.i[1], at.i[2]);
+  C sums[V] = {};
+  box.over(p, [&](I i) {
+    const Vector<V, T> values = load<V>(src + i * p.channels);
+#pragma unroll
+    for (int j = 0; j < V; ++j) sums[j] += static_cast<C>(values.v[j]);
+  });
+  const C by = box.empty() ? C(1) : static_cast<C>(box.divisor(p));
+#pragma unroll
+  for (int j = 0; j < V; ++j) sums[j] /= by;
+  store(out, o, sums);
 }
 
-template <class T>
-__global__ void __launch_bounds__(256) avg_backward_kernel(Pool p, T* gx, const T* g, int64_t n) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+template <class T, int V, class I>
+__global__ void __launch_bounds__(256) avg_backward_kernel(PoolOf<I> p, T* gx, const T* g, I n) {
+  const I i = thread_index<I>();
   if (i >= n) return;
   using C = ComputeType<T>;
-  const Place at(i, p.in);
-  gx[i] = static_cast<T>(sum_windows<C>(p, at, [&](int64_t o0, int64_t o1, int64_t o2, int64_t o) {
-    const PoolBox box(p, o0, o1, o2);
-    return box.holds(at.i[0], at.i[1], at.i[2]) ? static_cast<C>(g[o]) / static_cast<C>(box.divisor(p)) : C(0);
-  }));
+  const Place<V, I> at(i, p.in, p.channels);
+  C sums[V] = {};
+  over_windows(p, at, [&](I o0, I o1, I o2, I o) {
+    const PoolBox<I> box(p, o0, o1, o2);
+    if (!box.holds(at.i[0], at.i[1], at.i[2])) return;
+    const Vector<V, T> grad = load<V>(g + o);
+    const C by = static_cast<C>(box.divisor(p));
+#pragma unroll
+    for (int j = 0; j < V; ++j) sums[j] += static_cast<C>(grad.v[j]) / by;
+  });
+  store(gx, i, sums);
 }
 
 template <class T>
@@ -102,37 +156,77 @@ const T* data(const Tensor& t) {
   return static_cast<const T*>(t.data_ptr());
 }
 
+/// Elements of a vector: those of 16 bytes where the channels lie side by side in runs of them, otherwise one.
+template <class T>
+bool takes_vectors(const Pool& p, const Tensor& a, const Tensor& b, const Tensor& indices) {
+  constexpr int V = 16 / sizeof(T);
+  bool aligned = p.channels % V == 0 && fits_32_bits(p);
+  for (const Tensor* t : {&a, &b, &indices})
+    aligned &= !t->defined() || reinterpret_cast<uintptr_t>(t->data_ptr()) % 16 == 0;
+  return aligned;
+}
+
+/// Calls f(p, elements of a vector as a constant) with p in the type that its places need.
+template <class T, class F>
+void with_geometry(const Pool& p, bool vectors, const F& f) {
+  if constexpr (!std::is_integral_v<T>)
+    if (vectors) return f(PoolOf<int32_t>(p), std::integral_constant<int, 16 / sizeof(T)>{});
+  if (fits_32_bits(p))
+    f(PoolOf<int32_t>(p), std::integral_constant<int, 1>{});
+  else
+    f(p, std::integral_constant<int, 1>{});
+}
+template <class I>
+I index_type(const PoolOf<I>&);
+
 }  // namespace
 
-void max_pool(const Pool& p, const Tensor& out, const Tensor& indices, const Tensor& x) {
+void max_pool(const Pool& pool, const Tensor& out, const Tensor& indices, const Tensor& x) {
   visit_numbers("max_pool", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    launch(max_pool_kernel<T>, blocks_for(out.numel(), 256), 256, 0, p, static_cast<T*>(out.data_ptr()),
-           indices.defined() ? static_cast<int64_t*>(indices.data_ptr()) : nullptr, data<T>(x), out.numel());
+    with_geometry<T>(pool, takes_vectors<T>(pool, out, x, indices), [&](const auto& p, auto width) {
+      using I = decltype(index_type(p));
+      constexpr int V = width.value;
+      const int64_t n = out.numel() / V;
+      launch(max_pool_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, static_cast<T*>(out.data_ptr()),
+             indices.defined() ? static_cast<I*>(indices.data_ptr()) : nullptr, data<T>(x), n);
+    });
   });
 }
 
-void max_pool_scatter(const Pool& p, const Tensor& gx, const Tensor& g, const Tensor& indices) {
+void max_pool_scatter(const Pool& pool, const Tensor& gx, const Tensor& g, const Tensor& indices) {
   visit_float("max_pool", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    launch(scatter_kernel<T>, blocks_for(gx.numel(), 256), 256, 0, p, static_cast<T*>(gx.data_ptr()), data<T>(g),
-           data<int64_t>(indices), gx.numel());
+    with_geometry<T>(pool, takes_vectors<T>(pool, gx, g, indices), [&](const auto& p, auto width) {
+      using I = decltype(index_type(p));
+      constexpr int V = width.value;
+      const int64_t n = gx.numel() / V;
+      launch(scatter_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, static_cast<T*>(gx.data_ptr()), data<T>(g),
+             data<I>(indices), n);
+    });
   });
 }
 
-void max_pool_gather(const Pool& p, const Tensor& out, const Tensor& x, const Tensor& indices) {
+void max_pool_gather(const Pool& pool, const Tensor& out, const Tensor& x, const Tensor& indices) {
   visit_float("max_pool", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    launch(gather_kernel<T>, blocks_for(out.numel(), 256), 256, 0, static_cast<T*>(out.data_ptr()), data<T>(x),
-           data<int64_t>(indices), p.in_size(), p.out_size(), out.numel());
+    with_geometry<T>(pool, false, [&](const auto& p, auto) {
+      using I = decltype(index_type(p));
+      launch(gather_kernel<T, I>, blocks_for(out.numel(), 256), 256, 0, p, static_cast<T*>(out.data_ptr()), data<T>(x),
+             data<I>(indices), out.numel());
+    });
   });
 }
 
-void avg_pool(const Pool& p, const Tensor& out, const Tensor& x) {
+void avg_pool(const Pool& pool, const Tensor& out, const Tensor& x) {
   const auto run = [&](auto tag) {
     using T = typename decltype(tag)::type;
-    launch(avg_pool_kernel<T>, blocks_for(out.numel(), 256), 256, 0, p, static_cast<T*>(out.data_ptr()), data<T>(x),
-           out.numel());
+    with_geometry<T>(pool, takes_vectors<T>(pool, out, x, Tensor()), [&](const auto& p, auto width) {
+      using I = decltype(index_type(p));
+      constexpr int V = width.value;
+      const int64_t n = out.numel() / V;
+      launch(avg_pool_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, static_cast<T*>(out.data_ptr()), data<T>(x), n);
+    });
   };
   if (out.dtype() == DType::Int64)
     run(TypeTag<int64_t>{});
@@ -140,11 +234,16 @@ void avg_pool(const Pool& p, const Tensor& out, const Tensor& x) {
     visit_float("avg_pool", out.dtype(), run);
 }
 
-void avg_pool_backward(const Pool& p, const Tensor& gx, const Tensor& g) {
+void avg_pool_backward(const Pool& pool, const Tensor& gx, const Tensor& g) {
   visit_float("avg_pool", gx.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    launch(avg_backward_kernel<T>, blocks_for(gx.numel(), 256), 256, 0, p, static_cast<T*>(gx.data_ptr()), data<T>(g),
-           gx.numel());
+    with_geometry<T>(pool, takes_vectors<T>(pool, gx, g, Tensor()), [&](const auto& p, auto width) {
+      using I = decltype(index_type(p));
+      constexpr int V = width.value;
+      const int64_t n = gx.numel() / V;
+      launch(avg_backward_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, static_cast<T*>(gx.data_ptr()), data<T>(g),
+             n);
+    });
   });
 }
 

@@ -3,6 +3,7 @@
 # One stem a line, in alphabetical order.
 set(NORCH_KERNEL_STEMS
   activation
+  batch_norm
   binary
   class_loss
   conv

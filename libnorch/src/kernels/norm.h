@@ -18,9 +18,10 @@ NORCH_KERNEL(layer_norm_backward, void(int64_t rows, int64_t n, const Tensor& dx
                                        const Tensor& dbias, const Tensor& g, const Tensor& x, const Tensor& mean,
                                        const Tensor& rstd, const Tensor& weight))
 
-/// A tensor seen as (outer, channels, inner).
+/// A tensor seen as (outer, channels, inner), or, with an `inner` of 1, as (samples, outer, channels), whose channels are
+/// those of each sample.
 struct ChannelShape {
-  int64_t outer, channels, inner;
+  int64_t outer, channels, inner, samples = 1;
 };
 /// out = a * x + b * y + c with one a, b, c per channel. Optional: y and b together.
 NORCH_KERNEL(channel_affine, void(const ChannelShape& shape, const Tensor& out, const Tensor& x, const Tensor& a,

@@ -2,8 +2,9 @@
 //
 // All are out = x * scale + shift with one scale and shift per channel (or per channel and sample), which small tensors
 // hold; so is the gradient of x, from two sums per channel.
+#include "core/channels_last.h"
 #include "core/factory.h"
-#include "kernels/norm.h"
+#include "kernels/batch_norm.h"
 #include "kernels/reduce.h"
 #include "norch/ops/copy.h"
 #include "norch/ops/factory.h"
@@ -31,14 +32,16 @@ struct Layout {
 /// How a batch (N, C, ...) lies in memory, as the kernels take it: row-major, or in rows of adjacent channels.
 class Channels {
  public:
-  explicit Channels(const Tensor& x) : sizes_(x.sizes()), strides_(x.strides()), innermost_(are_innermost(x)) {
+  explicit Channels(const Tensor& x)
+      : innermost(suggested_format(x) != MemoryFormat::contiguous || (!x.is_contiguous() && are_innermost(x))),
+        sizes_(x.sizes()), strides_(are_innermost(x) ? Shape(x.strides()) : format_strides(x.sizes(), suggested_format(x))) {
     const Layout l(x);
-    shape = innermost_ ? ChannelShape{l.n * l.inner, l.channels, 1} : ChannelShape{l.n, l.channels, l.inner};
+    shape = innermost ? ChannelShape{l.n * l.inner, l.channels, 1} : ChannelShape{l.n, l.channels, l.inner};
   }
 
   /// A tensor of x's shape as matrices of `shape`, copied if it lies otherwise.
   Tensor of(const Tensor& t) const {
-    if (!innermost_) return t.detach().contiguous();
+    if (!innermost) return t.detach().contiguous();
     if (are_innermost(t)) return rows(t);
     const Tensor copy = make(t);
     copy_into(copy, t.detach());
@@ -46,15 +49,16 @@ class Channels {
   }
   /// A new tensor of x's shape that lies like x, of the dtype of `like`.
   Tensor make(const Tensor& like) const {
-    return innermost_ ? new_strided(sizes_, strides_, like.dtype(), like.device())
-                      : new_tensor(sizes_, like.dtype(), like.device());
+    return innermost ? new_strided(sizes_, strides_, like.dtype(), like.device())
+                     : new_tensor(sizes_, like.dtype(), like.device());
   }
 
+  const bool innermost;
   ChannelShape shape;
 
  private:
   static bool are_innermost(const Tensor& x) {
-    if (x.dim() < 3 || x.is_contiguous() || x.stride(1) != 1) return false;
+    if (x.dim() < 3 || x.stride(1) != 1) return false;
     int64_t step = x.sizes()[1];
     for (int64_t d = x.dim() - 1; d >= 0; --d) {
       if (d == 1) continue;
@@ -70,7 +74,6 @@ class Channels {
   }
 
   Shape sizes_, strides_;
-  bool innermost_;
 };
 
 /// Mean and biased variance over the last dim(s) that `mask` names.
@@ -96,7 +99,8 @@ struct Sums {
   Tensor g, gx;
 };
 Sums sums_of(const ChannelShape& shape, const Tensor& g, const Tensor& x, const Tensor& mean) {
-  Sums s{new_tensor({shape.channels}, stats_dtype(x), x.device()), new_tensor({shape.channels}, stats_dtype(x), x.device())};
+  const int64_t count = shape.samples * shape.channels;
+  Sums s{new_tensor({count}, stats_dtype(x), x.device()), new_tensor({count}, stats_dtype(x), x.device())};
   kernels::channel_sums(x.device(), shape, s.g, s.gx, g, x, mean.contiguous());
   return s;
 }
@@ -125,31 +129,48 @@ void check_input(const char* op, const Tensor& x, const Tensor& weight, const Te
 }
 
 NormGradients batch_gradients(const Tensor& grad, const Tensor& input, const Tensor& mean, const Tensor& rstd,
-                              const Tensor& weight, bool training, const Backward& ctx) {
+                              const Tensor& scale, bool training, const Backward& ctx) {
   const Channels memory(input);
   const ChannelShape& shape = memory.shape;
   const Tensor x = memory.of(input), g = memory.of(grad.to(x.dtype()));
-  const Tensor w = as_stats(weight, x), scale = w.defined() ? mul(w, rstd) : rstd;
+  const auto vector = [&] { return new_tensor({shape.channels}, mean.dtype(), x.device()); };
   NormGradients out;
-  if (ctx.needs(0)) out.x = memory.make(x);
-  if (!training && !ctx.needs(1) && !ctx.needs(2)) {
-    affine(shape, memory.of(out.x), g, scale, zeros_like(scale));
-    return out;
+  kernels::BatchGradients d;
+  if (training || ctx.needs(1) || ctx.needs(2)) {
+    d.weight = out.weight = vector();
+    d.bias = out.bias = vector();
+    d.mean = mean;
+    d.rstd = rstd;
+    d.scale = scale;
+    if (training && ctx.needs(0)) {
+      d.b = vector();
+      d.c = vector();
+    }
+    kernels::batch_gradients(x.device(), shape, d, g, x);
   }
-  const Sums s = sums_of(shape, g, x, mean);
-  out.weight = mul(s.gx, rstd);
-  out.bias = s.g;
   if (!ctx.needs(0)) return out;
-  if (!training) {
+  out.x = memory.make(x);
+  if (training)
+    input_gradient(shape, memory.of(out.x), g, scale, x, d.b, d.c);
+  else
     affine(shape, memory.of(out.x), g, scale, zeros_like(scale));
-    return out;
-  }
-  const Scalar share(1 / static_cast<double>(shape.outer * shape.inner));
-  const Tensor b = neg(mul(mul(scale, mul(rstd, rstd)), s.gx * share));
-  const Tensor c = neg(add(mul(scale, s.g * share), mul(b, mean)));
-  input_gradient(shape, memory.of(out.x), g, scale, x, b, c);
   return out;
 }
+
+/// A running statistic as a kernel updates it, in place where it can: finish() writes a copy back.
+struct Running {
+  const Tensor& tensor;
+  const Tensor value;
+
+  Running(const Tensor& t, DType type) : tensor(t), value(t.defined() ? t.detach().to(type).contiguous() : t) {}
+  void finish() const {
+    if (!tensor.defined()) return;
+    if (value.data_ptr() == tensor.data_ptr())
+      tensor.storage()->bump_version();
+    else
+      copy_(tensor, value);
+  }
+};
 
 }  // namespace
 
@@ -170,31 +191,33 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   NORCH_CHECK_VALUE(!training || eps > 0, "batch_norm: eps must be positive during training, but got ", eps);
   NORCH_CHECK(training || (running_mean.defined() && running_var.defined()),
               "batch_norm: Expected running_mean and running_var to be defined when training=False");
-  const DType type = stats_dtype(x);
-  Tensor mean, rstd, out;
+  kernels::BatchStats s;
+  Tensor out;
   {
     NoGrad off;
+    const DType type = stats_dtype(x);
     const Channels memory(x);
     const Tensor input = memory.of(x);
+    for (Tensor* t : {&s.mean, &s.rstd, &s.scale, &s.shift}) *t = new_tensor({l.channels}, type, x.device());
+    const Running mean(running_mean, type), var(running_var, type);
+    s.weight = as_stats(weight, x);
+    s.bias = as_stats(bias, x);
+    s.running_mean = mean.value;
+    s.running_var = var.value;
+    s.eps = eps;
+    s.momentum = momentum;
+    kernels::batch_stats(x.device(), memory.shape, s, training ? input : Tensor());
     if (training) {
-      mean = new_tensor({l.channels}, type, x.device());
-      Tensor var = new_tensor({l.channels}, type, x.device());
-      moments_of(input, ~uint64_t{2}, mean, var);
-      update_running(running_mean, mean, momentum);
-      if (running_var.defined())
-        update_running(running_var, var * Scalar(static_cast<double>(count) / static_cast<double>(count - 1)), momentum);
-      rstd = rsqrt(var + Scalar(eps));
-    } else {
-      mean = running_mean.detach().to(type).clone();
-      rstd = rsqrt(running_var.detach().to(type) + Scalar(eps));
+      mean.finish();
+      var.finish();
     }
-    const Tensor w = as_stats(weight, x), scale = w.defined() ? mul(w, rstd) : rstd;
     out = memory.make(x);
-    affine(memory.shape, memory.of(out), input, scale, shift_of(as_stats(bias, x), mean, scale));
+    affine(memory.shape, memory.of(out), input, s.scale, s.shift);
   }
   if (recording(x, weight, bias)) {
     record("NativeBatchNormBackward0", {x, weight, bias}, {out},
-           [l, mean, rstd, eps, training, x = save(x), weight = save(weight)](Backward& ctx) {
+           [l, mean = s.mean, rstd = s.rstd, scale = s.scale, eps, training, x = save(x),
+            weight = save(weight)](Backward& ctx) {
              const Tensor input = ctx.get(x), w = weight.defined() ? ctx.get(weight) : Tensor();
              NormGradients d;
              if (autograd::grad_enabled() || input.numel() == 0) {
@@ -202,7 +225,7 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
                const Tensor m = training ? Tensor() : reshape(mean, affine), r = training ? m : reshape(rstd, affine);
                d = norm_gradients(ctx.grad(), input, w, {l.n, l.channels, l.inner}, affine, {0, 2}, eps, true, m, r);
              } else {
-               d = batch_gradients(ctx.grad(), input, mean, rstd, w, training, ctx);
+               d = batch_gradients(ctx.grad(), input, mean, rstd, scale, training, ctx);
              }
              if (ctx.needs(0)) ctx.set(0, d.x);
              if (ctx.needs(1)) ctx.set(1, reshape(d.weight, {l.channels}));
@@ -214,31 +237,40 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
 
 namespace {
 
-/// Group normalisation of x; the groups' means and biased variances, (N, groups), are handed out.
+/// Normalisation takes a scale and a shift for each sample's channels.
+ChannelShape per_sample(const Channels& memory, const Layout& l) {
+  return memory.innermost ? ChannelShape{l.inner, l.channels, 1, l.n} : ChannelShape{1, l.n * l.channels, l.inner};
+}
+
+/// Group normalisation of x, in its layout; the groups' means and biased variances, (N, groups, 1), are handed out.
 Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps,
                 Tensor& mean, Tensor& var) {
   const Layout l(x);
   const int64_t size = groups ? l.channels / groups : 0, members = size * l.inner;
   const DType type = stats_dtype(x);
-  const ChannelShape shape{1, l.n * l.channels, l.inner};
   // Small tensors as (N, groups, channels of a group), whose last dim broadcasts for statistics.
   const Shape stats{l.n, groups, 1}, channels{1, groups, size}, all{l.n, groups, size};
   Tensor out, rstd;
   {
     NoGrad off;
-    const Tensor input = x.detach().contiguous();
+    const Channels memory(x);
+    const Tensor input = memory.of(x);
     mean = new_tensor(stats, type, x.device());
     var = new_tensor(stats, type, x.device());
-    moments_of(reshape(input, {l.n, groups, members}), uint64_t{4}, mean, var);
+    if (memory.innermost)
+      moments_of(reshape(input, {l.n, l.inner, groups, size}), uint64_t{10}, mean, var);
+    else
+      moments_of(reshape(input, {l.n, groups, members}), uint64_t{4}, mean, var);
     rstd = rsqrt(var + Scalar(eps));
     const Tensor w = as_stats(weight, x), b = as_stats(bias, x);
     const Tensor scale = expand(w.defined() ? mul(reshape(w, channels), rstd) : rstd, all).contiguous();
-    out = new_tensor(x.sizes(), x.dtype(), x.device());
-    affine(shape, out, input, scale, shift_of(b.defined() ? reshape(b, channels) : b, mean, scale));
+    out = memory.make(x);
+    affine(per_sample(memory, l), memory.of(out), input, scale,
+           shift_of(b.defined() ? reshape(b, channels) : b, mean, scale));
   }
   if (!recording(x, weight, bias)) return out;
   record(node, {x, weight, bias}, {out},
-         [l, groups, size, members, eps, shape, channels, all, mean, rstd, x = save(x),
+         [l, groups, size, members, eps, channels, all, mean, rstd, x = save(x),
           weight = save(weight)](Backward& ctx) {
            const Tensor input = ctx.get(x), w = weight.defined() ? ctx.get(weight) : Tensor();
            NormGradients d;
@@ -246,7 +278,9 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
              d = norm_gradients(ctx.grad(), input, w, {l.n, groups, size, l.inner}, {1, groups, size, 1}, {2, 3}, eps,
                                 true);
            } else {
-             const Tensor xs = input.detach().contiguous(), g = ctx.grad().detach().to(xs.dtype()).contiguous();
+             const Channels memory(input);
+             const ChannelShape shape = per_sample(memory, l);
+             const Tensor xs = memory.of(input), g = memory.of(ctx.grad().to(xs.dtype()));
              const Tensor means = expand(mean, all).contiguous();
              Sums s = sums_of(shape, g, xs, means);
              s = {reshape(s.g, all), reshape(s.gx, all)};
@@ -259,8 +293,8 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
                const Tensor by_gx = sum(ws.defined() ? mul(ws, s.gx) : s.gx, {2}, true) * share;
                const Tensor b = neg(mul(mul(rstd, mul(rstd, rstd)), by_gx));
                const Tensor c = neg(add(mul(rstd, by_g), mul(b, mean)));
-               d.x = new_tensor(xs.sizes(), xs.dtype(), xs.device());
-               input_gradient(shape, d.x, g, expand(ws.defined() ? mul(ws, rstd) : rstd, all), xs, expand(b, all),
+               d.x = memory.make(xs);
+               input_gradient(shape, memory.of(d.x), g, expand(ws.defined() ? mul(ws, rstd) : rstd, all), xs, expand(b, all),
                               expand(c, all));
              }
            }

@@ -192,15 +192,17 @@ void channel_affine(const ChannelShape& shape, const Tensor& out, const Tensor& 
     T* o = output<T>(out);
     const int64_t inner = shape.inner, channels = shape.channels;
     if (inner == 1) {
-      parallel_for(shape.outer, 1 + kGrain / (channels + 1), [&](int64_t begin, int64_t end) {
-        for (int64_t at = begin * channels; at < end * channels; at += channels) {
+      parallel_for(shape.samples * shape.outer, 1 + kGrain / (channels + 1), [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t at = row * channels, first = row / shape.outer * channels;
+          const C *ka = as + first, *kb = bs ? bs + first : nullptr, *kc = cs + first;
           if (y) {
 #pragma omp simd
             for (int64_t k = 0; k < channels; ++k)
-              o[at + k] = static_cast<T>(static_cast<C>(x[at + k]) * as[k] + static_cast<C>(y[at + k]) * bs[k] + cs[k]);
+              o[at + k] = static_cast<T>(static_cast<C>(x[at + k]) * ka[k] + static_cast<C>(y[at + k]) * kb[k] + kc[k]);
           } else {
 #pragma omp simd
-            for (int64_t k = 0; k < channels; ++k) o[at + k] = static_cast<T>(static_cast<C>(x[at + k]) * as[k] + cs[k]);
+            for (int64_t k = 0; k < channels; ++k) o[at + k] = static_cast<T>(static_cast<C>(x[at + k]) * ka[k] + kc[k]);
           }
         }
       });
@@ -228,16 +230,18 @@ void channel_sums(const ChannelShape& shape, const Tensor& sum_g, const Tensor& 
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
     const int64_t inner = shape.inner, channels = shape.channels;
-    const T *g = pointer<T>(grad), *x = pointer<T>(in);
-    const C* means = pointer<C>(mean);
     const RowParts<C> split(shape.outer, channels * inner);
-    const std::unique_ptr<double[]> sums(new double[static_cast<size_t>(split.parts * channels * 2)]());
+    const int64_t sample_sums = split.parts * channels * 2;
+    const std::unique_ptr<double[]> sums(new double[static_cast<size_t>(shape.samples * sample_sums)]());
     constexpr int64_t kBlock = 64;
-    const int64_t blocks = (channels + kBlock - 1) / kBlock;
-    parallel_for(split.parts * blocks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t task = begin; task < end; ++task) {
+    const int64_t blocks = (channels + kBlock - 1) / kBlock, tasks = split.parts * blocks;
+    parallel_for(shape.samples * tasks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t sample = i / tasks, task = i % tasks, size = shape.outer * channels * inner;
+        const T *g = pointer<T>(grad) + sample * size, *x = pointer<T>(in) + sample * size;
+        const C* means = pointer<C>(mean) + sample * channels;
         const int64_t part = task / blocks, first = task % blocks * kBlock, m = std::min(kBlock, channels - first);
-        double *sg = sums.get() + part * channels * 2 + first, *sgx = sg + channels;
+        double *sg = sums.get() + sample * sample_sums + part * channels * 2 + first, *sgx = sg + channels;
         const int64_t last = std::min((part + 1) * split.per_part, shape.outer);
         if (inner > 1) {
           for (int64_t r = part * split.per_part; r < last; ++r) {
@@ -276,14 +280,15 @@ void channel_sums(const ChannelShape& shape, const Tensor& sum_g, const Tensor& 
         }
       }
     });
-    for (int64_t k = 0; k < channels; ++k) {
+    for (int64_t i = 0; i < shape.samples * channels; ++i) {
       double a = 0, b = 0;
       for (int64_t part = 0; part < split.parts; ++part) {
-        a += sums[static_cast<size_t>(part * channels * 2 + k)];
-        b += sums[static_cast<size_t>(part * channels * 2 + channels + k)];
+        const double* s = sums.get() + i / channels * sample_sums + part * channels * 2 + i % channels;
+        a += s[0];
+        b += s[channels];
       }
-      output<C>(sum_g)[k] = static_cast<C>(a);
-      output<C>(sum_gx)[k] = static_cast<C>(b);
+      output<C>(sum_g)[i] = static_cast<C>(a);
+      output<C>(sum_gx)[i] = static_cast<C>(b);
     }
   });
 }

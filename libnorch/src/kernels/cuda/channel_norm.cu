@@ -1,18 +1,57 @@
 // Normalisation by channels: batch, instance and group norm.
+#include "kernels/cuda/channel_columns.cuh"
 #include "kernels/cuda/norm.cuh"
 
 namespace norch::kernels::cuda {
 
 namespace {
 
-template <class T, class C = ComputeType<T>>
+/// Two sums for each of V columns.
+template <int V, class C>
+struct SumPairs {
+  C a[V], b[V];
+  __device__ __forceinline__ void join(const SumPairs& o) {
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      a[j] += o.a[j];
+      b[j] += o.b[j];
+    }
+  }
+};
+
+template <int V, class T, class C = ComputeType<T>>
 __global__ void __launch_bounds__(kThreads) channel_columns_kernel(C* partial, const T* g, const T* x, const C* mean,
-                                                                   int64_t rows, int64_t channels, int64_t per_part) {
-  column_sums(partial, channels, rows, per_part, [&](int64_t r, int64_t k, C& a, C& b) {
-    const C d = static_cast<C>(g[r * channels + k]);
-    a += d;
-    b += d * (static_cast<C>(x[r * channels + k]) - mean[k]);
-  });
+                                                                   Columns s) {
+  using Own = SumPairs<V, C>;
+  __shared__ Own room[kThreads / 2];
+  const int64_t column = s.column<V>(), last = s.last_row();
+  Own own{};
+  if (column < s.channels) {
+    g += s.sample();
+    x += s.sample();
+    C center[V];
+#pragma unroll
+    for (int j = 0; j < V; ++j) center[j] = mean[s.sample_channels() + column + j];
+#pragma unroll 4
+    for (int64_t r = s.first_row(); r < last; r += blockDim.y) {
+      const Vector<V, T> u = load_vector<V>(g + r * s.channels + column), v = load_vector<V>(x + r * s.channels + column);
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        const C d = static_cast<C>(u.v[j]);
+        own.a[j] += d;
+        own.b[j] += d * (static_cast<C>(v.v[j]) - center[j]);
+      }
+    }
+  }
+  join_rows(room, own);
+  if (threadIdx.y != 0 || column >= s.channels) return;
+  const int64_t all = s.samples * s.channels;
+  partial += blockIdx.x * 2 * all + s.sample_channels() + column;
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    partial[j] = own.a[j];
+    partial[all + j] = own.b[j];
+  }
 }
 
 /// One block per channel and part.
@@ -65,10 +104,48 @@ __global__ void __launch_bounds__(kThreads) affine_kernel(T* out, const T* x, co
   reinterpret_cast<Vector<V, T>*>(out)[v] = o;
 }
 
-bool aligned(std::initializer_list<const void*> pointers) {
-  for (const void* p : pointers)
-    if (reinterpret_cast<uintptr_t>(p) % 16 != 0) return false;
-  return true;
+/// The same where channels are innermost: a thread keeps the numbers of V channels for all its rows.
+template <bool kTwo, int V, class T, class C = ComputeType<T>>
+__global__ void __launch_bounds__(kThreads) affine_columns_kernel(T* out, const T* x, const T* y, const C* a, const C* b,
+                                                                  const C* c, Columns s) {
+  const int64_t column = s.column<V>(), last = s.last_row();
+  if (column >= s.channels) return;
+  const int64_t first = s.sample_channels() + column;
+  C by_x[V], by_y[V], add[V];
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    by_x[j] = a[first + j];
+    by_y[j] = kTwo ? b[first + j] : C(0);
+    add[j] = c[first + j];
+  }
+  out += s.sample();
+  x += s.sample();
+  if (kTwo) y += s.sample();
+  // The loads of some rows before the first store, which might write what they read.
+  constexpr int kRows = 4;
+  for (int64_t r = s.first_row(); r < last; r += kRows * blockDim.y) {
+    Vector<V, T> u[kRows], w[kRows];
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      const int64_t at = (r + i * blockDim.y) * s.channels + column;
+      if (r + i * blockDim.y >= last) break;
+      u[i] = load_vector<V>(x + at);
+      if (kTwo) w[i] = load_vector<V>(y + at);
+    }
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      const int64_t at = (r + i * blockDim.y) * s.channels + column;
+      if (r + i * blockDim.y >= last) break;
+      Vector<V, T> o;
+#pragma unroll
+      for (int j = 0; j < V; ++j) {
+        C value = static_cast<C>(u[i].v[j]) * by_x[j] + add[j];
+        if (kTwo) value += static_cast<C>(w[i].v[j]) * by_y[j];
+        o.v[j] = static_cast<T>(value);
+      }
+      *reinterpret_cast<Vector<V, T>*>(out + at) = o;
+    }
+  }
 }
 
 }  // namespace
@@ -80,6 +157,19 @@ void channel_affine(const ChannelShape& s, const Tensor& out, const Tensor& x, c
     using C = ComputeType<T>;
     constexpr int V = 16 / sizeof(T);
     const int64_t total = s.outer * s.channels * s.inner;
+    if (s.inner == 1) {
+      const auto columns = [&](auto two) {
+        constexpr bool kTwo = decltype(two)::value;
+        with_columns<T>(
+            s, {out.data_ptr(), x.data_ptr(), kTwo ? y.data_ptr() : nullptr},
+            [&](const Columns& shape, dim3 grid, dim3 block, auto width) {
+              launch(affine_columns_kernel<kTwo, decltype(width)::value, T>, grid, block, 0, out.data<T>(), x.data<T>(),
+                     pointer<T>(y), a.data<C>(), pointer<C>(b), c.data<C>(), shape);
+            },
+            8, 8192);
+      };
+      return y.defined() ? columns(std::true_type{}) : columns(std::false_type{});
+    }
     auto go = [&](auto kernel, int width) {
       launch(kernel, blocks_for(total / width, kThreads), kThreads, 0, out.data<T>(), x.data<T>(), pointer<T>(y),
              a.data<C>(), pointer<C>(b), c.data<C>(), total / width, s.channels, s.inner);
@@ -96,23 +186,36 @@ void channel_affine(const ChannelShape& s, const Tensor& out, const Tensor& x, c
   });
 }
 
-void channel_sums(const ChannelShape& s, const Tensor& sum_g, const Tensor& sum_gx, const Tensor& g, const Tensor& x,
-                  const Tensor& mean) {
+Tensor channel_partial_sums(const ChannelShape& s, const Tensor& g, const Tensor& x, const Tensor& mean,
+                            int64_t& parts) {
+  Tensor partial;
   visit_float("batch_norm", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
-    const bool columns = s.inner == 1;
-    const unsigned blocks = columns ? blocks_for(s.channels, 32) : static_cast<unsigned>(s.channels);
-    const Parts p(s.outer, blocks, columns ? 32 : std::max<int64_t>(1, 4096 / s.inner));
-    const Tensor partial = room_for<C>(p.parts, s.channels, x.device());
-    const dim3 grid(blocks, static_cast<unsigned>(p.parts));
-    if (columns)
-      launch(channel_columns_kernel<T>, grid, dim3(32, kThreads / 32), 0, partial.data<C>(), g.data<T>(), x.data<T>(),
-             mean.data<C>(), s.outer, s.channels, p.per_part);
-    else
-      launch(channel_rows_kernel<T>, grid, kThreads, 0, partial.data<C>(), g.data<T>(), x.data<T>(), mean.data<C>(), s,
-             p.per_part);
-    join_parts<C>(sum_g, sum_gx, partial, s.channels, p.parts);
+    const auto make = [&](int64_t count) {
+      parts = count;
+      partial = room_for<C>(parts, s.samples * s.channels, x.device());
+      return output<C>(partial);
+    };
+    if (s.inner == 1)
+      return with_columns<T>(s, {g.data_ptr(), x.data_ptr()},
+                             [&](const Columns& columns, dim3 grid, dim3 block, auto width) {
+                               launch(channel_columns_kernel<decltype(width)::value, T>, grid, block, 0,
+                                      make(columns.parts), g.data<T>(), x.data<T>(), mean.data<C>(), columns);
+                             });
+    const Parts p(s.outer, s.channels, std::max<int64_t>(1, 4096 / s.inner));
+    launch(channel_rows_kernel<T>, dim3(static_cast<unsigned>(s.channels), static_cast<unsigned>(p.parts)), kThreads, 0,
+           make(p.parts), g.data<T>(), x.data<T>(), mean.data<C>(), s, p.per_part);
+  });
+  return partial;
+}
+
+void channel_sums(const ChannelShape& s, const Tensor& sum_g, const Tensor& sum_gx, const Tensor& g, const Tensor& x,
+                  const Tensor& mean) {
+  int64_t parts = 0;
+  const Tensor partial = channel_partial_sums(s, g, x, mean, parts);
+  visit_float("batch_norm", x.dtype(), [&](auto tag) {
+    join_parts<ComputeType<typename decltype(tag)::type>>(sum_g, sum_gx, partial, s.samples * s.channels, parts);
   });
 }
 

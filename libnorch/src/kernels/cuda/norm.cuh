@@ -68,11 +68,11 @@ __global__ void __launch_bounds__(1024) join_parts_kernel(C* first, C* second, c
   out[column] = sum;
 }
 
-/// Cuts rows into parts so that about 1024 blocks work.
+/// Cuts rows into parts of at least `least` rows so that about `total` blocks work, `blocks` for each part.
 struct Parts {
   int64_t per_part, parts;
-  Parts(int64_t rows, int64_t blocks, int64_t least) {
-    const int64_t wanted = std::max<int64_t>(1, std::min(1024 / std::max<int64_t>(blocks, 1), rows / least));
+  Parts(int64_t rows, int64_t blocks, int64_t least, int64_t total = 1024) {
+    const int64_t wanted = std::max<int64_t>(1, std::min(total / std::max<int64_t>(blocks, 1), rows / least));
     per_part = std::max<int64_t>(1, (rows + wanted - 1) / wanted);
     parts = std::max<int64_t>(1, (rows + per_part - 1) / per_part);
   }

@@ -54,46 +54,48 @@ __global__ void __launch_bounds__(kThreads) finish_kernel(const double* partial,
   if (threadIdx.x == 0) finish_norm(joined, p, max_norm, result);
 }
 
+/// x = f(x) for the elements of this block's chunk.
+template <class T, class F>
+__device__ __forceinline__ void map_chunk(const Table& table, const F& f) {
+  using Vector = loops::Vector<T, kWidth<T>>;
+  constexpr int W = kWidth<T>;
+  const int i = find_tensor(table, blockIdx.x);
+  T* x = static_cast<T*>(table.data[0][i]);
+  const int64_t begin = (blockIdx.x - table.first_block[i]) * kNormChunk;
+  const int64_t end = begin + kNormChunk < table.n[i] ? begin + kNormChunk : table.n[i];
+  int64_t done = begin;
+  if (table.aligned[i]) {
+    done = end - (end - begin) % W;
+#pragma unroll 4
+    for (int64_t j = begin + threadIdx.x * W; j < done; j += kThreads * W) {
+      Vector v = *reinterpret_cast<const Vector*>(x + j);
+#pragma unroll
+      for (int k = 0; k < W; ++k) v.v[k] = f(v.v[k]);
+      *reinterpret_cast<Vector*>(x + j) = v;
+    }
+  }
+  for (int64_t j = done + threadIdx.x; j < end; j += kThreads) x[j] = f(x[j]);
+}
+
 template <class T>
 __global__ void __launch_bounds__(kThreads) scale_kernel(const __grid_constant__ Table table, const double* coefficient) {
   using C = ComputeType<T>;
   const C by = static_cast<C>(coefficient[1]);
   if (by == C(1)) return;
-  const int i = find_tensor(table, blockIdx.x);
-  T* x = static_cast<T*>(table.data[0][i]);
-  const int64_t begin = (blockIdx.x - table.first_block[i]) * kNormChunk;
-  const int64_t end = begin + kNormChunk < table.n[i] ? begin + kNormChunk : table.n[i];
-  for (int64_t j = begin + threadIdx.x; j < end; j += kThreads) x[j] = static_cast<T>(static_cast<C>(x[j]) * by);
+  map_chunk<T>(table, [by](T v) { return static_cast<T>(static_cast<C>(v) * by); });
 }
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) unscale_kernel(const __grid_constant__ Table table, const float* inverse_scale,
                                                            float* found_inf) {
   using C = ComputeType<T>;
-  using Vector = loops::Vector<T, kWidth<T>>;
-  constexpr int W = kWidth<T>;
   const C by = static_cast<C>(*inverse_scale);
-  const int i = find_tensor(table, blockIdx.x);
-  T* x = static_cast<T*>(table.data[0][i]);
-  const int64_t begin = (blockIdx.x - table.first_block[i]) * kNormChunk;
-  const int64_t end = begin + kNormChunk < table.n[i] ? begin + kNormChunk : table.n[i];
   bool odd = false;
-  const auto scaled = [&](T v) {
+  map_chunk<T>(table, [by, &odd](T v) {
     const C c = static_cast<C>(v);
     odd |= !isfinite(c);
     return static_cast<T>(c * by);
-  };
-  int64_t done = begin;
-  if (table.aligned[i]) {
-    done = end - (end - begin) % W;
-    for (int64_t j = begin + threadIdx.x * W; j < done; j += kThreads * W) {
-      Vector v = *reinterpret_cast<const Vector*>(x + j);
-#pragma unroll
-      for (int k = 0; k < W; ++k) v.v[k] = scaled(v.v[k]);
-      *reinterpret_cast<Vector*>(x + j) = v;
-    }
-  }
-  for (int64_t j = done + threadIdx.x; j < end; j += kThreads) x[j] = scaled(x[j]);
+  });
   if (odd) *found_inf = 1.0f;  // whoever writes writes the same
 }
 

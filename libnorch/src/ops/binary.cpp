@@ -69,6 +69,17 @@ uint32_t wide_numbers(BinaryOp op, const Tensor& a, const Tensor& b) {
   }
 }
 
+/// The operand of a sum that the kernel itself widens, instead of a cast before it: the 16-bit float beside a float32 on
+/// the GPU, as on a residual path under autocasting. -1 if there is none.
+int operand_to_widen(BinaryOp op, const Tensor& a, const Tensor& b, DType compute, const Scalar& alpha) {
+  if (op != BinaryOp::Add || compute != DType::Float32 || a.dtype() == b.dtype() || !equals(alpha, 1)) return -1;
+  const int narrow = a.dtype() == DType::Float32 ? 1 : 0;
+  const Tensor &x = narrow ? b : a, &wide = narrow ? a : b;
+  const bool fits = x.is_cuda() && wide.is_cuda() && wide.dtype() == DType::Float32 && x.itemsize() == 2 &&
+                    x.is_floating_point();
+  return fits ? narrow : -1;
+}
+
 void check_alpha(const char* name, DType type, const Scalar& alpha) {
   NORCH_CHECK(!alpha.is_bool() || type == DType::Bool, name, ": Boolean alpha only supported for Boolean results.");
   NORCH_CHECK(is_differentiable(type) || !alpha.is_floating_point(), name,
@@ -192,8 +203,8 @@ Tensor fmod_op(const char* name, const Tensor& a, const Tensor& b, const Tensor&
 
 Tensor run_binary(const char* name, BinaryOp op, const Tensor& a, const Tensor& b, DType compute, const Tensor& out,
                   const Scalar& alpha) {
-  Elementwise e(name, {a, b}, compute, kernels::is_comparison(op) ? DType::Bool : compute, out, -1,
-                wide_numbers(op, a, b));
+  Elementwise e(name, {a, b}, compute, kernels::is_comparison(op) ? DType::Bool : compute, out,
+                operand_to_widen(op, a, b, compute, alpha), wide_numbers(op, a, b));
   if (is_complex(compute))
     kernels::binary_complex(e.device, name, op, e.plan, alpha);
   else if (is_wide_unsigned(compute))

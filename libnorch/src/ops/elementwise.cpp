@@ -132,7 +132,8 @@ bool Elementwise::plan_plain(TensorRefs inputs, DType compute, DType result, con
     const TensorImpl& o = *out.impl();
     if (!o.contiguous || o.dtype != result || o.device != model->device || o.sizes != model->sizes) return false;
     for (int i = 0; i < n; ++i)
-      if (inputs[i].storage() == o.storage && (inputs[i].data_ptr() != o.data() || inputs[i].numel() != o.numel))
+      if (inputs[i].storage() == o.storage && (inputs[i].data_ptr() != o.data() || inputs[i].numel() != o.numel ||
+                                               inputs[i].itemsize() != norch::itemsize(o.dtype)))
         return false;
     result_ = out;
   } else {

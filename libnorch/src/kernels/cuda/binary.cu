@@ -57,6 +57,20 @@ void scaled(const Plan& plan, const F& f, const Scalar& alpha, bool negate) {
   });
 }
 
+/// float32 plus a 16-bit float, in either order.
+void add_mixed(const Plan& plan) {
+  Plan p = plan;
+  if (p.dtype[1] != DType::Float32) {
+    std::swap(p.data[1], p.data[2]);
+    std::swap(p.dtype[1], p.dtype[2]);
+    std::swap(p.strides[1], p.strides[2]);
+  }
+  if (p.dtype[2] == DType::BFloat16)
+    elementwise<float, float, BFloat16>(p, Add{});
+  else
+    elementwise<float, float, Half>(p, Add{});
+}
+
 }  // namespace
 
 void binary(BinaryOp op, const Plan& plan, const Scalar& alpha) {
@@ -71,7 +85,9 @@ void binary(BinaryOp op, const Plan& plan, const Scalar& alpha) {
     });
     NORCH_BINARY_ANY(NORCH_CASE)
 #undef NORCH_CASE
-    case BinaryOp::Add: return scaled(plan, Add{}, alpha, false);
+    case BinaryOp::Add:
+      if (plan.dtype[0] == DType::Float32 && plan.dtype[1] != plan.dtype[2]) return add_mixed(plan);
+      return scaled(plan, Add{}, alpha, false);
     case BinaryOp::Sub: return scaled(plan, Sub{}, alpha, true);
     default: break;
   }

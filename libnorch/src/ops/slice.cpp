@@ -7,6 +7,7 @@
 #include "norch/ops/join.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/view.h"
+#include "ops/parts.h"
 #include "ops/view_ops.h"
 
 namespace norch {
@@ -171,7 +172,8 @@ TensorList split_into(const char* name, const Tensor& t, Ints lengths, int64_t d
     record(name, {t}, out, [dim](Backward& ctx) {
       TensorList grads;
       for (size_t i = 0; i < ctx.num_grads(); ++i) grads.push_back(ctx.grad_or_zeros(i));
-      ctx.set(0, cat(grads, dim));
+      const Tensor whole = whole_of(grads, dim);
+      ctx.set(0, whole.defined() ? whole : cat(grads, dim));
     });
   }
   return out;
@@ -297,7 +299,8 @@ TensorList unbind(const Tensor& t, int64_t dim) {
     record("UnbindBackward0", {t}, out, [dim](Backward& ctx) {
       TensorList grads;
       for (size_t i = 0; i < ctx.num_grads(); ++i) grads.push_back(ctx.grad_or_zeros(i));
-      ctx.set(0, stack(grads, dim));
+      const Tensor whole = whole_of(grads, dim, true);
+      ctx.set(0, whole.defined() ? whole : stack(grads, dim));
     });
   }
   return out;

@@ -10,6 +10,7 @@
 
 #include "autograd/node_hooks.h"
 #include "autograd/sparse_grad.h"
+#include "core/factory.h"
 #include "norch/ops.h"
 #include "norch/profiler.h"
 #include "ops/autocast.h"
@@ -81,9 +82,14 @@ struct Capture {
   size_t result;
 };
 
-class Pass;
 thread_local Pass* t_pass = nullptr;  // the innermost that runs
 std::atomic<int64_t> g_passes{0};
+
+bool is_narrower(DType a, DType b) {
+  return is_floating_point(a) && is_floating_point(b) && itemsize(a) < itemsize(b);
+}
+
+}  // namespace
 
 class Pass {
  public:
@@ -147,6 +153,23 @@ class Pass {
     }
   }
 
+  /// See Backward::take_sum.
+  Tensor take_sum(const Node& node, size_t i) {
+    const Edge& e = node.next_edges[i];
+    if (mode_ || !e.node || !node.hooks.empty()) return {};
+    Task& task = tasks_[index_.at(e.node.get())];
+    if (task.grads.empty()) return {};
+    Tensor& slot = task.grads[e.input_nr];
+    const OutputMeta& m = e.node->outputs[e.input_nr];
+    if (!slot.defined() || slot.dtype() != m.dtype || slot.sizes() != Ints(m.sizes) || !may_add_to(slot) ||
+        reinterpret_cast<uintptr_t>(slot.data_ptr()) % 16 != 0)
+      return {};
+    return std::exchange(slot, Tensor());
+  }
+
+  /// Whether saved tensors are dropped once their node has run, and no op on them is recorded.
+  bool drops_saved() const { return !retain_ && !mode_; }
+
   /// Runs everything; captured gradients go to `results`.
   void run(TensorList* results) {
     GradMode grad_mode(mode_);
@@ -181,13 +204,17 @@ class Pass {
     std::push_heap(ready_.begin(), ready_.end());
   }
 
+  /// Whether a gradient is nobody else's.
+  static bool may_add_to(const Tensor& g) {
+    return !is_sparse(g) && g.impl()->use_count() == 1 && g.storage()->use_count() == 1 && g.is_contiguous();
+  }
+
   void add_to(Tensor& slot, Tensor grad) {
     if (!slot.defined()) {
       slot = std::move(grad);
     } else if (is_sparse(slot) || is_sparse(grad)) {
       slot = add_gradients(slot, grad);
-    } else if (!mode_ && slot.impl()->use_count() == 1 && slot.storage()->use_count() == 1 && slot.is_contiguous() &&
-               slot.sizes() == grad.sizes()) {
+    } else if (!mode_ && may_add_to(slot) && slot.sizes() == grad.sizes()) {
       add_(slot, grad);
     } else {
       slot = add(slot, grad);
@@ -257,7 +284,7 @@ class Pass {
           for (Tensor& g : grads)
             if (g.defined() && is_sparse(g)) g = to_dense(g);
         }
-        Backward ctx(node, grads, given, needs);
+        Backward ctx(node, grads, given, needs, this);
         if (node.hooks.empty() && !profiler::on())
           node.apply(ctx);
         else
@@ -295,9 +322,14 @@ class Pass {
           g = make_sparse(parts->indices, parts->values.to(m.dtype), g.sizes(), parts->coalesced);
       }
       if (g.sizes() != Ints(m.sizes)) g = sum_to_size(g, m.sizes);
+      Tensor& slot = task.grads[e.input_nr];
+      if (slot.defined() && slot.dtype() != m.dtype && !is_sparse(slot)) slot = slot.to(m.dtype);
+      // The only gradient of a node that takes it as it is: nobody else sees it either.
+      const bool as_it_is = m.takes_narrow && is_narrower(g.dtype(), m.dtype) && !slot.defined() && !mode_ &&
+                            task.waiting_for == 1 && e.node->hooks.empty() && captures_.empty();
       // A real input of a complex result: what is left of the gradient is its real part, which the cast takes.
-      if (g.dtype() != m.dtype) g = g.to(m.dtype);
-      add_to(task.grads[e.input_nr], std::move(g));
+      if (g.dtype() != m.dtype && !as_it_is) g = autocast::cast(g, m.dtype);
+      add_to(slot, std::move(g));
     }
     if (--task.waiting_for == 0) push_ready(next);
   }
@@ -322,6 +354,30 @@ class Pass {
   std::vector<std::pair<uint64_t, uint32_t>> ready_;
   std::vector<Ref<Node>> keep_alive_;
 };
+
+Tensor Backward::take_sum(size_t i) const { return pass_ ? pass_->take_sum(node_, i) : Tensor(); }
+
+std::optional<DType> Backward::cast_next(size_t i) const {
+  const Edge& to = node_.next_edges[i];
+  if (!to.node || !pass_) return {};
+  const DType own = to.node->outputs[to.input_nr].dtype;
+  for (const Edge& e : to.node->next_edges)
+    if (e.node && is_narrower(e.node->outputs[e.input_nr].dtype, own)) return e.node->outputs[e.input_nr].dtype;
+  return {};
+}
+
+Tensor Backward::room_like(const Tensor& saved) const {
+  const auto alone = [](const TensorImpl& t, uint32_t holders) { return t.use_count() <= holders && !t.owns_py_object; };
+  // Holders: the saved tensor and the caller's handle; the memory's: this tensor, and the one that it is a view of.
+  const Tensor base = base_of(saved);
+  const uint32_t tensors = base.defined() ? 2 : 1;
+  if (pass_ && pass_->drops_saved() && saved.is_contiguous() && alone(*saved.impl(), 2) && saved.storage()->use_count() == tensors &&
+      (!base.defined() || alone(*base.impl(), 2)))
+    return shallow_copy(saved);
+  return new_tensor(saved.sizes(), saved.dtype(), saved.device());
+}
+
+namespace {
 
 /// The gradient to start from, checked against its output; 1 for a one-element output.
 Tensor root_grad(const Tensor& out, const Tensor& grad, bool create_graph) {

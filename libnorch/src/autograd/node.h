@@ -9,6 +9,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct SparseParts;
 namespace norch::autograd {
 
 class SavedTensor;
+class Pass;
 
 struct Edge {
   Ref<Node> node;
@@ -34,13 +36,17 @@ struct OutputMeta {
   Shape sizes;
   DType dtype = DType::Float32;
   Device device;
+  /// Whether the node's backward also takes a gradient of a narrower float dtype: what a cast would only widen.
+  bool takes_narrow = false;
 };
 
 /// What a backward closure sees: the gradients of its op's outputs, and where to put those of its inputs.
 class NORCH_API Backward {
  public:
-  Backward(Node& node, SmallVector<Tensor, 2>& grads, SmallVector<Tensor, 4>& results, uint64_t needs)
-      : node_(node), grads_(grads), results_(results), needs_(needs) {}
+  /// `pass` is null for a backward that is run as a part of another node's.
+  Backward(Node& node, SmallVector<Tensor, 2>& grads, SmallVector<Tensor, 4>& results, uint64_t needs,
+           Pass* pass = nullptr)
+      : node_(node), grads_(grads), results_(results), needs_(needs), pass_(pass) {}
 
   /// Gradient of output i. Undefined if nothing used that output (never for a single-output op).
   const Tensor& grad(size_t i = 0) const { return grads_[i]; }
@@ -54,6 +60,18 @@ class NORCH_API Backward {
   void set(size_t i, Tensor g) { results_[i] = std::move(g); }
   /// The saved tensor. \throws Error when it was modified in place since it was saved.
   Tensor get(const SavedTensor& s) const;
+  /// What has arrived so far, from other nodes, of the gradient that input i's is a part of: contiguous, aligned to 16
+  /// bytes, of the input's shape and dtype, and nobody else's. A closure that can add its own part to it for less than writing it apart does so
+  /// and hands the sum to set(i). Undefined if nothing has arrived, or nothing that may be written to; then the closure
+  /// sets its own part as ever.
+  Tensor take_sum(size_t i) const;
+  /// The narrower float dtype to which the gradient of input i will be cast next, if the node that it goes to hands it on so
+  /// (a sum of tensors of two dtypes, as on a residual path under autocasting). A closure that can write both at once leaves
+  /// the narrower beside the other (autocast::set_twin).
+  std::optional<DType> cast_next(size_t i) const;
+  /// Room for a gradient that looks like `saved`, which is what get() returned: its own memory, if this pass is the last to
+  /// need it and nothing else shows it, otherwise new memory.
+  Tensor room_like(const Tensor& saved) const;
   Node& node() const { return node_; }
 
  private:
@@ -61,6 +79,7 @@ class NORCH_API Backward {
   SmallVector<Tensor, 2>& grads_;
   SmallVector<Tensor, 4>& results_;
   uint64_t needs_;
+  Pass* pass_;
 };
 
 /// One recorded op.
@@ -118,6 +137,10 @@ struct Meta {
   ViewKind view_kind = ViewKind::Ordinary;
   // A sparse gradient's coordinates and values (see sparse_grad.h).
   std::shared_ptr<const SparseParts> sparse;
+  // The same values in the dtype that autocasting casts to, as the op that made this tensor left them (see
+  // autocast::set_twin), and the storage's version at which they were the same.
+  Tensor twin;
+  uint32_t twin_version = 0;
 };
 
 /// The Meta of a tensor, made if missing.

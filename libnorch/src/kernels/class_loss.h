@@ -29,7 +29,7 @@ NORCH_KERNEL(nll_backward, void(const ClassLoss& loss, const Tensor& dx, const T
 NORCH_KERNEL(cross_entropy_forward,
              void(const ClassLoss& loss, const Tensor& out, const Tensor& total_weight, const Tensor& lse,
                   const Tensor& rows, const Tensor& x, const Tensor& target, const Tensor& weight))
-/// dx[c] = g * (sum(q) * softmax(x)[c] - q[c]).
+/// dx[c] = g * (sum(q) * softmax(x)[c] - q[c]). dx may be x itself.
 NORCH_KERNEL(cross_entropy_backward,
              void(const ClassLoss& loss, const Tensor& dx, const Tensor& g, const Tensor& total_weight,
                   const Tensor& x, const Tensor& lse, const Tensor& target, const Tensor& weight))

@@ -3,7 +3,7 @@
 #include <memory>
 #include <unordered_map>
 
-#include "norch/autograd.h"
+#include "autograd/record.h"
 #include "norch/ops/copy.h"
 
 namespace norch::autocast {
@@ -49,6 +49,7 @@ bool eligible(const Tensor& t, DeviceType device) {
   return t.defined() && t.is_floating_point() && t.dtype() != DType::Float64 && t.device().type == device;
 }
 
+
 }  // namespace
 
 namespace detail {
@@ -88,6 +89,28 @@ Guard::~Guard() {
   state().dtype[index(device_)] = dtype_;
 }
 
+std::optional<DType> lower_dtype(const Tensor& t) {
+  const DeviceType device = t.device().type;
+  if (detail::threads.load(std::memory_order_relaxed) == 0 || !enabled(device) || !eligible(t, device)) return {};
+  const DType lower = t_state->dtype[index(device)];
+  return itemsize(lower) < t.itemsize() ? std::optional(lower) : std::nullopt;
+}
+
+Tensor cast(const Tensor& t, DType type) {
+  const autograd::Meta* meta = t.impl()->meta.get();
+  if (!meta || !meta->twin.defined() || meta->twin.dtype() != type || meta->twin_version != t.version()) return t.to(type);
+  const Tensor out = autograd::shallow_copy(meta->twin);
+  if (autograd::recording(t))
+    autograd::record("ToCopyBackward0", {t}, {out}, [](autograd::Backward& ctx) { ctx.set(0, ctx.grad()); });
+  return out;
+}
+
+void set_twin(const Tensor& t, const Tensor& twin) {
+  autograd::Meta& meta = autograd::meta_of(t);
+  meta.twin = twin;
+  meta.twin_version = t.version();
+}
+
 bool detail::covers(const Policy& policy, const Tensor& t) {
   const DeviceType device = t.device().type;
   return enabled(device) && (device == DeviceType::CUDA ? policy.cuda : policy.cpu) && eligible(t, device);
@@ -122,7 +145,7 @@ Tensor Scope::cast(const Tensor& t) const {
   State& s = *t_state;
   const bool weight = s.cache && target_ != DType::Float32 && t.dtype() == DType::Float32 && t.requires_grad() &&
                       t.is_leaf() && autograd::grad_enabled();
-  if (!weight) return t.to(target_);
+  if (!weight) return autocast::cast(t, target_);
   Cached& entry = s.casts[t.impl()];
   const uint32_t version = t.storage()->version();
   if (!entry.cast.defined() || entry.version != version || entry.cast.dtype() != target_)

@@ -114,11 +114,12 @@ Tensor nll_backward(const Arguments& a, const Tensor& grad, const Tensor& total_
   return dx;
 }
 
-/// dx[c] = g * (sum(q) * softmax(x)[c] - q[c]) per row, with g divided by the total weight for a mean.
+/// dx[c] = g * (sum(q) * softmax(x)[c] - q[c]) per row, with g divided by the total weight for a mean. `room` is where it
+/// goes, if defined; it may be x's memory.
 Tensor cross_entropy_backward(const Arguments& a, const Tensor& grad, const Tensor& total_weight, const Tensor& x,
-                              const Tensor& lse) {
+                              const Tensor& lse, const Tensor& room = {}) {
   const Tensor g = grad.to(sum_type(x.dtype())).contiguous();
-  Tensor dx = new_tensor(x.sizes(), x.dtype(), x.device());
+  const Tensor dx = room.defined() ? room : new_tensor(x.sizes(), x.dtype(), x.device());
   kernels::cross_entropy_backward(x.device(), a.loss, dx, g, total_weight, x, lse, a.target, a.weight);
   if (recording(grad, x)) {
     record("CrossEntropyBackwardBackward0", {grad, x}, {dx},
@@ -208,8 +209,11 @@ Tensor cross_entropy(const Tensor& input, const Tensor& target, const Tensor& we
     record(x.dim() > 2 ? "NllLoss2DBackward0" : "NllLossBackward0", {x}, {o.out},
            [loss = a.loss, target = save(a.target), weight = save(a.weight), total = o.total_weight, lse,
             x = save(x)](Backward& ctx) {
-             ctx.set(0, cross_entropy_backward({loss, ctx.get(target), ctx.get(weight)}, ctx.grad(), total, ctx.get(x),
-                                               lse));
+             // The scores are mostly the largest tensor of a step: where nobody needs them any more, their gradient takes
+             // their place.
+             const Tensor scores = ctx.get(x);
+             ctx.set(0, cross_entropy_backward({loss, ctx.get(target), ctx.get(weight)}, ctx.grad(), total, scores, lse,
+                                               ctx.room_like(scores)));
            });
   }
   // The kernel sums 16-bit scores in float32: autocasting needs no float32 copy of them.

@@ -79,7 +79,13 @@ Tensor embedding(const Tensor& index_, const Tensor& weight, std::optional<int64
                NORCH_CHECK(!scale_grad_by_freq, "embedding_backward: scale_grad_by_freq not supported with sparse gradients");
                return ctx.set(0, embedding_sparse_backward(ctx.grad(), ctx.get(index), num_rows, padding));
              }
-             ctx.set(0, embedding_backward(ctx.grad(), ctx.get(index), num_rows, padding, scale_grad_by_freq));
+             // A table that is also the last layer's weight has that gradient by now: the rows are added to it.
+             const Tensor sum = padding < 0 && !scale_grad_by_freq && ctx.grad().itemsize() >= 4 ? ctx.take_sum(0) : Tensor();
+             if (!sum.defined())
+               return ctx.set(0, embedding_backward(ctx.grad(), ctx.get(index), num_rows, padding, scale_grad_by_freq));
+             scatter_into(sum, ctx.grad(), ScatterOp::Add,
+                          [at = ctx.get(index)](const Tensor& dst) { return index_walk(dst, rows(at)); });
+             ctx.set(0, sum);
            });
   }
   return out;

@@ -37,13 +37,25 @@ void check_shape(const char* op, const Tensor& x, Ints shape, const Tensor& weig
 /// Gradients by the fused kernel.
 NormGradients fused_gradients(const Tensor& grad, const Tensor& input, const Tensor& mean, const Tensor& rstd,
                               const Tensor& weight, int64_t rows, int64_t n, const Backward& ctx) {
-  const Tensor x = input.detach().contiguous(), g = grad.detach().to(x.dtype()).contiguous();
+  const Tensor x = input.detach().contiguous();
   const DType type = stats_dtype(x);
   NormGradients out;
-  if (ctx.needs(0)) out.x = new_tensor(x.sizes(), x.dtype(), x.device());
   if (ctx.needs(1)) out.weight = new_tensor({n}, type, x.device());
   if (ctx.needs(2)) out.bias = new_tensor({n}, type, x.device());
-  kernels::layer_norm_backward(x.device(), rows, n, out.x, out.weight, out.bias, g, x, mean, rstd, as_stats(weight, x));
+  // The residual path's gradient mostly has arrived: this one is added to it on the way. On the GPU it may come as the
+  // product behind the layer norm left it.
+  const Tensor w = as_stats(weight, x);
+  const bool one_pass = !x.is_cuda() || ((ctx.needs(1) || ctx.needs(2)) && kernels::layer_norm_in_one_pass(n, x, grad, w));
+  if (ctx.needs(0) && one_pass) out.x = ctx.take_sum(0);
+  const bool add = out.x.defined();
+  if (ctx.needs(0) && !add) out.x = new_tensor(x.sizes(), x.dtype(), x.device());
+  Tensor twin;
+  if (const auto next = one_pass && out.x.defined() && x.dtype() == DType::Float32 ? ctx.cast_next(0) : std::nullopt)
+    twin = new_tensor(x.sizes(), *next, x.device());
+  const Tensor g = one_pass && x.is_cuda() ? grad.detach() : grad.detach().to(x.dtype()).contiguous();
+  kernels::layer_norm_backward(x.device(), rows, n, out.x, add, twin, out.weight, out.bias, g, x, mean, rstd, w);
+  if (add) out.x.storage()->bump_version();
+  if (twin.defined()) autocast::set_twin(out.x, twin);
   return out;
 }
 
@@ -57,9 +69,13 @@ Tensor row_norm(const char* op, const char* node, const Tensor& x, Ints shape, c
   Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
   Tensor mean = center ? new_tensor({rows}, type, x.device()) : Tensor();
   Tensor rstd = new_tensor({rows}, type, x.device());
+  // Under autocasting the result mostly goes into a product, which wants it narrower: both are written at once.
+  Tensor twin;
+  if (const auto lower = autocast::lower_dtype(x)) twin = new_tensor(x.sizes(), *lower, x.device());
   if (rows)
-    kernels::layer_norm(x.device(), rows, n, out, mean, rstd, x.detach().contiguous(), as_stats(weight, x),
+    kernels::layer_norm(x.device(), rows, n, out, twin, mean, rstd, x.detach().contiguous(), as_stats(weight, x),
                         as_stats(bias, x), eps);
+  if (twin.defined()) autocast::set_twin(out, twin);
   if (recording(x, weight, bias)) {
     record(node, {x, weight, bias}, {out},
            [rows, n, eps, center, mean, rstd, x = save(x), weight = save(weight),
@@ -74,6 +90,7 @@ Tensor row_norm(const char* op, const char* node, const Tensor& x, Ints shape, c
              if (ctx.needs(1)) ctx.set(1, reshape(d.weight, shape));
              if (ctx.needs(2)) ctx.set(2, reshape(d.bias, shape));
            });
+    out.impl()->grad_fn->outputs[0].takes_narrow = x.is_cuda();
   }
   return out;
 }

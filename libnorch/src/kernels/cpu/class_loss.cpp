@@ -251,6 +251,7 @@ void cross_entropy_backward(const ClassLoss& loss, const Tensor& dx, const Tenso
             continue;
           }
           const S factor = gradient.of(i), mass = mass_of(t), log_sum = stored[i];
+          const S softmax_at_t = std::exp(wide(scores[t]) - log_sum);  // before dx, which may be x, takes the score's place
           if (q.spread == 0) {
 #pragma omp simd
             for (int64_t c = 0; c < loss.classes; ++c)
@@ -259,7 +260,7 @@ void cross_entropy_backward(const ClassLoss& loss, const Tensor& dx, const Tenso
             for (int64_t c = 0; c < loss.classes; ++c)
               out[c] = static_cast<T>(factor * (mass * std::exp(wide(scores[c]) - log_sum) - q.spread * a.of(c)));
           }
-          add_peak(out + t, std::exp(wide(scores[t]) - log_sum), t, factor, mass);
+          add_peak(out + t, softmax_at_t, t, factor, mass);
         }
       });
       return;
@@ -268,14 +269,15 @@ void cross_entropy_backward(const ClassLoss& loss, const Tensor& dx, const Tenso
       for (int64_t n = begin; n < end; ++n) {
         for (int64_t first = 0; first < loss.inner; first += kColumns) {
           const int64_t count = std::min(kColumns, loss.inner - first), i = n * loss.inner + first;
-          S factor[kColumns], mass[kColumns];
+          const int64_t at = n * loss.classes * loss.inner + first;
+          S factor[kColumns], mass[kColumns], softmax_at_t[kColumns];
           for (int64_t s = 0; s < count; ++s) {
             const int64_t t = a.target[i + s];
             const bool ignored = t == loss.ignore_index;
             factor[s] = ignored ? S(0) : gradient.of(i + s);
             mass[s] = ignored ? S(0) : mass_of(t);
+            softmax_at_t[s] = ignored ? S(0) : std::exp(wide(a.x[at + t * loss.inner + s]) - stored[i + s]);
           }
-          const int64_t at = n * loss.classes * loss.inner + first;
           for (int64_t c = 0; c < loss.classes; ++c) {
             const T* scores = a.x + at + c * loss.inner;
             T* out = d + at + c * loss.inner;
@@ -291,8 +293,7 @@ void cross_entropy_backward(const ClassLoss& loss, const Tensor& dx, const Tenso
               for (int64_t c = 0; c < loss.classes; ++c) d[at + c * loss.inner + s] = T(0);
               continue;
             }
-            const int64_t k = at + t * loss.inner + s;
-            add_peak(d + k, std::exp(wide(a.x[k]) - stored[i + s]), t, factor[s], mass[s]);
+            add_peak(d + at + t * loss.inner + s, softmax_at_t[s], t, factor[s], mass[s]);
           }
         }
       }

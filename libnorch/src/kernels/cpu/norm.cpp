@@ -62,6 +62,16 @@ void normalise_row(T* y, const T* x, int64_t n, C mean, C rstd, const C* weight,
   }
 }
 
+/// Writes n results from element `at` on once more, as twin's dtype, if there is a twin.
+void write_twin(const Tensor& twin, int64_t at, const float* from, int64_t n) {
+  if (!twin.defined()) return;
+  uint16_t* to = static_cast<uint16_t*>(twin.data_ptr()) + at;
+  if (twin.dtype() == DType::BFloat16)
+    for (int64_t i = 0; i < n; ++i) to[i] = BFloat16::from_float(from[i]);
+  else
+    for (int64_t i = 0; i < n; ++i) to[i] = Half::from_float(from[i]);
+}
+
 /// Sums over rows that every element of a row takes part in: narrow accumulators for 64 rows, then wide ones. Rows are
 /// shared out in a number of parts that depends on the shape only.
 template <class C>
@@ -75,8 +85,8 @@ struct RowParts {
 
 }  // namespace
 
-void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& mean, const Tensor& rstd, const Tensor& in,
-                const Tensor& weight, const Tensor& bias, double eps) {
+void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, const Tensor& mean, const Tensor& rstd,
+                const Tensor& in, const Tensor& weight, const Tensor& bias, double eps) {
   visit_float("layer_norm", in.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
@@ -103,15 +113,17 @@ void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& mean, 
         const C m = static_cast<C>(static_cast<double>(center) + shift), s = static_cast<C>(1 / std::sqrt(var + eps));
         if (mean.defined()) output<C>(mean)[r] = m;
         output<C>(rstd)[r] = s;
-        normalise_row(output<T>(out) + r * n, x, n, m, s, pointer<C>(weight), pointer<C>(bias));
+        T* y = output<T>(out) + r * n;
+        normalise_row(y, x, n, m, s, pointer<C>(weight), pointer<C>(bias));
+        if constexpr (std::is_same_v<T, float>) write_twin(twin, r * n, y, n);
       }
     });
   });
 }
 
-void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, const Tensor& dweight, const Tensor& dbias,
-                         const Tensor& grad, const Tensor& in, const Tensor& mean, const Tensor& rstd,
-                         const Tensor& weight) {
+void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& dweight,
+                         const Tensor& dbias, const Tensor& grad, const Tensor& in, const Tensor& mean,
+                         const Tensor& rstd, const Tensor& weight) {
   visit_float("layer_norm", in.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
@@ -133,8 +145,10 @@ void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, const Tensor
 #pragma omp simd
           for (int64_t i = 0; i < n; ++i) {
             const C v = static_cast<C>(g[i]) * (w ? w[i] : C(1));
-            d[i] = static_cast<T>(s * (v - by_g - (static_cast<C>(x[i]) - m) * s * by_gx));
+            const C own = s * (v - by_g - (static_cast<C>(x[i]) - m) * s * by_gx);
+            d[i] = static_cast<T>(add ? static_cast<C>(d[i]) + own : own);
           }
+          if constexpr (std::is_same_v<T, float>) write_twin(twin, r * n, d, n);
         }
       });
     }

@@ -63,7 +63,7 @@ _strategy = "file_descriptor"
 
 
 def set_sharing_strategy(new_strategy: str) -> None:
-    """Accepts PyTorch's names: tensors are copied between processes, whatever it says."""
+    """Accepts PyTorch's names: what tensors share between processes depends on `share_memory_`, whatever it says."""
     global _strategy
     if new_strategy not in get_all_sharing_strategies():
         raise AssertionError(f"unknown sharing strategy {new_strategy!r}")

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
-#include <unordered_map>
 
+#include "kernels/cuda/byte_key.h"
 #include "kernels/cuda/context.h"
 #include "kernels/cuda/cudnn_descriptor.h"
 
@@ -18,21 +18,10 @@ namespace {
 
 using kernels::Conv;
 
-/// All that a plan depends on. Compared and hashed as bytes: every byte is set.
+/// All that a plan depends on: a key of a ByteMap.
 struct Key {
   Conv conv;
   int32_t result, dtype, device, alignment;
-};
-struct KeyHash {
-  size_t operator()(const Key& key) const {
-    uint64_t words[sizeof(Key) / 8], h = 0x9E3779B97F4A7C15ull;
-    std::memcpy(words, &key, sizeof(Key));
-    for (uint64_t w : words) h = (h ^ w) * 0xD6E8FEB86659FD93ull, h ^= h >> 32;
-    return static_cast<size_t>(h);
-  }
-};
-struct KeyEqual {
-  bool operator()(const Key& a, const Key& b) const { return std::memcmp(&a, &b, sizeof(Key)) == 0; }
 };
 
 enum Operand : int64_t { kX = 1, kW, kY };
@@ -156,7 +145,7 @@ CudnnPlan make_plan(const Key& key, cudnnHandle_t handle) {
 }
 
 constexpr size_t kMostPlans = 1024;
-using Plans = std::unordered_map<Key, CudnnPlan, KeyHash, KeyEqual>;
+using Plans = norch::cuda::ByteMap<Key, CudnnPlan>;
 
 const CudnnPlan& plan_of(const Key& key, cudnnHandle_t handle) {
   // Never freed: at exit the library may be gone before this thread's storage.

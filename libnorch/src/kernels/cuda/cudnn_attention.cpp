@@ -9,9 +9,9 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
-#include <unordered_map>
 #include <vector>
 
+#include "kernels/cuda/byte_key.h"
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/cudnn_op_graph.h"
 #include "kernels/cuda/library_files.h"
@@ -112,22 +112,11 @@ void backward_graph(CudnnGraph& g, const FusedAttention& a, const FusedAttention
   g.matmul(grad_s, k, grad_q);
 }
 
-/// All that a plan depends on. Compared and hashed as bytes: every byte is set.
+/// All that a plan depends on: a key of a ByteMap.
 struct Key {
   int64_t batch, heads, kv_heads, rows, columns, width, value_width;
   Dims4 strides[8];  // of q, k, v, out and, backward, of the four gradients
   int32_t dtype, causal, backward, device;
-};
-struct KeyHash {
-  size_t operator()(const Key& key) const {
-    uint64_t words[sizeof(Key) / 8], h = 0x9E3779B97F4A7C15ull;
-    std::memcpy(words, &key, sizeof(Key));
-    for (uint64_t w : words) h = (h ^ w) * 0xD6E8FEB86659FD93ull, h ^= h >> 32;
-    return static_cast<size_t>(h);
-  }
-};
-struct KeyEqual {
-  bool operator()(const Key& a, const Key& b) const { return std::memcmp(&a, &b, sizeof(Key)) == 0; }
 };
 
 /// The forward pass, or with `to` the backward one.
@@ -176,7 +165,7 @@ constexpr size_t kMostPlans = 256;
 
 const CudnnPlan& plan_of(const Task& task, int device, cudnnHandle_t handle) {
   // Never freed: at exit the library may be gone before this thread's storage.
-  static thread_local auto* all = new std::unordered_map<Key, CudnnPlan, KeyHash, KeyEqual>;
+  static thread_local auto* all = new norch::cuda::ByteMap<Key, CudnnPlan>;
   const Key key = key_of(task, device);
   const auto found = all->find(key);
   if (found != all->end()) return found->second;

@@ -7,9 +7,8 @@
 #include "kernels/gemm.h"
 
 #include <climits>
-#include <cstring>
-#include <unordered_map>
 
+#include "kernels/cuda/byte_key.h"
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/gemm_plain.cuh"
 
@@ -20,20 +19,10 @@ namespace {
 using norch::cuda::cublaslt;
 using norch::cuda::cublaslt_handle;
 
-/// All that a plan depends on. Compared and hashed as bytes: every byte is set.
+/// All that a plan depends on: a key of a ByteMap.
 struct Key {
   int64_t m, n, k, batch, lda, ldb, ldc, batch_a, batch_b, batch_c;
   int32_t dtype, trans_a, trans_b, has_bias, has_beta, alignment, device, unused;
-};
-bool operator==(const Key& a, const Key& b) { return std::memcmp(&a, &b, sizeof(Key)) == 0; }
-
-struct KeyHash {
-  size_t operator()(const Key& key) const {
-    uint64_t words[sizeof(Key) / 8], h = 0x9E3779B97F4A7C15ull;
-    std::memcpy(words, &key, sizeof(Key));
-    for (uint64_t w : words) h = (h ^ w) * 0xD6E8FEB86659FD93ull, h ^= h >> 32;
-    return static_cast<size_t>(h);
-  }
 };
 
 struct Plan {
@@ -56,7 +45,7 @@ struct Plan {
 
 /// Plans are dropped all together when there are many: shapes that keep changing must not fill the memory.
 constexpr size_t kMostPlans = 2048;
-using Plans = std::unordered_map<Key, Plan, KeyHash>;
+using Plans = norch::cuda::ByteMap<Key, Plan>;
 
 Plans& plans() {
   // Never freed: at exit the library may be gone before this thread's storage.

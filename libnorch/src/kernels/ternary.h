@@ -25,11 +25,13 @@ NORCH_KERNEL(select, void(const Plan& plan))
 
 inline namespace NORCH_ISA {
 
-// The functors take and give ComputeType values; C is that type.
+// The functors take and give ComputeType values; C is that type. `numbers` says which operands mostly are numbers (bit k:
+// operand k of the plan): for those the CPU has a loop of its own.
 
 /// a limited to [b, c]; NaN if any is. With b > c the result is c.
 template <class C>
 struct Clamp : Exact {
+  static constexpr uint32_t numbers = 4 | 8;
   explicit Clamp(const Scalar&) {}
   NORCH_HD C operator()(C a, C b, C c) const {
     const C low = a < b ? b : a, inside = low > c ? c : low;
@@ -39,6 +41,7 @@ struct Clamp : Exact {
 /// a + value * b * c.
 template <class C>
 struct Addcmul : Exact {
+  static constexpr uint32_t numbers = 0;
   C value;
   explicit Addcmul(const Scalar& v) : value(v.to<C>()) {}
   NORCH_HD C operator()(C a, C b, C c) const { return multiply_add(wrapping_mul(value, b), c, a); }
@@ -46,6 +49,7 @@ struct Addcmul : Exact {
 /// a + c * (b - a), computed from the nearer end.
 template <class C>
 struct Lerp : Exact {
+  static constexpr uint32_t numbers = 8;
   explicit Lerp(const Scalar&) {}
   NORCH_HD C operator()(C a, C b, C c) const {
     const bool near = std::fabs(c) < C(0.5);
@@ -55,6 +59,7 @@ struct Lerp : Exact {
 /// a + value * b / c.
 template <class C>
 struct Addcdiv : Exact {
+  static constexpr uint32_t numbers = 0;
   C value;
   explicit Addcdiv(const Scalar& v) : value(v.to<C>()) {}
   NORCH_HD C operator()(C a, C b, C c) const { return a + value * b / c; }

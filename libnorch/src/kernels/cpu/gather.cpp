@@ -186,6 +186,14 @@ void scatter_loop(char* const* data, const int64_t* strides, int64_t n, const vo
     }
     return;
   }
+  if (strides[0] == 0 && strides[1] == sizeof(T) && strides[2] == sizeof(int64_t) && a.stride == sizeof(T)) {
+    const Along along = a;  // a copy that no store can change
+    char* const out = data[0];
+    const char *in = data[1], *index = data[2];
+    for (int64_t i = 0; i < n; ++i)
+      put(out + index_at(index + i * sizeof(int64_t), along) * static_cast<int64_t>(sizeof(T)), in + i * sizeof(T));
+    return;
+  }
   constexpr int64_t kBlock = 256;
   int64_t offsets[kBlock];
   for (int64_t done = 0; done < n; done += kBlock) {

@@ -148,3 +148,37 @@ def test_a_scan_keeps_what_is_not_a_number():
         assert norch.allclose(f(y, 1).cpu(), f(x, 1), equal_nan=True)
         assert norch.allclose(f(y.t().contiguous(), 0).cpu(), f(x.t().contiguous(), 0), equal_nan=True)
     same(norch.cummax(y, 1), norch.cummax(x, 1))
+
+
+# Elements from `begin` on (rows that start between two boundaries of 16 bytes), reduced dim.
+REDUCED = [((5, 3), 0, 1), ((3, 40), 1, 1), ((4, 1000), 0, 1), ((4, 999), 3, 1), ((2, 3000), 1, 1), ((70000,), 0, 0),
+           ((300001,), 3, 0), ((2000, 5), 0, 0), ((300, 70), 1, 0), ((6, 50, 7), 0, 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int64", "uint8"])
+@pytest.mark.parametrize("shape, begin, dim", REDUCED, ids=str)
+def test_reductions(shape, begin, dim, dtype):
+    rng = np.random.default_rng(shape[dim])
+    count = int(np.prod(shape))
+    flat = norch.tensor(rng.integers(0, 9, count + begin), dtype=getattr(norch, dtype))
+    x, y = flat[begin:].reshape(shape), flat.cuda()[begin:].reshape(shape)
+    for nan in (False, True) if x.is_floating_point() else (False,):
+        if nan:
+            x[..., shape[-1] // 2 :: 97] = float("nan")
+            y[..., shape[-1] // 2 :: 97] = float("nan")
+        for f in (norch.argmax, norch.argmin):
+            assert norch.equal(f(y, dim).cpu(), f(x, dim)) and norch.equal(f(y).cpu(), f(x))
+        for f in (norch.max, norch.min):
+            same(f(y, dim), f(x, dim))
+    for f in (norch.any, norch.all, norch.count_nonzero, norch.sum):
+        if f is not norch.sum or dtype in ("int64", "uint8"):
+            assert norch.equal(f(y, dim).cpu(), f(x, dim)) and norch.equal(f(y).cpu(), f(x))
+    if dtype == "float32":
+        x, y = norch.nan_to_num(x) + 1000, norch.nan_to_num(y) + 1000
+        for a, b in zip(norch.var_mean(y, dim), norch.var_mean(x, dim)):
+            assert norch.allclose(a.cpu(), b, rtol=1e-4)
+        assert norch.allclose(norch.std(y).cpu(), norch.std(x), rtol=1e-4)
+        assert norch.allclose(norch.norm(y, 2, dim).cpu(), norch.norm(x, 2, dim))
+        x[0] = float("inf")
+        assert norch.allclose(norch.mean(x.cuda(), dim).cpu(), norch.mean(x, dim), equal_nan=True)
+        assert norch.allclose(norch.var(x.cuda(), dim).cpu(), norch.var(x, dim), rtol=1e-4, equal_nan=True)

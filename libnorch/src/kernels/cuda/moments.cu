@@ -4,30 +4,46 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-/// Welford's running mean and variance.
+/// Welford's running mean and variance; those of neighbouring elements are joined as a part.
 template <class A>
 struct Moments {
   using Value = A;
   using Acc = MomentsOf<A>;
+  static constexpr bool kByRuns = true;
   void* mean;
   void* var;
   DType out_dtype;
   double n;
   MomentsArgs args;
 
+  static __device__ __forceinline__ A quotient(A a, A b) {
+    if constexpr (sizeof(A) == 4)
+      return __fdividef(a, b);
+    else
+      return a / b;
+  }
   __device__ __forceinline__ Acc identity() const { return {A(0), A(0), A(0)}; }
   template <class F>
   __device__ __forceinline__ void visit(const F& f) const {
     f([](Acc a, A x, int64_t) {
       const A delta = x - a.mean;
       a.n += A(1);
-      if constexpr (sizeof(A) == 4)
-        a.mean += __fdividef(delta, a.n);
-      else
-        a.mean += delta / a.n;
+      a.mean += quotient(delta, a.n);
       a.m2 += delta * (x - a.mean);
       return a;
     });
+  }
+  template <int N>
+  __device__ __forceinline__ Acc take(const Acc& a, const A (&x)[N]) const {
+    A sum = x[0];
+#pragma unroll
+    for (int j = 1; j < N; ++j) sum += x[j];
+    const A center = sum * (A(1) / A(N));
+    A m2 = 0;
+#pragma unroll
+    for (int j = 0; j < N; ++j) m2 += (x[j] - center) * (x[j] - center);
+    const A total = a.n + A(N), delta = center - a.mean, share = quotient(A(N), total);
+    return {total, a.mean + delta * share, a.m2 + (m2 + delta * delta * a.n * share)};
   }
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const { return a.join(b); }
   __device__ __forceinline__ void store(const Acc& a, int64_t at) const {

@@ -5,7 +5,10 @@
 //     using Acc;
 //     Acc identity() const;
 //     void visit(f) const;                           // calls f(step) once, where step(Acc, Value, int64_t index) -> Acc
-//                                                    // takes one more element, number `index` of its reduction
+//                                                    // takes one more element, number `index` of its reduction; a thread
+//                                                    // meets its elements in ascending order
+//     static constexpr bool kByRuns;                 // whether neighbours of one reduction are taken together, by
+//     Acc take<N>(const Acc&, const Value (&)[N]) const;
 //     Acc join(const Acc&, const Acc&) const;
 //     void store(const Acc&, int64_t output) const;  // the result
 //   };
@@ -134,9 +137,13 @@ __device__ __forceinline__ void fold_runs(const P& p, DType dtype, typename P::A
         if (at + u * step >= end) break;
         A v[kRun];
         Values<A>::template decode<kSize>(dtype, raw[u], v);
-        const int64_t index = first + (at + u * step - x) / kSize;
+        if constexpr (P::kByRuns) {
+          acc = p.take(acc, v);
+        } else {
+          const int64_t index = first + (at + u * step - x) / kSize;
 #pragma unroll
-        for (int j = 0; j < kRun; ++j) acc = fold(acc, v[j], index + j);
+          for (int j = 0; j < kRun; ++j) acc = fold(acc, v[j], index + j);
+        }
       }
     }
   });
@@ -153,9 +160,11 @@ __device__ __forceinline__ void fold_run(const P& p, const Walk& w, typename P::
     fold_runs<size.value>(p, w.dtype, acc, x + head * size.value, runs, first + head, me, threads);
   });
   auto single = [&](int64_t i) { return i < head ? i : i + in_runs; };
+  typename P::Acc rest = p.identity();
   fold_singles<1>(
-      p, w, acc, n - in_runs, me, threads, [&](int64_t i) { return x + single(i) * w.size; },
+      p, w, rest, n - in_runs, me, threads, [&](int64_t i) { return x + single(i) * w.size; },
       [&](int64_t i) { return first + single(i); });
+  acc = p.join(acc, rest);
 }
 
 /// Folds elements [begin, end) of the reduction whose element 0 is at x. kAdjacent: they all are neighbours in memory.
@@ -276,18 +285,18 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __gr
   }
 }
 
-/// Joins the parts of each result, one warp per result.
+/// Joins the parts of each result, a group of threads per result.
 template <class P>
-__global__ void __launch_bounds__(kThreads) parts_kernel(const P p, const __grid_constant__ Walk w) {
-  const Group warp(32);
-  const int64_t i = warp.row();
+__global__ void __launch_bounds__(kThreads) parts_kernel(const P p, const __grid_constant__ Walk w, int threads) {
+  const Group group(threads);
+  const int64_t i = group.row();
   typename P::Acc acc = p.identity();
   if (i < w.outputs) {
     const typename P::Acc* parts = static_cast<const typename P::Acc*>(w.partial) + i * w.parts;
-    for (int64_t k = warp.rank; k < w.parts; k += 32) acc = p.join(acc, parts[k]);
+    for (int64_t k = group.rank; k < w.parts; k += threads) acc = p.join(acc, parts[k]);
   }
-  acc = warp.join(acc, [&](const auto& a, const auto& b) { return p.join(a, b); });
-  if (warp.rank != 0 || i >= w.outputs) return;
+  acc = group.join(acc, [&](const auto& a, const auto& b) { return p.join(a, b); });
+  if (group.rank != 0 || i >= w.outputs) return;
   int64_t in, out;
   locate(w, i, in, out);
   p.store(acc, out);
@@ -337,7 +346,9 @@ void run(const ReducePlan& plan, const P& p, Device device) {
     make_partial();
     launch(columns_kernel<P>, dim3(blocks, static_cast<unsigned>(w.parts)), dim3(x, y), 0, p, w, strips);
   }
-  if (w.parts > 1) launch(parts_kernel<P>, blocks_for(w.outputs, kThreads / 32), kThreads, 0, p, w);
+  if (w.parts == 1) return;
+  const int group = w.parts > 128 ? kThreads : 32;
+  launch(parts_kernel<P>, blocks_for(w.outputs, kThreads / group), kThreads, 0, p, w, group);
 }
 
 }  // namespace norch::kernels::cuda::reduction

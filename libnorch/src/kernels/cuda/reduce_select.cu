@@ -8,6 +8,7 @@ template <class A>
 struct Select {
   using Value = A;
   using Acc = Found<A>;
+  static constexpr bool kByRuns = false;
   bool largest;
   DType dtype;
   void* values;
@@ -17,18 +18,14 @@ struct Select {
   template <class F>
   __device__ __forceinline__ void visit(const F& f) const {
     if (largest)
-      f([](const Acc& a, A x, int64_t i) { return taken<true>(a, x, i) ? Acc{x, i} : a; });
+      f([](const Acc& a, A x, int64_t i) { return a.index < 0 || beats<true>(x, a.value) ? Acc{x, i} : a; });
     else
-      f([](const Acc& a, A x, int64_t i) { return taken<false>(a, x, i) ? Acc{x, i} : a; });
-  }
-  /// Threads do not meet their elements in order: of equal ones the first counts.
-  template <bool kLargest>
-  static __device__ __forceinline__ bool taken(const Acc& a, A x, int64_t i) {
-    return a.index < 0 || beats<kLargest>(x, a.value) || (i < a.index && !beats<kLargest>(a.value, x));
+      f([](const Acc& a, A x, int64_t i) { return a.index < 0 || beats<false>(x, a.value) ? Acc{x, i} : a; });
   }
   __device__ __forceinline__ bool better(A x, A best) const {
     return largest ? beats<true>(x, best) : beats<false>(x, best);
   }
+  /// Of equal elements the first counts.
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
     if (b.index < 0) return a;
     if (a.index < 0 || better(b.value, a.value)) return b;

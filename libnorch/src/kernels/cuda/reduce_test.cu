@@ -8,6 +8,7 @@ namespace {
 struct CountNonzero {
   using Value = int64_t;
   using Acc = int64_t;
+  static constexpr bool kByRuns = true;
   TestOp op;
   int64_t mask, n;
   void* out;
@@ -16,6 +17,13 @@ struct CountNonzero {
   template <class F>
   __device__ __forceinline__ void visit(const F& f) const {
     f([m = mask](int64_t a, int64_t x, int64_t) { return a + ((x & m) != 0); });
+  }
+  template <int N>
+  __device__ __forceinline__ int64_t take(int64_t a, const int64_t (&x)[N]) const {
+    int found = 0;
+#pragma unroll
+    for (int j = 0; j < N; ++j) found += (x[j] & mask) != 0;
+    return a + found;
   }
   __device__ __forceinline__ int64_t join(int64_t a, int64_t b) const { return a + b; }
   __device__ __forceinline__ void store(int64_t a, int64_t at) const {

@@ -182,3 +182,43 @@ def test_reductions(shape, begin, dim, dtype):
         x[0] = float("inf")
         assert norch.allclose(norch.mean(x.cuda(), dim).cpu(), norch.mean(x, dim), equal_nan=True)
         assert norch.allclose(norch.var(x.cuda(), dim).cpu(), norch.var(x, dim), rtol=1e-4, equal_nan=True)
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("shape, dim", [((7, 3), 0), ((400, 40), 0), ((5000, 5), 0), ((3, 700, 33), 1), ((2, 9, 2000), 1)], ids=str)
+def test_softmax_along_columns(shape, dim, log):
+    f = norch.log_softmax if log else norch.softmax
+    x = numbers(shape, distinct=True)
+    x.select(dim, 0)[0] = -float("inf")
+    x.select(-1 if dim == 0 else 0, 1)[:] = -float("inf") if not log else 3.0
+    a, b = x.clone().requires_grad_(), x.cuda().requires_grad_()
+    ya, yb = f(a, dim), f(b, dim)
+    assert norch.allclose(yb.cpu(), ya, rtol=1e-4, atol=1e-6, equal_nan=True)
+    g = numbers(shape, distinct=True)
+    ya.backward(g)
+    yb.backward(g.cuda())
+    assert norch.allclose(b.grad.cpu(), a.grad, rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8"])
+def test_moving_elements(dtype):
+    rng = np.random.default_rng(5)
+    for shape in ((3, 5), (4, 64), (300, 96), (2, 300, 128), (270, 1000), (260, 333)):
+        count = int(np.prod(shape))
+        flat = norch.tensor(rng.integers(0, 9, count + 1), dtype=getattr(norch, dtype))
+        for begin in (0, 1):
+            x, y = flat[begin : count + begin].reshape(shape), flat.cuda()[begin : count + begin].reshape(shape)
+            for dims in ([-1], [0], list(range(len(shape)))):
+                assert norch.equal(norch.flip(y, dims).cpu(), norch.flip(x, dims))
+            for diagonal in (-2, 0, 5, 2000):
+                assert norch.equal(norch.tril(y, diagonal).cpu(), norch.tril(x, diagonal))
+                assert norch.equal(norch.triu(y, diagonal).cpu(), norch.triu(x, diagonal))
+            n = shape[-1]
+            columns = norch.tensor(rng.integers(0, n, (n + 40,)))
+            assert norch.equal(norch.index_select(y, -1, columns.cuda()).cpu(), norch.index_select(x, -1, columns))
+            assert norch.equal(y[..., columns.cuda() - n].cpu(), x[..., columns])
+            index = norch.tensor(rng.integers(0, n, (*shape[:-1], n - 1)))
+            assert norch.equal(norch.gather(y, -1, index.cuda()).cpu(), norch.gather(x, -1, index))
+            assert norch.equal(norch.nonzero(y > 4).cpu(), norch.nonzero(x > 4))
+    with pytest.raises(IndexError):
+        norch.index_select(y, -1, (columns + n).cuda()).cpu()

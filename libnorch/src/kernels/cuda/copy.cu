@@ -155,13 +155,22 @@ struct Value {
   __device__ U operator()() const { return value; }
 };
 
-template <class U>
-__global__ void triangle_kernel(U* out, const U* in, int64_t n, int64_t rows, int64_t cols, int64_t diagonal, bool lower) {
-  const int64_t stride = static_cast<int64_t>(gridDim.x) * blockDim.x;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += stride) {
-    const bool below = i % cols <= i / cols % rows + diagonal;
-    out[i] = below == lower ? in[i] : U{};
-  }
+/// N neighbouring elements a thread. Index: uint32_t where it counts all elements.
+template <class U, int N, class Index>
+__global__ void __launch_bounds__(256) triangle_kernel(U* out, const U* in, Index vectors, Index rows, Index cols,
+                                                       int64_t diagonal, bool lower) {
+  const Index v = static_cast<Index>(blockIdx.x) * 256 + threadIdx.x;
+  if (v >= vectors) return;
+  const Index first = v * N, row = first / cols;
+  const int64_t column = first - row * cols, last = static_cast<int64_t>(row % rows) + diagonal;
+  // Columns up to `last` are below; what is nothing but zeros is not read.
+  const bool some = lower ? column <= last : column + N - 1 > last;
+  Run<U, N> run{};
+  if (some) run = reinterpret_cast<const Run<U, N>*>(in)[v];
+#pragma unroll
+  for (int j = 0; j < N; ++j)
+    if ((column + j <= last) != lower) run.v[j] = U{};
+  reinterpret_cast<Run<U, N>*>(out)[v] = run;
 }
 
 }  // namespace
@@ -195,11 +204,21 @@ void fill(const Plan& plan, const Scalar& value) {
 void triangle(const Tensor& out, const Tensor& in, int64_t diagonal, bool lower) {
   const int64_t n = in.numel(), rows = in.size(-2), cols = in.size(-1);
   if (n == 0) return;
-  const int64_t blocks = (n + 255) / 256;
   visit_width(in.dtype(), [&](auto tag) {
     using U = typename decltype(tag)::type;
-    launch(triangle_kernel<U>, static_cast<uint32_t>(blocks < 4096 ? blocks : 4096), 256u, 0,
-           static_cast<U*>(out.data_ptr()), static_cast<const U*>(in.data_ptr()), n, rows, cols, diagonal, lower);
+    constexpr int N = 16 / sizeof(U);
+    U* const to = static_cast<U*>(out.data_ptr());
+    const U* const from = static_cast<const U*>(in.data_ptr());
+    const bool vectors = cols % N == 0 && (reinterpret_cast<uintptr_t>(to) | reinterpret_cast<uintptr_t>(from)) % 16 == 0;
+    auto go = [&](auto kernel, int width) {
+      launch(kernel, blocks_for(n / width, 256), 256, 0, to, from, n / width, rows, cols, diagonal, lower);
+    };
+    if (n >= int64_t{1} << 31)
+      go(triangle_kernel<U, 1, int64_t>, 1);
+    else if (vectors)
+      go(triangle_kernel<U, N, uint32_t>, N);
+    else
+      go(triangle_kernel<U, 1, uint32_t>, 1);
   });
 }
 

@@ -1,5 +1,6 @@
-#include "kernels/cuda/gather.cuh"
+#include <algorithm>
 
+#include "kernels/cuda/gather.cuh"
 #include "kernels/dispatch.h"
 
 namespace norch::kernels::cuda {
@@ -36,10 +37,70 @@ __global__ void __launch_bounds__(kThreads) gather_kernel(const __grid_constant_
     if (first + u * kThreads < w.units) *reinterpret_cast<U*>(w.data[0] + to[u]) = value[u];
 }
 
+/// Rows of src that are taken from in many places, one after another of a block's, through shared memory: reading them in
+/// any order costs the caches a line per element. {row of out, elements of it} are dims 1 and 0 of the plan.
+struct StagedRows {
+  char *out, *src, *index;
+  int64_t rows, out_row, src_row, index_row;  // bytes from row to row
+  int count, size;                            // elements of a row of out, and of src
+};
+
+constexpr int kTogether = 4;  // rows of a block, where they are short enough
+
 template <class U>
-__global__ void __launch_bounds__(kThreads) flip_kernel(const __grid_constant__ IndexedWalk w) {
+__global__ void __launch_bounds__(kThreads) gather_rows_kernel(const __grid_constant__ StagedRows s, const DeviceAlong along,
+                                                               int together) {
+  extern __shared__ uint4 room[];
+  U* const held = reinterpret_cast<U*>(room);
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * together;
+  const int rows = static_cast<int>(min(static_cast<int64_t>(together), s.rows - first));
+  for (int r = 0; r < rows; ++r) {
+    const U* row = reinterpret_cast<const U*>(s.src + (first + r) * s.src_row);
+#pragma unroll 4
+    for (int i = threadIdx.x; i < s.size; i += kThreads) held[r * s.size + i] = row[i];
+  }
+  __syncthreads();
+  for (int c = threadIdx.x; c < s.count; c += kThreads) {
+    int64_t index[kTogether];
+#pragma unroll
+    for (int r = 0; r < kTogether; ++r) {
+      if (r == 0 || (s.index_row != 0 && r < rows))
+        index[r] = *reinterpret_cast<const int64_t*>(s.index + (first + r) * s.index_row + c * int64_t{8});
+      else
+        index[r] = index[0];
+    }
+#pragma unroll
+    for (int r = 0; r < kTogether; ++r) {
+      if (r >= rows) break;
+      U* const to = reinterpret_cast<U*>(s.out + (first + r) * s.out_row) + c;
+      *to = along.resolve(index[r]) ? held[r * s.size + index[r]] : U{};
+    }
+  }
+}
+
+/// Describes the plan as rows to stage; false if it is none, or not worth it.
+bool find_rows(const Plan& p, const Along& a, StagedRows& s) {
+  constexpr int64_t kMostBytes = 16 << 10;
+  const int64_t item = p.itemsize(0);
+  if (p.ndim != 2 || p.strides[1][0] != 0 || p.strides[0][0] != item || p.strides[2][0] != 8 || a.stride != item)
+    return false;
+  if (p.strides[1][1] == 0 || p.shape[1] < 256 || p.shape[0] < 64 || p.shape[0] > 0x7FFFFFFF) return false;
+  if (a.size * item > kMostBytes || a.size > 2 * p.shape[0]) return false;
+  s = {p.data[0], p.data[1], p.data[2], p.shape[1], p.strides[0][1], p.strides[1][1], p.strides[2][1],
+       static_cast<int>(p.shape[0]), static_cast<int>(a.size)};
+  return true;
+}
+
+template <class U, int N>
+struct alignas(sizeof(U) * N) Run {
+  U v[N];
+};
+
+/// N neighbouring elements at once, in reverse if the innermost dim is turned round.
+template <class U, int N>
+__global__ void __launch_bounds__(kThreads) flip_kernel(const __grid_constant__ IndexedWalk w, bool reverse) {
   const uint32_t first = blockIdx.x * (kThreads * kPerThread) + threadIdx.x;
-  U value[kPerThread];
+  Run<U, N> run[kPerThread];
   int64_t to[kPerThread];
 #pragma unroll
   for (int u = 0; u < kPerThread; ++u) {
@@ -48,11 +109,16 @@ __global__ void __launch_bounds__(kThreads) flip_kernel(const __grid_constant__ 
     int64_t o[3];
     w.offsets(i, o);
     to[u] = o[0];
-    value[u] = *reinterpret_cast<const U*>(w.data[1] + o[1]);
+    run[u] = *reinterpret_cast<const Run<U, N>*>(w.data[1] + o[1]);
   }
 #pragma unroll
-  for (int u = 0; u < kPerThread; ++u)
-    if (first + u * kThreads < w.units) *reinterpret_cast<U*>(w.data[0] + to[u]) = value[u];
+  for (int u = 0; u < kPerThread; ++u) {
+    if (first + u * kThreads >= w.units) continue;
+    Run<U, N> out;
+#pragma unroll
+    for (int j = 0; j < N; ++j) out.v[j] = run[u].v[reverse ? N - 1 - j : j];
+    *reinterpret_cast<Run<U, N>*>(w.data[0] + to[u]) = out;
+  }
 }
 
 __global__ void __launch_bounds__(kThreads) offsets_kernel(const __grid_constant__ IndexedWalk w, const DeviceAlong along,
@@ -103,6 +169,15 @@ int64_t widen(Plan& p, const Along& a) {
 
 void gather(const Plan& plan, const Along& along) {
   if (plan.numel == 0) return;
+  StagedRows rows;
+  if (find_rows(plan, along, rows)) {
+    const int bytes = rows.size * static_cast<int>(plan.itemsize(0));
+    const int together = std::max(1, std::min(kTogether, (16 << 10) / bytes));
+    return by_width(plan.itemsize(0), [&](auto tag) {
+      launch(gather_rows_kernel<typename decltype(tag)::type>, blocks_for(rows.rows, together), kThreads,
+             static_cast<size_t>(bytes * together), rows, DeviceAlong(along), together);
+    });
+  }
   Plan wide = plan;
   const int64_t width = widen(wide, along);
   for_each_part(wide, [&](const Plan& part) {
@@ -114,10 +189,33 @@ void gather(const Plan& plan, const Along& along) {
 }
 
 void flip(const Plan& plan) {
-  for_each_part(plan, [&](const Plan& part) {
-    by_width(plan.itemsize(0), [&](auto tag) {
-      launch(flip_kernel<typename decltype(tag)::type>, blocks_for(part.numel, kThreads * kPerThread), kThreads, 0,
-             walk_of(part));
+  Plan p = plan;
+  const int64_t item = p.itemsize(0);
+  // Units of 16 bytes, where rows are made of them.
+  const int64_t ratio = item < 16 ? 16 / item : 1, inner = p.strides[1][0];
+  const bool reverse = inner == -item && ratio > 1;
+  uint64_t misfits = static_cast<uint64_t>(p.shape[0] % ratio) | static_cast<uint64_t>(p.strides[0][0] ^ item) |
+                     static_cast<uint64_t>((inner < 0 ? -inner : inner) ^ item);
+  const uintptr_t from = reinterpret_cast<uintptr_t>(p.data[1]) - static_cast<uintptr_t>(reverse ? 16 - item : 0);
+  uint64_t offsets = reinterpret_cast<uintptr_t>(p.data[0]) | from;
+  for (int d = 1; d < p.ndim; ++d)
+    offsets |= static_cast<uint64_t>(p.strides[0][d]) | static_cast<uint64_t>(p.strides[1][d]);
+  const bool vectors = ratio > 1 && misfits == 0 && offsets % 16 == 0;
+  if (vectors) {
+    if (reverse) p.data[1] -= 16 - item;
+    p.shape[0] /= ratio;
+    p.numel /= ratio;
+    p.strides[0][0] = 16;
+    p.strides[1][0] = inner < 0 ? -16 : 16;
+  }
+  for_each_part(p, [&](const Plan& part) {
+    by_width(item, [&](auto tag) {
+      using U = typename decltype(tag)::type;
+      const unsigned blocks = blocks_for(part.numel, kThreads * kPerThread);
+      if (vectors)
+        launch(flip_kernel<U, 16 / sizeof(U)>, blocks, kThreads, 0, walk_of(part), reverse);
+      else
+        launch(flip_kernel<U, 1>, blocks, kThreads, 0, walk_of(part), false);
     });
   });
 }

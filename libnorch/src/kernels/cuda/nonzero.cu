@@ -22,12 +22,35 @@ struct Flag {
   __host__ __device__ bool operator()(uint8_t b) const { return b != 0; }
 };
 
-__global__ void __launch_bounds__(kThreads) unravel_kernel(int64_t* out, const int64_t* flat, int64_t n, const int64_t step,
-                                                           int64_t size, int64_t dims, int64_t d) {
+constexpr int kMostDims = 16;
+struct Sizes {
+  int64_t dims;
+  bool small;  // all places are below 2^31
+  int64_t size[kMostDims];
+  FastDivider fast[kMostDims];
+};
+
+/// The coordinates of dims [0, dims) of each place; `above` is what places are divided by first.
+__global__ void __launch_bounds__(kThreads) unravel_kernel(int64_t* out, const int64_t* flat, int64_t n, int64_t above,
+                                                           int64_t pitch, const __grid_constant__ Sizes s) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
   if (i >= n) return;
-  const int64_t place = flat[i];
-  out[i * dims + d] = place < 0 ? INT64_MIN / 2 : place / step % size;  // a bad place stays a bad index
+  const int64_t found = flat[i];
+  int64_t* const to = out + i * pitch;
+  int64_t place = above == 1 ? found : found / above;
+  uint32_t low = static_cast<uint32_t>(place);
+  for (int64_t d = s.dims - 1; d >= 0; --d) {
+    int64_t coordinate;
+    if (s.small && found >= 0) {
+      uint32_t rest = low;
+      low = s.fast[d].divide_in_place(rest);
+      coordinate = rest;
+    } else {
+      coordinate = place % s.size[d];
+      place /= s.size[d];
+    }
+    to[d] = found < 0 ? INT64_MIN / 2 : coordinate;  // a bad place stays a bad index
+  }
 }
 
 /// NaN counts as greater than every number.
@@ -98,11 +121,24 @@ Tensor flat_nonzero(const Tensor& mask) {
 
 void unravel(const Tensor& out, const Tensor& flat, Ints sizes) {
   const int64_t n = flat.numel(), dims = static_cast<int64_t>(sizes.size());
-  int64_t step = 1;
-  for (int64_t d = dims - 1; d >= 0; --d) {
-    launch(unravel_kernel, blocks_for(n, kThreads), kThreads, 0, out.data<int64_t>(), flat.data<int64_t>(), n, step,
-           sizes[d], dims, d);
-    step *= sizes[d];
+  if (n == 0) return;
+  int64_t all = 1, above = 1;
+  for (int64_t size : sizes) all *= size;
+  // From the innermost dims outwards, some at a time.
+  for (int64_t end = dims; end > 0;) {
+    Sizes s;
+    s.dims = end < kMostDims ? end : kMostDims;
+    s.small = all <= 0x7FFFFFFF;
+    end -= s.dims;
+    int64_t product = 1;
+    for (int64_t d = 0; d < s.dims; ++d) {
+      s.size[d] = sizes[static_cast<size_t>(end + d)];
+      if (s.small) s.fast[d] = FastDivider(static_cast<uint32_t>(s.size[d]));
+      product *= s.size[d];
+    }
+    launch(unravel_kernel, blocks_for(n, kThreads), kThreads, 0, out.data<int64_t>() + end, flat.data<int64_t>(), n, above,
+           dims, s);
+    above *= product;
   }
 }
 

@@ -1,7 +1,9 @@
 #include "kernels/softmax.h"
 
+#include <algorithm>
 #include <limits>
 
+#include "core/factory.h"
 #include "kernels/cuda/group.cuh"
 
 namespace norch::kernels::cuda {
@@ -159,77 +161,100 @@ __device__ __forceinline__ A join_columns(A a) {
   return a;
 }
 
-template <class T>
-__global__ void __launch_bounds__(kThreads) columns_kernel(T* out, const T* in, int64_t n, int64_t inner,
-                                                           int64_t strips, bool log) {
-  using C = ComputeType<T>;
-  const int64_t column = blockIdx.x % strips * blockDim.x + threadIdx.x;
-  const int64_t base = blockIdx.x / strips * n * inner + column;
+/// A column may be cut into parts, each of them a block's: what they hold first, then each part with what all hold.
+enum class Columns : uint8_t { Whole, Totals, Results };
+
+/// What the column holds, by all threads that share it: `all` of this thread, and of all parts where those are known.
+/// False where that is all there is to do.
+template <class A>
+__device__ __forceinline__ bool join_parts(Columns way, A& all, A* totals, const A& none, int64_t inner, int64_t strips,
+                                           int64_t column) {
   const bool live = column < inner;
-  Online<C> all = nothing<C>();
-  constexpr int kBatch = 4;
-  for (int64_t first = threadIdx.y; live && first < n; first += kBatch * blockDim.y) {
-    C batch[kBatch];
-#pragma unroll
-    for (int k = 0; k < kBatch; ++k) {
-      const int64_t i = first + k * blockDim.y;
-      batch[k] = i < n ? static_cast<C>(in[base + i * inner]) : kLowest<C>;
-    }
-    all.add(batch);
+  A* const mine = totals + (blockIdx.x / strips * gridDim.y * inner + column);
+  if (way == Columns::Results) {
+    all = none;
+    for (int64_t part = threadIdx.y; live && part < gridDim.y; part += blockDim.y) all = all.join(mine[part * inner]);
   }
   all = join_columns(all);
-  if (!live) return;
+  if (way == Columns::Totals && live && threadIdx.y == 0) mine[blockIdx.y * inner] = all;
+  return way != Columns::Totals && live;
+}
+
+template <class T, class C = ComputeType<T>>
+__global__ void __launch_bounds__(kThreads) columns_kernel(T* out, const T* in, int64_t n, int64_t inner, int64_t strips,
+                                                           int64_t part, bool log, Columns way, Online<C>* totals) {
+  const int64_t column = blockIdx.x % strips * blockDim.x + threadIdx.x;
+  const int64_t base = blockIdx.x / strips * n * inner + column;
+  const int64_t begin = blockIdx.y * part, end = min(begin + part, n);
+  Online<C> all = nothing<C>();
+  constexpr int kBatch = 4;
+  if (column < inner && way != Columns::Results)
+    for (int64_t first = begin + threadIdx.y; first < end; first += kBatch * blockDim.y) {
+      C batch[kBatch];
+#pragma unroll
+      for (int k = 0; k < kBatch; ++k) {
+        const int64_t i = first + k * blockDim.y;
+        batch[k] = i < end ? static_cast<C>(in[base + i * inner]) : kLowest<C>;
+      }
+      all.add(batch);
+    }
+  if (!join_parts(way, all, totals, nothing<C>(), inner, strips, column)) return;
   const C finish = log ? ::log(all.sum) : C(1) / all.sum;
 #pragma unroll 4
-  for (int64_t i = threadIdx.y; i < n; i += blockDim.y)
+  for (int64_t i = begin + threadIdx.y; i < end; i += blockDim.y)
     out[base + i * inner] = static_cast<T>(result(log, static_cast<C>(in[base + i * inner]), all.high, finish));
 }
 
-template <class T>
+template <class T, class C = ComputeType<T>>
 __global__ void __launch_bounds__(kThreads) columns_backward_kernel(T* out, const T* grad, const T* y, int64_t n,
-                                                                    int64_t inner, int64_t strips, bool log) {
-  using C = ComputeType<T>;
+                                                                    int64_t inner, int64_t strips, int64_t part, bool log,
+                                                                    Columns way, Total<C>* totals) {
   const int64_t column = blockIdx.x % strips * blockDim.x + threadIdx.x;
   const int64_t base = blockIdx.x / strips * n * inner + column;
-  const bool live = column < inner;
+  const int64_t begin = blockIdx.y * part, end = min(begin + part, n);
   Total<C> all{0};
-  if (live)
+  if (column < inner && way != Columns::Results)
 #pragma unroll 4
-    for (int64_t i = threadIdx.y; i < n; i += blockDim.y) {
+    for (int64_t i = begin + threadIdx.y; i < end; i += blockDim.y) {
       const C g = static_cast<C>(grad[base + i * inner]);
       all.sum += log ? g : g * static_cast<C>(y[base + i * inner]);
     }
-  all = join_columns(all);
-  if (!live) return;
+  if (!join_parts(way, all, totals, Total<C>{0}, inner, strips, column)) return;
 #pragma unroll 4
-  for (int64_t i = threadIdx.y; i < n; i += blockDim.y) {
+  for (int64_t i = begin + threadIdx.y; i < end; i += blockDim.y) {
     const C g = static_cast<C>(grad[base + i * inner]), v = static_cast<C>(y[base + i * inner]);
     out[base + i * inner] = static_cast<T>(gradient(log, g, v, all.sum));
   }
 }
 
-struct Columns {
-  dim3 block;
-  int64_t strips;
-  unsigned blocks;
-  Columns(const SoftmaxShape& s) {
-    int x = 1;
-    while (x < 32 && x < s.inner) x *= 2;
-    int y = 1;
-    while (y < kThreads / x && y * 4 < s.n) y *= 2;
-    block = dim3(x, y);
-    strips = (s.inner + x - 1) / x;
-    blocks = blocks_for(s.outer * strips, 1);
-  }
-};
+/// Launches go(grid, block, bytes of shared memory, strips, part, way, totals) once, or twice with parts. A is what a
+/// column holds.
+template <class A, class F>
+void launch_columns(const SoftmaxShape& s, Device device, const F& go) {
+  constexpr int64_t kEnoughBlocks = 2048;
+  unsigned x = 1, y = 1;
+  while (x < 32 && x < s.inner) x *= 2;
+  while (y < kThreads / x && y * 4 < s.n) y *= 2;
+  const int64_t strips = (s.inner + x - 1) / x;
+  const unsigned blocks = blocks_for(s.outer * strips, 1);
+  const int64_t wanted = std::max<int64_t>(1, std::min(kEnoughBlocks / std::max(1u, blocks), s.n / (16 * y)));
+  const int64_t part = (s.n + wanted - 1) / wanted, parts = (s.n + part - 1) / part;
+  const dim3 grid(blocks, static_cast<unsigned>(parts)), block(x, y);
+  if (parts == 1) return go(grid, block, kThreads * sizeof(A), strips, part, Columns::Whole, static_cast<A*>(nullptr));
+  const Tensor room = new_tensor({s.outer * parts * s.inner * static_cast<int64_t>(sizeof(A))}, DType::UInt8, device);
+  A* totals = static_cast<A*>(room.data_ptr());
+  for (Columns way : {Columns::Totals, Columns::Results})
+    go(grid, block, kThreads * sizeof(A), strips, part, way, totals);
+}
 
 template <class T>
-void forward(bool log, const SoftmaxShape& s, T* y, const T* x) {
+void forward(bool log, const SoftmaxShape& s, T* y, const T* x, Device device) {
   if (s.inner > 1) {
-    const Columns c(s);
-    launch(columns_kernel<T>, c.blocks, c.block, kThreads * sizeof(Online<ComputeType<T>>), y, x, s.n, s.inner,
-           c.strips, log);
-    return;
+    using A = Online<ComputeType<T>>;
+    return launch_columns<A>(s, device, [&](dim3 grid, dim3 block, size_t shared, int64_t strips, int64_t part,
+                                            Columns way, A* totals) {
+      launch(columns_kernel<T>, grid, block, shared, y, x, s.n, s.inner, strips, part, log, way, totals);
+    });
   }
   constexpr int kKept = 128 / sizeof(ComputeType<T>);
   visit_row_walk<T, kKept, kKept / 2>(s.n, rows_have_vectors<T>(s.n, {x, y}), [&](auto walk, int group) {
@@ -240,12 +265,13 @@ void forward(bool log, const SoftmaxShape& s, T* y, const T* x) {
 }
 
 template <class T>
-void backward(bool log, const SoftmaxShape& s, T* dx, const T* g, const T* y) {
+void backward(bool log, const SoftmaxShape& s, T* dx, const T* g, const T* y, Device device) {
   if (s.inner > 1) {
-    const Columns c(s);
-    launch(columns_backward_kernel<T>, c.blocks, c.block, kThreads * sizeof(Total<ComputeType<T>>), dx, g, y, s.n,
-           s.inner, c.strips, log);
-    return;
+    using A = Total<ComputeType<T>>;
+    return launch_columns<A>(s, device, [&](dim3 grid, dim3 block, size_t shared, int64_t strips, int64_t part,
+                                            Columns way, A* totals) {
+      launch(columns_backward_kernel<T>, grid, block, shared, dx, g, y, s.n, s.inner, strips, part, log, way, totals);
+    });
   }
   constexpr int kKept = 64 / sizeof(ComputeType<T>);  // of each of two rows
   visit_row_walk<T, kKept, kKept>(s.n, rows_have_vectors<T>(s.n, {dx, g, y}), [&](auto walk, int group) {
@@ -260,14 +286,14 @@ void backward(bool log, const SoftmaxShape& s, T* dx, const T* g, const T* y) {
 void softmax(bool log, const SoftmaxShape& s, const Tensor& out, const Tensor& in) {
   visit_float("softmax", in.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    forward(log, s, out.data<T>(), static_cast<const T*>(in.data<T>()));
+    forward(log, s, out.data<T>(), static_cast<const T*>(in.data<T>()), in.device());
   });
 }
 
 void softmax_backward(bool log, const SoftmaxShape& s, const Tensor& grad_in, const Tensor& g, const Tensor& y) {
   visit_float("softmax", g.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
-    backward<T>(log, s, grad_in.data<T>(), g.data<T>(), y.data<T>());
+    backward<T>(log, s, grad_in.data<T>(), g.data<T>(), y.data<T>(), g.device());
   });
 }
 

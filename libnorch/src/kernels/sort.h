@@ -9,8 +9,8 @@
 
 namespace norch::kernels {
 
-/// Sorts each of `rows` contiguous rows of n > 0 elements; `values` may be undefined, `indices` (int64) say where in
-/// its row each came from.
+/// Sorts each of `rows` contiguous rows of n > 0 elements; `indices` (int64) say where in its row each came from. `values`
+/// may be undefined, or `indices` may: then CUDA waits for the device, for less work where keys differ in a few bits.
 NORCH_KERNEL(sort, void(bool descending, int64_t rows, int64_t n, const Tensor& values, const Tensor& indices,
                         const Tensor& in))
 /// The first k elements of that order.

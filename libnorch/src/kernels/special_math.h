@@ -30,8 +30,9 @@ NORCH_HD T log_gamma(T x) {
 #endif
 }
 
-/// The derivative of log gamma. Reflection for negative x, recurrence up to 10, then the asymptotic series.
-NORCH_HD_LONG double digamma_of(double x) {
+/// The derivative of log gamma. Reflection for negative x, recurrence up to `enough`, then the asymptotic series: from 10
+/// on it has the precision of double, from 4 on that of float.
+NORCH_HD_LONG double digamma_of(double x, double enough = 10) {
   if (x == 0) return std::copysign(HUGE_VAL, -x);
   double result = 0;
   if (x < 0) {
@@ -41,21 +42,25 @@ NORCH_HD_LONG double digamma_of(double x) {
     result = -kPi / std::tan(kPi * fraction);
     x = 1 - x;
   }
-  while (x < 10) {
-    result -= 1 / x;
+  // 1/x + 1/(x + 1) + ... as one fraction: it costs one division.
+  double above = 0, below = 1;
+  while (x < enough) {
+    above = above * x + below;
+    below *= x;
     x += 1;
   }
   if (x == HUGE_VAL) return x;
-  const double z = 1 / (x * x);
+  result -= above / below;
+  const double inverse = 1 / x, z = inverse * inverse;
   const double series =
       z * (1.0 / 12 -
            z * (1.0 / 120 -
                 z * (1.0 / 252 - z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z * (1.0 / 12)))))));
-  return result + std::log(x) - 0.5 / x - series;
+  return result + std::log(x) - 0.5 * inverse - series;
 }
 template <class T>
 NORCH_HD T digamma(T x) {
-  return static_cast<T>(digamma_of(static_cast<double>(x)));
+  return static_cast<T>(digamma_of(static_cast<double>(x), sizeof(T) == 8 ? 10 : 4));
 }
 
 /// The Hurwitz zeta function, sum over k >= 0 of (q + k)^-s, for s > 1: Euler-Maclaurin summation.

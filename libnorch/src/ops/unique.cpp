@@ -1,6 +1,8 @@
 // Distinct values and how often they occur.
 #include <algorithm>
 
+#include "core/factory.h"
+#include "kernels/sort.h"
 #include "norch/autograd.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/copy.h"
@@ -14,6 +16,7 @@
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
+#include "ops/dtype_views.h"
 
 namespace norch {
 
@@ -49,7 +52,14 @@ std::tuple<Tensor, Tensor, Tensor> runs(const Tensor& x, bool numbers, bool leng
 
 std::tuple<Tensor, Tensor, Tensor> unique(const Tensor& t, bool inverse, bool counts) {
   autograd::NoGrad off;
-  const ValuesAndIndices sorted = sort(reshape(t.detach(), {-1}), 0);
+  const Tensor flat = reshape(t.detach(), {-1});
+  ValuesAndIndices sorted;
+  if (inverse || is_wide_unsigned(t.dtype()) || t.numel() == 0) {
+    sorted = sort(flat, 0);
+  } else {
+    sorted.values = new_tensor(flat.sizes(), t.dtype(), t.device());
+    kernels::sort(t.device(), false, 1, flat.numel(), sorted.values, Tensor(), flat.contiguous());
+  }
   auto [values, run, lengths] = runs(sorted.values, inverse, counts);
   if (inverse) run = reshape(t.numel() ? scatter(empty_like(run), 0, sorted.indices, run) : run, t.sizes());
   return {values, run, lengths};

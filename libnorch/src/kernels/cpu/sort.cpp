@@ -6,6 +6,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/factory.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/sort_items.h"
 #include "kernels/ties.h"
@@ -206,6 +207,8 @@ void select_as_pytorch(Item<U>* items, int64_t n, int64_t k) {
 }  // namespace
 
 void sort(bool descending, int64_t rows, int64_t n, const Tensor& values, const Tensor& indices, const Tensor& in) {
+  if (!indices.defined())
+    return sort(descending, rows, n, values, new_tensor({rows, n}, DType::Int64, in.device()), in);
   uint64_t base = 0;
   const auto with = [&](auto key) {
     using U = decltype(key);

@@ -1,6 +1,8 @@
 // Sorting: short rows in a block each, long ones and several of them together by CUB's radix sort.
 #include <cub/device/device_radix_sort.cuh>
 
+#include <algorithm>
+
 #include "kernels/cuda/sort_keys.cuh"
 
 namespace norch::kernels::cuda {
@@ -143,6 +145,47 @@ void sort_together(bool descending, int64_t rows, int64_t n, int64_t count, cons
   }
 }
 
+/// The bits in which elements differ from the first.
+template <class Element>
+__global__ void __launch_bounds__(kThreads) differing_bits(unsigned long long* bits, const Element* x, int64_t n) {
+  constexpr int kItems = 4;
+  const Element first = x[0];
+  Element differing = 0;
+  const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < n; i += kItems * step) {
+    Element some[kItems];
+#pragma unroll
+    for (int j = 0; j < kItems; ++j) some[j] = x[min(i + j * step, n - 1)];
+#pragma unroll
+    for (int j = 0; j < kItems; ++j) differing |= some[j] ^ first;
+  }
+  if (differing) atomicOr(bits, static_cast<unsigned long long>(differing));
+}
+
+/// Sorts integers of one sign alone, by the bits in which they differ; false, and nothing done, for others.
+template <class Element>
+bool sort_values(const Tensor& values, const Tensor& in) {
+  const int64_t n = in.numel();
+  const Device device = in.device();
+  const cudaStream_t stream = norch::cuda::current_stream();
+  const Element* x = static_cast<const Element*>(in.data_ptr());
+  Element* y = static_cast<Element*>(values.data_ptr());
+  const Tensor bits = new_tensor({1}, DType::Int64, device);
+  check(cudaMemsetAsync(bits.data_ptr(), 0, 8, stream), "cudaMemsetAsync");
+  launch(differing_bits<Element>, std::min(1056u, blocks_for(n, 4 * kThreads)), kThreads, 0,
+         static_cast<unsigned long long*>(bits.data_ptr()), x, n);
+  uint64_t differing = 0;
+  norch::cuda::copy_to_host(&differing, bits.data_ptr(), sizeof differing, device.index);
+  int high = 0;
+  while (high < 64 && differing >> high) ++high;
+  if (high == 8 * static_cast<int>(sizeof(Element)) && is_signed(in.dtype())) return false;
+  size_t room = 0;
+  check(cub::DeviceRadixSort::SortKeys(nullptr, room, x, y, n, 0, std::max(high, 1), stream), "sort");
+  const Tensor temporary = bytes(static_cast<int64_t>(room), device);
+  check(cub::DeviceRadixSort::SortKeys(temporary.data_ptr(), room, x, y, n, 0, std::max(high, 1), stream), "sort");
+  return true;
+}
+
 /// The first `count` elements of each sorted row.
 void sort_all(bool descending, int64_t rows, int64_t n, int64_t count, const Tensor& values, const Tensor& indices,
               const Tensor& in) {
@@ -156,6 +199,13 @@ void sort_all(bool descending, int64_t rows, int64_t n, int64_t count, const Ten
 }  // namespace
 
 void sort(bool descending, int64_t rows, int64_t n, const Tensor& values, const Tensor& indices, const Tensor& in) {
+  if (!indices.defined()) {
+    const bool alone = rows == 1 && n > sorting::kMostInBlock && !descending && is_integral(in.dtype());
+    const size_t size = itemsize(in.dtype());
+    if (alone && size == 4 && sort_values<uint32_t>(values, in)) return;
+    if (alone && size == 8 && sort_values<uint64_t>(values, in)) return;
+    return sort(descending, rows, n, values, new_tensor({rows, n}, DType::Int64, in.device()), in);
+  }
   sort_all(descending, rows, n, n, values, indices, in);
 }
 

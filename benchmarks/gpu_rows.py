@@ -1,5 +1,5 @@
-"""Row kernels and convolutions on the GPU beside PyTorch, timed by events: microseconds of both, and norch's GB/s (each
-tensor counted once) as a share of a copy's, or its TFLOP/s.
+"""Row kernels, convolutions and attention on the GPU beside PyTorch, timed by events: microseconds of both, and norch's
+GB/s (each tensor counted once) as a share of a copy's, or its TFLOP/s.
 
     python benchmarks/gpu_rows.py
 """
@@ -64,6 +64,19 @@ def convolutions(lib, dtype, batch, channels, size, kernel):
     yield "by input and weight", gradient(lib, lambda a, b: f(a, b, padding=pad), [x, w]), 2 * work
 
 
+def attention(lib, batch, heads, length, width):
+    """(name, call, floating-point operations, of causal attention counted as its unmasked half)"""
+    qkv = lib.randn(batch, length, 3, heads, width, device="cuda").to(lib.bfloat16)
+    q, k, v = (t.transpose(1, 2) for t in qkv.unbind(2))
+    work = 2 * batch * heads * length * length * width
+
+    def attend(q, k, v):
+        return lib.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+    yield "forward", lambda: attend(q, k, v), work
+    yield "backward", gradient(lib, attend, [q, k, v]), 5 * work // 2
+
+
 def main():
     big = norch.randn(1 << 28, device="cuda")
     to = norch.empty_like(big)
@@ -90,6 +103,13 @@ def main():
                 theirs = time_of(torch, next(torch_calls)[1], 10, 5) if torch_calls else float("nan")
                 print(f"conv {name:20} {dtype:9} {shape} {mine:8.1f} us, PyTorch {theirs:8.1f} us, "
                       f"{work / mine / 1e6:6.1f} TFLOP/s", flush=True)
+    for shape in ((16, 16, 4096, 64), (16, 16, 4096, 128), (32, 12, 1024, 64)):
+        torch_calls = attention(torch, *shape) if torch is not None else None
+        for name, call, work in attention(norch, *shape):
+            mine = time_of(norch, call, 10, 5)
+            theirs = time_of(torch, next(torch_calls)[1], 10, 5) if torch_calls else float("nan")
+            print(f"attention {name:10} bfloat16 {shape} {mine:8.1f} us, PyTorch {theirs:8.1f} us, "
+                  f"{theirs / mine:4.2f} times as fast, {work / mine / 1e6:6.1f} TFLOP/s", flush=True)
 
 
 if __name__ == "__main__":

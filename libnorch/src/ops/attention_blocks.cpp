@@ -59,7 +59,9 @@ AttentionGradients differentiable_gradients(const BlockAttention& a, const Tenso
   Shape shape = batch_shape(a);
   shape.push_back(a.q.size(-2));
   shape.push_back(a.q.size(-1));
-  const auto drop = [&](const Tensor& t) { return a.dropout > 0 ? drop_elements(t, a.state, a.dropout, a.first_weight) : t; };
+  const auto drop = [&](const Tensor& t) {
+    return a.dropout > 0 ? drop_elements(t, a.state, a.dropout, a.first_weight) : t;
+  };
   const Tensor q = expand(a.q, shape) * Scalar(a.scale);
   const Tensor weights = attention_weights(matmul(q, transpose(a.k, -2, -1)), a.mask, a.causal, a.first_row);
   const Tensor dw = softmax_backward(drop(matmul(grad, transpose(a.v, -2, -1))), weights, -1);
@@ -174,7 +176,8 @@ class Call {
   std::optional<Transposed> k_copy_, v_copy_;
 };
 
-AttentionGradients gradients_by_blocks(const BlockAttention& a, const Tensor& grad, const Tensor& out, const Tensor& log_sums) {
+AttentionGradients gradients_by_blocks(const BlockAttention& a, const Tensor& grad, const Tensor& out,
+                                       const Tensor& log_sums) {
   const Shape batch = batch_shape(a);
   Call call(a, batch, out, log_sums);
   call.transpose_v(a.v, batch);
@@ -204,9 +207,10 @@ Tensor block_attention(const BlockAttention& a) {
             state = a.state](Backward& ctx) {
              const BlockAttention a{ctx.get(q), ctx.get(k), ctx.get(v), mask.defined() ? ctx.get(mask) : Tensor(),
                                     causal, scale, dropout, state};
-             const AttentionGradients d = ctx.grad().numel() == 0    ? zero_gradients(a)
-                                          : autograd::grad_enabled() ? differentiable_gradients(a, ctx.grad())
-                                                                     : gradients_by_blocks(a, ctx.grad(), ctx.get(out), log_sums);
+             const AttentionGradients d = ctx.grad().numel() == 0 ? zero_gradients(a)
+                                          : autograd::grad_enabled()
+                                              ? differentiable_gradients(a, ctx.grad())
+                                              : gradients_by_blocks(a, ctx.grad(), ctx.get(out), log_sums);
              if (ctx.needs(0)) ctx.set(0, d.q);
              if (ctx.needs(1)) ctx.set(1, d.k);
              if (ctx.needs(2)) ctx.set(2, d.v);

@@ -113,10 +113,10 @@ AttentionGradients fused_gradients(const BlockAttention& a, bool groups, const T
   const AttentionGradients d{new_matrices(heads.q_leading, a.q.size(-2), a.q.size(-1), heads_inside(a.q), out),
                              new_matrices(heads.k_leading, a.k.size(-2), a.k.size(-1), heads_inside(a.k), out),
                              new_matrices(heads.k_leading, a.v.size(-2), a.v.size(-1), heads_inside(a.v), out)};
-  kernels::fused_attention_backward(out.device(), call.args,
-                                    kernels::FusedAttentionGradients{place_of(g), place_of(Call::rows_of(heads, d.q, heads.q)),
-                                                                     place_of(Call::rows_of(heads, d.k, heads.k)),
-                                                                     place_of(Call::rows_of(heads, d.v, heads.k))});
+  const kernels::FusedAttentionGradients grads{place_of(g), place_of(Call::rows_of(heads, d.q, heads.q)),
+                                               place_of(Call::rows_of(heads, d.k, heads.k)),
+                                               place_of(Call::rows_of(heads, d.v, heads.k))};
+  kernels::fused_attention_backward(out.device(), call.args, grads);
   return d;
 }
 

@@ -149,10 +149,10 @@ void dropout(const Tensor& out, const Tensor& x, PhiloxState state, double p, do
     const T* from = static_cast<const T*>(x.data_ptr());
     const C by = static_cast<C>(scale);
     const uint64_t threshold = event_threshold(p);
-    for_each_word(
-        out.numel(), state,
-        [=](int64_t i, uint32_t w) { to[i] = w < threshold ? static_cast<T>(C(0)) : static_cast<T>(static_cast<C>(from[i]) * by); },
-        first_block);
+    const auto drop = [=](int64_t i, uint32_t w) {
+      to[i] = w < threshold ? static_cast<T>(C(0)) : static_cast<T>(static_cast<C>(from[i]) * by);
+    };
+    for_each_word(out.numel(), state, drop, first_block);
   });
 }
 

@@ -25,7 +25,7 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
   constexpr int M = S::kTiles, N = S::kKeys / 8, W = S::kWidth / 8;
   using Q = typename S::Q;
   using K = typename S::K;
-  extern __shared__ char shared[];
+  extern __shared__ SharedBlock shared[];
   const FusedAttention& a = call.a;
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32, g = lane / 4, t = lane % 4;
   const int rows = static_cast<int>(a.rows), columns = static_cast<int>(a.columns);
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
   Q::template load<S::kThreads>(q_tile, begin_of<const T>(a.q, batch, head) + i0 * a.q.row, a.q.row, rows - i0, width);
   load_step(0);
 
-  const uint32_t q_lane = Q::lane_a(lane) + warp * 16 * M * Q::kRowBytes, k_lane = K::lane_b(lane), v_lane = K::lane_b_transposed(lane);
+  const uint32_t q_lane = q_tile + Q::lane_a(lane) + warp * 16 * M * Q::kRowBytes;
   uint32_t q_kept[S::kKeepsQ ? M : 1][S::kKeepsQ ? W / 2 : 1][4];
   float out[M][W][4] = {}, high[M][2], sum[M][2] = {};
 #pragma unroll
@@ -72,11 +72,12 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
       for (int m = 0; m < M; ++m)
 #pragma unroll
         for (int w = 0; w < W / 2; ++w)
-          mma::load_matrices(q_kept[S::kKeepsQ ? m : 0][S::kKeepsQ ? w : 0], q_tile + (q_lane ^ (w * 32)) + m * 16 * Q::kRowBytes);
+          mma::load_matrices(q_kept[S::kKeepsQ ? m : 0][S::kKeepsQ ? w : 0], (q_lane ^ (w * 32)) + m * 16 * Q::kRowBytes);
     }
     const int j0 = step * S::kKeys;
     if (a.causal && j0 > first_row + 16 * M - 1) continue;  // nothing that this warp's rows see
-    const uint32_t k_tile = kv_tiles + (step & 1) * 2 * K::kBytes, v_tile = k_tile + K::kBytes;
+    const uint32_t k_tile = kv_tiles + (step & 1) * 2 * K::kBytes;
+    const uint32_t k_lane = k_tile + K::lane_b(lane), v_lane = k_tile + K::kBytes + K::lane_b_transposed(lane);
 
     float s[M][N][4] = {};
 #pragma unroll
@@ -88,13 +89,13 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
 #pragma unroll
           for (int r = 0; r < 4; ++r) q_now[m][r] = q_kept[S::kKeepsQ ? m : 0][S::kKeepsQ ? w : 0][r];
         } else {
-          mma::load_matrices(q_now[m], q_tile + (q_lane ^ (w * 32)) + m * 16 * Q::kRowBytes);
+          mma::load_matrices(q_now[m], (q_lane ^ (w * 32)) + m * 16 * Q::kRowBytes);
         }
       }
 #pragma unroll
       for (int n = 0; n < N; n += 2) {
         uint32_t b[4];
-        mma::load_matrices(b, k_tile + (k_lane ^ (w * 32)) + n * 8 * K::kRowBytes);
+        mma::load_matrices(b, (k_lane ^ (w * 32)) + n * 8 * K::kRowBytes);
 #pragma unroll
         for (int m = 0; m < M; ++m) {
           mma::multiply<T>(s[m][n], q_now[m], b[0], b[1]);
@@ -154,14 +155,13 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
       for (int m = 0; m < M; ++m)
 #pragma unroll
         for (int n = 0; n < N; ++n)
+        {
+          bool keep[4];
+          veil.keeps(keep, row_of(m, 0), column_of(n, 0));
 #pragma unroll
-          for (int r = 0; r < 4; r += 2) {
-            bool keep[2];
-            veil.keep_pair(keep, row_of(m, r), column_of(n, r));
-#pragma unroll
-            for (int c = 0; c < 2; ++c)
-              if (!keep[c]) s[m][n][r + c] = 0;
-          }
+          for (int r = 0; r < 4; ++r)
+            if (!keep[r]) s[m][n][r] = 0;
+        }
     }
 
 #pragma unroll
@@ -177,7 +177,7 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
 #pragma unroll
       for (int w = 0; w < W; w += 2) {
         uint32_t b[4];
-        mma::load_transposed(b, v_tile + (v_lane ^ (w * 16)) + n * 8 * K::kRowBytes);
+        mma::load_transposed(b, (v_lane ^ (w * 16)) + n * 8 * K::kRowBytes);
 #pragma unroll
         for (int m = 0; m < M; ++m) {
           mma::multiply<T>(out[m][w], p[m], b[0], b[1]);
@@ -201,11 +201,11 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
       const bool blind = General && a.mask.data && high[m][h] == -kInfinity;
       const float factor = blind ? 0.0f : (General ? call.keep_scale : 1.0f) / total;
       if (t == 0) log_sums[row] = blind ? kInfinity : high[m][h] * unit * 0.6931471805599453f + logf(total);
+      T* const to = result + row * a.out.row + 2 * t;
 #pragma unroll
       for (int w = 0; w < W; ++w)
         if (w * 8 < value_width)
-          *reinterpret_cast<uint32_t*>(result + row * a.out.row + w * 8 + 2 * t) =
-              mma::pack<T>(out[m][w][2 * h] * factor, out[m][w][2 * h + 1] * factor);
+          *reinterpret_cast<uint32_t*>(to + w * 8) = mma::pack<T>(out[m][w][2 * h] * factor, out[m][w][2 * h + 1] * factor);
     }
 #endif
 }

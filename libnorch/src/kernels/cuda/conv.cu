@@ -1,6 +1,7 @@
 #include "kernels/conv.h"
 
 #include "kernels/conv_row_major.h"
+#include "kernels/cuda/conv_product.h"
 #include "kernels/cuda/conv_tiles.cuh"
 #include "kernels/cuda/cudnn.h"
 
@@ -91,6 +92,7 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
     if (bias.defined()) add_bias(conv, out, bias);
     return;
   }
+  if (conv_forward_product(conv, out, x, w, bias)) return;
   if (conv.channels_last)
     return in_row_major(conv, out, x, w, [&](const Conv& c, const Tensor& to, const Tensor& from, const Tensor& weight) {
       conv_forward(c, to, from, weight, bias);
@@ -108,6 +110,7 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
 
 void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
   if (cudnn_convolve(ConvResult::x, conv, gx.dtype(), gx.data_ptr(), w.data_ptr(), g.data_ptr())) return;
+  if (conv_backward_input_product(conv, gx, g, w)) return;
   if (conv.channels_last) return in_row_major(conv, gx, g, w, conv_backward_input);
   with_types(conv, gx.dtype(), [&](auto tag, auto index) {
     using T = typename decltype(tag)::type;

@@ -124,4 +124,14 @@ void run_tiles(const F& f, int64_t groups, int64_t m, int64_t n, int64_t k, int6
          static_cast<I>(m), static_cast<I>(n), static_cast<I>(k), static_cast<I>(k_part), static_cast<I>(down));
 }
 
+/// out = the sum over the parts of (part, n), in order.
+template <class T, class S>
+__global__ void __launch_bounds__(256) add_parts(T* out, const S* sums, int64_t n, int64_t parts) {
+  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+  if (i >= n) return;
+  S sum = sums[i];
+  for (int64_t part = 1; part < parts; ++part) sum += sums[part * n + i];
+  out[i] = static_cast<T>(sum);
+}
+
 }  // namespace norch::kernels::cuda

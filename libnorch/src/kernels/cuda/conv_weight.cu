@@ -2,6 +2,7 @@
 // parts of a length that depends on the shapes alone, and the parts added in order.
 #include "core/factory.h"
 #include "kernels/conv_row_major.h"
+#include "kernels/cuda/conv_product.h"
 #include "kernels/cuda/conv_tiles.cuh"
 #include "kernels/cuda/cudnn.h"
 
@@ -31,20 +32,12 @@ struct BackwardWeight {
   }
 };
 
-template <class T, class S>
-__global__ void __launch_bounds__(256) add_parts(T* out, const S* sums, int64_t n, int64_t parts) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  if (i >= n) return;
-  S sum = sums[i];
-  for (int64_t part = 1; part < parts; ++part) sum += sums[part * n + i];
-  out[i] = static_cast<T>(sum);
-}
-
 }  // namespace
 
 void conv_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
   using norch::cuda::ConvResult;
   if (norch::cuda::cudnn_convolve(ConvResult::w, conv, gw.dtype(), x.data_ptr(), gw.data_ptr(), g.data_ptr())) return;
+  if (conv_backward_weight_product(conv, gw, g, x)) return;
   if (conv.channels_last) return in_row_major(conv, gw, g, x, conv_backward_weight);
   visit_float("conv", gw.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;

@@ -56,11 +56,7 @@ def _place(data: Tensor, dtype: Any, shape: tuple, stride: tuple, offset: int) -
 
 
 def share_memory_(self: Tensor) -> Tensor:
-    """share_memory_() -> Tensor
-
-    Moves this tensor to memory that processes share: with children made by fork, and with any process that the tensor
-    is sent to (a queue or pipe of multiprocessing, an argument of a process). Views that exist already stay on the old
-    memory. Nothing changes for tensors on the GPU, and for those that are shared already."""
+    """See Tensor.share_memory_."""
     storage = self.untyped_storage()
     if self.is_cuda or is_shared(self):
         return self
@@ -75,9 +71,7 @@ def share_memory_(self: Tensor) -> Tensor:
 
 
 def is_shared(self: Tensor) -> bool:
-    """is_shared() -> bool
-
-    Whether processes share this tensor's memory: after share_memory_(), and for tensors on the GPU."""
+    """See Tensor.is_shared."""
     storage = self.untyped_storage()
     return self.is_cuda or storage.nbytes() == 0 or storage.data_ptr() in _mappings
 

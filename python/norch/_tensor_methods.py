@@ -244,13 +244,28 @@ def _module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
     return other if assign else self.copy_(other).detach()
 
 
+def _is_pinned(self: Tensor, device: Any = None) -> bool:
+    """is_pinned(device=None) -> bool
+
+    False: norch has no page-locked tensors."""
+    return False
+
+
 def _share_memory_(self: Tensor) -> Tensor:
+    """share_memory_() -> Tensor
+
+    Moves this tensor to memory that processes share: with children made by fork, and with any process that the tensor
+    is sent to (a queue or pipe of multiprocessing, an argument of a process). Views that exist already stay on the old
+    memory. Nothing changes for tensors on the GPU, and for those that are shared already."""
     from norch import _sharing
 
     return _sharing.share_memory_(self)
 
 
 def _is_shared(self: Tensor) -> bool:
+    """is_shared() -> bool
+
+    Whether processes share this tensor's memory: after share_memory_(), and for tensors on the GPU."""
     from norch import _sharing
 
     return _sharing.is_shared(self)
@@ -285,7 +300,7 @@ for _name, _function in {
     "is_signed": is_signed,
     "is_nonzero": is_nonzero,
     "pin_memory": _pin_memory,
-    "is_pinned": lambda self, device=None: False,
+    "is_pinned": _is_pinned,
     "is_shared": _is_shared,
     "share_memory_": _share_memory_,
     "as_subclass": _as_subclass,

@@ -37,6 +37,7 @@ class _NamedResult(tuple[Any, ...]):
 def _named_type(name: str, fields: tuple[str, ...]) -> type[_NamedResult]:
     """Makes norch.return_types.<name>. (collections.namedtuple would take ten times as long, at every import.)"""
     members: dict[str, Any] = {field: property(itemgetter(i)) for i, field in enumerate(fields)}
+    members["__doc__"] = f"({', '.join(fields)})"
     members.update(__slots__=(), __module__=__name__, __match_args__=fields, n_fields=len(fields))
     made = type(name, (_NamedResult,), members)
     globals()[name] = made

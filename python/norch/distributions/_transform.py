@@ -35,6 +35,7 @@ class Transform:
 
     @property
     def event_dim(self) -> int:
+        """The dims of an event, where input and output have as many."""
         if self.domain.event_dim == self.codomain.event_dim:
             return self.domain.event_dim
         raise ValueError("Please use either .domain.event_dim or .codomain.event_dim")
@@ -107,6 +108,7 @@ class Transform:
         return shape
 
     def inverse_shape(self, shape: Any) -> Any:
+        """The shape of the input for a result of `shape`."""
         return shape
 
 

@@ -83,6 +83,8 @@ class _Bounded(Constraint):
 
 
 class _IntegerInterval(_Bounded):
+    """Integers from `lower_bound` to `upper_bound`, both included."""
+
     is_discrete = True
 
     def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
@@ -115,6 +117,8 @@ class _Real(Constraint):
 
 
 class _GreaterThan(_Bounded):
+    """Numbers above `lower_bound`."""
+
     _names = ("lower_bound",)
 
     def check(self, value: Tensor) -> Tensor:
@@ -122,6 +126,8 @@ class _GreaterThan(_Bounded):
 
 
 class _GreaterThanEq(_Bounded):
+    """Numbers of at least `lower_bound`."""
+
     _names = ("lower_bound",)
 
     def check(self, value: Tensor) -> Tensor:
@@ -129,6 +135,8 @@ class _GreaterThanEq(_Bounded):
 
 
 class _LessThan(_Bounded):
+    """Numbers below `upper_bound`."""
+
     _names = ("upper_bound",)
 
     def check(self, value: Tensor) -> Tensor:
@@ -136,11 +144,15 @@ class _LessThan(_Bounded):
 
 
 class _Interval(_Bounded):
+    """Numbers from `lower_bound` to `upper_bound`, both included."""
+
     def check(self, value: Tensor) -> Tensor:
         return (self.lower_bound <= value) & (value <= self.upper_bound)  # type: ignore[attr-defined]
 
 
 class _HalfOpenInterval(_Bounded):
+    """Numbers from `lower_bound` up to, but without, `upper_bound`."""
+
     def check(self, value: Tensor) -> Tensor:
         return (self.lower_bound <= value) & (value < self.upper_bound)  # type: ignore[attr-defined]
 

@@ -109,18 +109,22 @@ class Distribution:
 
     @property
     def mean(self) -> Tensor:
+        """The mean, of the shape of a sample; NaN or inf where there is none."""
         raise NotImplementedError
 
     @property
     def mode(self) -> Tensor:
+        """The likeliest value."""
         raise NotImplementedError(f"{type(self)} does not implement mode")
 
     @property
     def variance(self) -> Tensor:
+        """The variance of each element."""
         raise NotImplementedError
 
     @property
     def stddev(self) -> Tensor:
+        """The square root of the variance."""
         return self.variance.sqrt()
 
     def sample(self, sample_shape: Any = norch.Size()) -> Tensor:

@@ -101,7 +101,9 @@ def weights(name: str, *versions: Any, default: int = -1, **others: Any) -> Any:
     chosen = list(named or members)[default]
     members["DEFAULT"] = members[chosen]
     make: Any = WeightsEnum
-    return make(name, members, module=sys._getframe(1).f_globals["__name__"])
+    made = make(name, members, module=sys._getframe(1).f_globals["__name__"])
+    made.__doc__ = f"The weights published for {name.removesuffix('_Weights')}."
+    return made
 
 
 def _from_pretrained(name: str, enum: Any, args: tuple, kwargs: dict[str, Any]) -> None:

@@ -71,7 +71,13 @@ Tensor median_of_all(const char* op, const char* node, bool ignore_nan, const Te
   Tensor out;
   {
     autograd::GradMode off(false);
-    out = median_op(op, node, ignore_nan, reshape(t.detach(), {-1}), 0, false).values;
+    const Tensor x = reshape(t.detach(), {-1});
+    if (t.is_floating_point() && !ignore_nan) {
+      const Tensor middle = kthvalue(x, (x.numel() + 1) / 2, 0, false).values, greatest = amax(x, {0}, false);
+      out = where(ne(greatest, greatest), greatest, middle);  // NaN if there is one
+    } else {
+      out = median_op(op, node, ignore_nan, x, 0, false).values;
+    }
   }
   if (autograd::recording(t)) {
     // The elements equal to the median share its gradient; they are the NaNs where it is NaN.

@@ -164,11 +164,11 @@ struct Mish {
 /// log(1 + exp(a * x)) / a, and x itself where a * x > b.
 struct Softplus {
   static constexpr bool exact = false;
-  double a, b;
-  explicit Softplus(const Parameters& p) : a(p.a), b(p.b) {}
+  double a, b, inverse;
+  explicit Softplus(const Parameters& p) : a(p.a), b(p.b), inverse(1 / p.a) {}
   template <class T>
   NORCH_HD T value(T x) const {
-    const T curve = std::log1p(exp_of(x * T(a))) / T(a);
+    const T curve = std::log1p(exp_of(x * T(a))) * T(inverse);
     return x * T(a) > T(b) ? x : curve;
   }
   template <class T>

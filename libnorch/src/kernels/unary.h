@@ -74,7 +74,7 @@ NORCH_UNARY(Cos, Heavy, std::cos(x))
 NORCH_UNARY(Cosh, Heavy, std::cosh(x))
 NORCH_UNARY(Digamma, Heavy, digamma(x))
 NORCH_UNARY(Erf, Approximate, std::erf(x))
-NORCH_UNARY(Erfc, Heavy, std::erfc(x))
+NORCH_UNARY(Erfc, Approximate, std::erfc(x))
 NORCH_UNARY(Erfinv, Heavy, erfinv(x))
 NORCH_UNARY(Exp, Approximate, exp_of(x))
 NORCH_UNARY(Exp2, Heavy, std::exp2(x))
@@ -151,7 +151,7 @@ NORCH_TEST(LogicalNot, x == T(0), x == T(0))
 #undef NORCH_TEST
 
 /// log(x / (1 - x)), with x clamped to [a, 1 - a] unless a < 0.
-struct Logit : Heavy {
+struct Logit : Approximate {
   double a;
   explicit Logit(const Parameters& p) : a(p.a) {}
   template <class T>

@@ -35,13 +35,13 @@ struct Moments {
   }
   template <int N>
   __device__ __forceinline__ Acc take(const Acc& a, const A (&x)[N]) const {
-    A sum = x[0];
+    // By the distances from the first: their sum does not overflow where the elements' would.
+    A off[N], sum = 0, m2 = 0;
 #pragma unroll
-    for (int j = 1; j < N; ++j) sum += x[j];
-    const A center = sum * (A(1) / A(N));
-    A m2 = 0;
+    for (int j = 0; j < N; ++j) sum += off[j] = x[j] - x[0];
+    const A shift = sum * (A(1) / A(N)), center = x[0] + shift;
 #pragma unroll
-    for (int j = 0; j < N; ++j) m2 += (x[j] - center) * (x[j] - center);
+    for (int j = 0; j < N; ++j) m2 += (off[j] - shift) * (off[j] - shift);
     const A total = a.n + A(N), delta = center - a.mean, share = quotient(A(N), total);
     return {total, a.mean + delta * share, a.m2 + (m2 + delta * delta * a.n * share)};
   }

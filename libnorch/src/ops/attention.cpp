@@ -1,5 +1,6 @@
 #include "norch/ops/attention.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/record.h"
@@ -11,6 +12,7 @@
 #include "norch/ops/matmul.h"
 #include "norch/ops/rearrange.h"
 #include "norch/ops/reduce.h"
+#include "norch/ops/slice.h"
 #include "norch/ops/softmax.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
@@ -74,8 +76,13 @@ Tensor attention_weights(Tensor scores, const Tensor& mask, bool causal, int64_t
   const Tensor never = Tensor::wrap(-static_cast<double>(INFINITY));
   if (causal) {
     const TensorOptions options = TensorOptions(kInt64).device(scores.device());
+    const int64_t columns = scores.size(-1), begin = recording(scores) ? 0 : std::min(first_row, columns);
     const Tensor row = unsqueeze(arange(first_row, first_row + scores.size(-2), 1, options), 1);
-    scores = masked_fill(scores, gt(arange(scores.size(-1), options), row), never);
+    const Tensor unseen = gt(arange(begin, columns, 1, options), row);
+    if (recording(scores))
+      scores = masked_fill(scores, unseen, never);
+    else
+      masked_fill_(narrow(scores, -1, begin, columns - begin), unseen, never);
   }
   if (!mask.defined()) return softmax(scores, -1);
   scores = mask.dtype() == DType::Bool ? masked_fill(scores, logical_not(mask), never) : add(scores, mask);

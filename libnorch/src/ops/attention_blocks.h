@@ -31,7 +31,7 @@ Tensor fused_attention(const BlockAttention& a, bool groups);
 /// the heads in two dims, -4 and -3.
 BlockAttention with_groups_apart(const BlockAttention& a);
 
-/// softmax(scores + mask) along the last dim; a row that is masked as a whole gives zeros. The mask may be undefined.
+/// softmax(scores + mask) along the last dim, which may write to the scores; a row that is masked as a whole gives zeros. The mask may be undefined.
 Tensor attention_weights(Tensor scores, const Tensor& mask, bool causal, int64_t first_row = 0);
 
 /// The leading dims of the result.

@@ -6,10 +6,12 @@
 #include "norch/autograd.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/copy.h"
+#include "norch/ops/factory.h"
 #include "norch/ops/matmul.h"
 #include "norch/ops/slice.h"
 #include "norch/ops/view.h"
 #include "ops/attention_blocks.h"
+#include "ops/autocast.h"
 #include "ops/drop_elements.h"
 
 namespace norch {
@@ -40,27 +42,34 @@ Tensor mask_matrices(const Tensor& t, Ints batch) {
 
 struct Chunk {
   int64_t matrix, matrices, row, rows;
-  /// The rows of (matrices, rows, columns) that are of it; or all of them.
-  Tensor rows_of(const Tensor& t) const { return narrow(all_of(t), 1, row, rows); }
-  Tensor all_of(const Tensor& t) const { return narrow(t, 0, matrix, matrices); }
+  int64_t columns;  // that the rows see, from the first on
+  bool first;       // of the chunks of its matrices
+  /// The rows of (matrices, rows, ...) that are of it, and the columns' rows of (matrices, columns, ...).
+  Tensor rows_of(const Tensor& t) const { return narrow(matrices_of(t), 1, row, rows); }
+  Tensor columns_of(const Tensor& t) const { return narrow(matrices_of(t), 1, 0, columns); }
+  Tensor matrices_of(const Tensor& t) const { return narrow(t, 0, matrix, matrices); }
   Tensor mask_of(const Tensor& t) const {
     if (!t.defined()) return t;
-    const Tensor own = t.size(0) == 1 ? t : all_of(t);
+    const Tensor own = t.size(0) == 1 ? t : matrices_of(t);
     return t.size(1) == 1 ? own : narrow(own, 1, row, rows);
   }
 };
 
-/// Whole matrices, or parts of one, in order.
+/// Whole matrices, or parts of one. Causal ones, which see half of their scores, go in parts of the rows that leave out
+/// most of the other half, the last rows first; not with dropout, whose numbers would not follow one another.
 template <class F>
-void for_each_chunk(int64_t matrices, int64_t rows, int64_t columns, const F& f) {
-  if (rows * columns <= kScores) {
-    const int64_t step = kScores / (rows * columns);
-    for (int64_t m = 0; m < matrices; m += step) f(Chunk{m, std::min(step, matrices - m), 0, rows});
-    return;
-  }
-  const int64_t step = std::max<int64_t>(1, kScores / columns);
-  for (int64_t m = 0; m < matrices; ++m)
-    for (int64_t r = 0; r < rows; r += step) f(Chunk{m, 1, r, std::min(step, rows - r)});
+void for_each_chunk(const BlockAttention& a, const F& f) {
+  const int64_t matrices = a.q.size(0), rows = a.q.size(1), columns = a.k.size(1);
+  constexpr int64_t kFewestRows = 128, kParts = 8;
+  const bool cut = a.causal && a.dropout == 0;
+  int64_t step = cut ? std::max(kFewestRows, (rows + kParts - 1) / kParts) : rows;
+  step = std::clamp<int64_t>(kScores / columns, 1, std::min(step, rows));
+  const int64_t together = step < rows && a.dropout > 0 ? 1 : std::max<int64_t>(1, kScores / (step * columns));
+  for (int64_t m = 0; m < matrices; m += together)
+    for (int64_t end = rows; end > 0; end -= step) {
+      const int64_t row = std::max<int64_t>(0, end - step);
+      f(Chunk{m, std::min(together, matrices - m), row, end - row, cut ? std::min(columns, end) : columns, end == rows});
+    }
 }
 
 /// 16-bit floats as float32, so that scores are not rounded to them.
@@ -78,8 +87,8 @@ struct Operands {
   BlockAttention of(const Chunk& c) const {
     BlockAttention a = all;
     a.q = wide(c.rows_of(all.q));
-    a.k = wide(c.all_of(all.k));
-    a.v = wide(c.all_of(all.v));
+    a.k = wide(c.columns_of(all.k));
+    a.v = wide(c.columns_of(all.v));
     a.mask = wide(c.mask_of(all.mask));
     a.first_row = c.row;
     a.first_weight = (c.matrix * all.q.size(-2) + c.row) * all.k.size(-2);
@@ -89,7 +98,6 @@ struct Operands {
 
 AttentionGradients gradients_by_chunks(const BlockAttention& a, const Tensor& grad) {
   const Shape batch = batch_shape(a);
-  const int64_t rows = a.q.size(-2), columns = a.k.size(-2);
   const Operands operands(a, batch);
   const Tensor g = matrices(grad, batch);
   const auto room = [&](const Tensor& t) {
@@ -101,17 +109,19 @@ AttentionGradients gradients_by_chunks(const BlockAttention& a, const Tensor& gr
   AttentionGradients d{room(a.q), room(a.k), room(a.v)};
   const Tensor q = matrices(d.q, batch), k = matrices(d.k, batch), v = matrices(d.v, batch);
   // The sum over the parts of one matrix's rows.
-  const auto add_to = [](const Tensor& sum, const Tensor& part, bool first) {
-    if (first)
-      copy_(sum, part);
-    else
-      add_(sum, part);
+  const auto add = [](const Chunk& c, const Tensor& sums, const Tensor& part) {
+    if (!c.first) {
+      add_(c.columns_of(sums), part);
+      return;
+    }
+    if (c.columns < sums.size(1)) zero_(c.matrices_of(sums));
+    copy_(c.columns_of(sums), part);
   };
-  for_each_chunk(numel_of(batch), rows, columns, [&](const Chunk& c) {
+  for_each_chunk(operands.all, [&](const Chunk& c) {
     const AttentionGradients part = differentiable_gradients(operands.of(c), wide(c.rows_of(g)));
     copy_(c.rows_of(q), part.q);
-    add_to(c.all_of(k), part.k, c.row == 0);
-    add_to(c.all_of(v), part.v, c.row == 0);
+    add(c, k, part.k);
+    add(c, v, part.v);
   });
   return d;
 }
@@ -120,18 +130,23 @@ AttentionGradients gradients_by_chunks(const BlockAttention& a, const Tensor& gr
 
 Tensor chunked_attention(const BlockAttention& a) {
   const Shape batch = batch_shape(a);
-  const Tensor out = new_matrices(batch, a.q.size(-2), a.v.size(-1), false, a.q);
+  // In the layout of the fused kernels, which the parts of it have not where there are a batch and heads.
+  const bool inside = batch.size() >= 2;
+  const Tensor out = new_matrices(batch, a.q.size(-2), a.v.size(-1), inside, a.q);
   if (out.numel() > 0) {
     autograd::NoGrad no_grad;
+    autocast::Suspend dtypes_stay;
     const Operands operands(a, batch);
-    const Tensor to = matrices(out, batch);
-    for_each_chunk(numel_of(batch), a.q.size(-2), a.k.size(-2), [&](const Chunk& c) {
+    const Tensor parts = inside ? new_tensor(out.sizes(), out.dtype(), out.device()) : out;
+    const Tensor to = matrices(parts, batch);
+    for_each_chunk(operands.all, [&](const Chunk& c) {
       const BlockAttention b = operands.of(c);
       const Tensor scores = matmul(b.q * Scalar(b.scale), transpose(b.k, -2, -1));
       Tensor weights = attention_weights(scores, b.mask, b.causal, b.first_row);
       if (b.dropout > 0) weights = drop_elements(weights, b.state, b.dropout, b.first_weight);
       copy_(c.rows_of(to), matmul(weights, b.v));
     });
+    if (inside) copy_(out, parts);
   }
   if (recording(a.q, a.k, a.v)) {
     record("ScaledDotProductEfficientAttentionBackward0", {a.q, a.k, a.v}, {out},

@@ -39,6 +39,17 @@ __device__ __forceinline__ void keep(T* p, Held<T, kAssign> v) {
     *p = narrowed<T>(v);
 }
 
+/// The lanes of the warp that have this one's key.
+__device__ __forceinline__ unsigned lanes_with(int key) {
+#if __CUDA_ARCH__ >= 700
+  return __match_any_sync(kAll, key);
+#else
+  unsigned same = 0;
+  for (int lane = 0; lane < 32; ++lane) same |= static_cast<unsigned>(__shfl_sync(kAll, key, lane) == key) << lane;
+  return same;
+#endif
+}
+
 template <class T, bool kAssign>
 __global__ void __launch_bounds__(kThreads) rows_kernel(const __grid_constant__ Lines s, const DeviceAlong along,
                                                         ScatterOp op) {
@@ -68,7 +79,7 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(const __grid_constant__ 
     }
 #pragma unroll
     for (int u = 0; u < kAhead; ++u) {
-      const unsigned same = __match_any_sync(kAll, key[u]);
+      const unsigned same = lanes_with(key[u]);
       if constexpr (kAssign) {
         if (key[u] >= 0 && same >> lane == 1) places[key[u]] = value[u];  // the last lane that has it
         __syncwarp();

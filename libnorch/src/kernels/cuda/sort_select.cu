@@ -26,18 +26,28 @@ __device__ __forceinline__ void store_one(const Select<Key>& s, int64_t row, int
   if (s.values) store_element(s.values, s.size, row, load_element<Key>(s.x, s.size, row * s.n + place));
 }
 
+/// The sum over a warp.
+__device__ __forceinline__ int warp_sum(int mine) {
+#if __CUDA_ARCH__ >= 800
+  return static_cast<int>(__reduce_add_sync(kAll, static_cast<unsigned>(mine)));
+#else
+  for (int mask = 16; mask > 0; mask /= 2) mine += __shfl_xor_sync(kAll, mine, mask);
+  return mine;
+#endif
+}
+
 /// Sums over the threads of a row: a warp, or the whole block.
 template <int kThreads>
 struct Counter {
   int turn = 0;
   __device__ __forceinline__ int sum(int mine) {
-    mine = static_cast<int>(__reduce_add_sync(kAll, static_cast<unsigned>(mine)));
+    mine = warp_sum(mine);
     if constexpr (kThreads > 32) {
       __shared__ int warps[2][kThreads / 32];  // two, so that one barrier a sum is enough
       if (threadIdx.x % 32 == 0) warps[turn][threadIdx.x / 32] = mine;
       __syncthreads();
       const int each = threadIdx.x % 32 < kThreads / 32 ? warps[turn][threadIdx.x % 32] : 0;
-      mine = static_cast<int>(__reduce_add_sync(kAll, static_cast<unsigned>(each)));
+      mine = warp_sum(each);
       turn ^= 1;
     }
     return mine;
@@ -52,9 +62,8 @@ struct Counter {
       if (threadIdx.x % 32 == 0) warps[turn][threadIdx.x / 32] = total;
       __syncthreads();
       const int lane = threadIdx.x % 32, each = lane < kThreads / 32 ? warps[turn][lane] : 0;
-      total = static_cast<int>(__reduce_add_sync(kAll, static_cast<unsigned>(each)));
-      earlier += static_cast<int>(
-          __reduce_add_sync(kAll, static_cast<unsigned>(lane < static_cast<int>(threadIdx.x / 32) ? each : 0)));
+      total = warp_sum(each);
+      earlier += warp_sum(lane < static_cast<int>(threadIdx.x / 32) ? each : 0);
       turn ^= 1;
     }
     return earlier;

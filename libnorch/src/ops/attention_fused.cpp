@@ -10,6 +10,7 @@
 #include "norch/ops/slice.h"
 #include "norch/ops/view.h"
 #include "ops/attention_blocks.h"
+#include "ops/parts.h"
 
 namespace norch {
 
@@ -58,13 +59,13 @@ AttentionTensor place_of(const Tensor& t) {
   return {t.data_ptr(), step(0), step(1), step(2)};
 }
 
-/// The tensor itself, or a copy, as the kernels take it.
-Tensor aligned(const Tensor& t) {
+bool is_aligned(const Tensor& t) {
   const AttentionTensor at = place_of(t);
-  const bool fits = t.stride(3) == 1 && reinterpret_cast<uintptr_t>(at.data) % (kChunk * 2) == 0 && at.batch % kChunk == 0 &&
-                    at.head % kChunk == 0 && at.row % kChunk == 0;
-  return fits ? t : t.clone(MemoryFormat::contiguous);
+  return t.stride(3) == 1 && reinterpret_cast<uintptr_t>(at.data) % (kChunk * 2) == 0 && at.batch % kChunk == 0 &&
+         at.head % kChunk == 0 && at.row % kChunk == 0;
 }
+/// The tensor itself, or a copy, as the kernels take it.
+Tensor aligned(const Tensor& t) { return is_aligned(t) ? t : t.clone(MemoryFormat::contiguous); }
 
 /// A call of the kernels; its tensors live as long as this.
 class Call {
@@ -105,14 +106,26 @@ class Call {
   Tensor q_, k_, v_, mask_;
 };
 
+/// New tensors for the gradients: parts of one if q, k and v are, as where one product made them.
+AttentionGradients new_gradients(const BlockAttention& a, const Heads& heads, const Tensor& out) {
+  const auto of_whole_shape = [](const Tensor& t, const Shape& leading) {
+    return t.dim() == 4 && leading.size() == 2 && t.sizes()[0] == leading[0] && t.sizes()[1] == leading[1];
+  };
+  if (of_whole_shape(a.q, heads.q_leading) && of_whole_shape(a.k, heads.k_leading) && of_whole_shape(a.v, heads.k_leading)) {
+    const TensorList parts = new_parts_like({a.q, a.k, a.v});
+    if (!parts.empty() && std::all_of(parts.begin(), parts.end(), is_aligned)) return {parts[0], parts[1], parts[2]};
+  }
+  return {new_matrices(heads.q_leading, a.q.size(-2), a.q.size(-1), heads_inside(a.q), out),
+          new_matrices(heads.k_leading, a.k.size(-2), a.k.size(-1), heads_inside(a.k), out),
+          new_matrices(heads.k_leading, a.v.size(-2), a.v.size(-1), heads_inside(a.v), out)};
+}
+
 AttentionGradients fused_gradients(const BlockAttention& a, bool groups, const Tensor& grad, const Tensor& out,
                                    const Tensor& log_sums) {
   const Heads heads(a, groups);
   const Call call(a, heads, out, log_sums);
   const Tensor g = aligned(Call::rows_of(heads, grad, heads.q));
-  const AttentionGradients d{new_matrices(heads.q_leading, a.q.size(-2), a.q.size(-1), heads_inside(a.q), out),
-                             new_matrices(heads.k_leading, a.k.size(-2), a.k.size(-1), heads_inside(a.k), out),
-                             new_matrices(heads.k_leading, a.v.size(-2), a.v.size(-1), heads_inside(a.v), out)};
+  const AttentionGradients d = new_gradients(a, heads, out);
   const kernels::FusedAttentionGradients grads{place_of(g), place_of(Call::rows_of(heads, d.q, heads.q)),
                                                place_of(Call::rows_of(heads, d.k, heads.k)),
                                                place_of(Call::rows_of(heads, d.v, heads.k))};

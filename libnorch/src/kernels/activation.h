@@ -116,21 +116,48 @@ struct Gelu {
     return g * (normal_cdf(x) + x * density);
   }
 };
-/// Gelu with the tanh approximation.
+/// Gelu with the tanh approximation: x (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x^3). In float32 on the GPU
+/// that is x sigmoid(2 u), a quarter of tanhf's instructions, which 16-bit floats would wait for.
 struct GeluTanh {
   static constexpr bool exact = false;
   explicit GeluTanh(const Parameters&) {}
   template <class T>
   NORCH_HD T value(T x) const {
+#if defined(__CUDA_ARCH__)
+    if constexpr (std::is_same_v<T, float>) return x * gate(x);
+#endif
     const T inner = T(0.79788456080286535588) * (x + T(0.044715) * x * x * x);
     return T(0.5) * x * (T(1) + std::tanh(inner));
   }
   template <class T>
   NORCH_HD T gradient(T g, T x) const {
-    const T t = std::tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x));
     const T slope = T(0.79788456080286535588) * (T(1) + T(3 * 0.044715) * x * x);
+#if defined(__CUDA_ARCH__)
+    if constexpr (std::is_same_v<T, float>) {
+      const float s = gate(x);
+      return g * (s + x * s * (1 - s) * (2 * slope));
+    }
+#endif
+    const T t = std::tanh(T(0.79788456080286535588) * (x + T(0.044715) * x * x * x));
     return g * (T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * slope);
   }
+
+ private:
+#if defined(__CUDA_ARCH__)
+  /// sigmoid(2 u), to some units of the last place.
+  static __device__ __forceinline__ float gate(float x) {
+    constexpr double kScale = -2 * 1.44269504088896340736 * 0.79788456080286535588;  // exp(-2 u) as a power of 2
+    const float power = x * (static_cast<float>(kScale) + static_cast<float>(kScale * 0.044715) * x * x);
+#if defined(__NVCC__)
+    float e, s;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(e) : "f"(power));
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(s) : "f"(1 + e));
+    return s;
+#else
+    return 1 / (1 + exp2f(power));
+#endif
+  }
+#endif
 };
 /// x * sigmoid(x).
 struct Silu {

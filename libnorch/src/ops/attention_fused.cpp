@@ -144,7 +144,7 @@ AttentionGradients differentiable_gradients(const BlockAttention& a, bool groups
 
 bool takes_fused_attention(const BlockAttention& a) {
   const int64_t most = kernels::kFusedAttentionWidth;
-  return a.q.is_cuda() && a.q.itemsize() == 2 && a.q.size(-1) <= most && a.v.size(-1) <= most && a.scale > 0 &&
+  return a.q.is_cuda() && a.q.itemsize() == 2 && a.q.size(-1) <= most && a.v.size(-1) <= most && a.scale > 1e-35 &&
          std::max(a.q.size(-2), a.k.size(-2)) <= INT32_MAX / 2 && kernels::has_fused_attention(a.q.device());
 }
 

@@ -21,7 +21,7 @@ struct BackwardShape {
   static constexpr int kKeys = 16 * tiles * warps;
   /// Of the gradient of q, rows x width, a warp makes kOutRows x kOutColumns.
   static constexpr int kOutRows = 32, kOutColumns = rows * width / warps / kOutRows;
-  static_assert(rows % kOutRows == 0 && kOutColumns % 16 == 0);
+  static_assert(rows % kOutRows == 0 && kOutColumns % 16 == 0 && 256 / (width / 8) <= kOutRows);
   using Q = Tile<rows, width>;
   using K = Tile<kKeys, width>;
   using D = Tile<kKeys, rows>;  // transposed gradients of scores
@@ -47,16 +47,16 @@ struct BackwardRoom {
 template <class T, int width>
 __global__ void __launch_bounds__(256) attention_values_kernel(FusedAttention a, AttentionTensor grad, BackwardRoom room,
                                                                int64_t counters) {
-  constexpr int kLanes = width / 8;  // to a row
+  constexpr int kLanes = width / 8, kRows = 256 / kLanes;  // lanes to a row, rows to a block
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
   for (int64_t i = thread; i < counters; i += static_cast<int64_t>(gridDim.x) * 256) room.taken[i] = 0;
-  const int64_t index = static_cast<int64_t>(blockIdx.x) * (256 / kLanes) + threadIdx.x / kLanes;
-  const int64_t matrix = index / room.padded, row = index % room.padded;
+  const int blocks = room.padded / kRows, heads = static_cast<int>(a.heads);  // blocks to a matrix
+  const int matrix = static_cast<int>(blockIdx.x) / blocks, batch = matrix / heads, head = matrix % heads;
+  const int row = static_cast<int>(blockIdx.x) % blocks * kRows + static_cast<int>(threadIdx.x) / kLanes;
   const int chunk = static_cast<int>(threadIdx.x) % kLanes;
-  const bool inside = matrix < a.batch * a.heads && row < a.rows;
+  const bool inside = row < a.rows;
   float delta = 0;
   if (inside && chunk * 8 < a.value_width) {
-    const int64_t batch = matrix / a.heads, head = matrix % a.heads;
     const uint4 x = *reinterpret_cast<const uint4*>(begin_of<const T>(a.out, batch, head) + row * a.out.row + chunk * 8);
     const uint4 y = *reinterpret_cast<const uint4*>(begin_of<const T>(grad, batch, head) + row * grad.row + chunk * 8);
     const T *p = reinterpret_cast<const T*>(&x), *q = reinterpret_cast<const T*>(&y);
@@ -65,8 +65,9 @@ __global__ void __launch_bounds__(256) attention_values_kernel(FusedAttention a,
   }
 #pragma unroll
   for (int by = kLanes / 2; by > 0; by /= 2) delta += __shfl_xor_sync(0xFFFFFFFFu, delta, by);
-  if (chunk == 0 && matrix < a.batch * a.heads)
-    room.values[index] = inside ? RowValues{a.log_sums[matrix * a.rows + row] * kLog2e, delta} : RowValues{kInfinity, 0.0f};
+  if (chunk == 0)
+    room.values[static_cast<int64_t>(matrix) * room.padded + row] =
+        inside ? RowValues{a.log_sums[matrix * a.rows + row] * kLog2e, delta} : RowValues{kInfinity, 0.0f};
 }
 
 template <class T, class S, bool General>

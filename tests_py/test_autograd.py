@@ -391,3 +391,10 @@ def test_grad_takes_pytorchs_arguments():
     with pytest.warns(FutureWarning, match="grad_variables"):
         norch.autograd.backward(y, grad_variables=norch.ones(2))
     assert x.grad.tolist() == [2, 4]
+
+
+def test_multithreading_is_accepted():
+    x = norch.ones(2, requires_grad=True)
+    with norch.autograd.set_multithreading_enabled(False):
+        x.sum().backward()
+    assert x.grad.tolist() == [1, 1]

@@ -335,7 +335,7 @@ def test_checkpoints_helpers():
     with pytest.warns(UserWarning, match="None of the inputs"):
         c.check_backward_validity([norch.ones(1)])
     assert c.get_device_states(x, [x]) == ([], []) and c.set_device_states([], []) is None
-    with c.noop_context_fn()[0]:
+    with c.noop_context_fn()[0], c.set_checkpoint_early_stop(False), c.set_checkpoint_debug_enabled(None):
         pass
 
 

@@ -264,3 +264,9 @@ def test_hooks_of_all_optimizers():
         handle.remove()
     optimizer.step()
     assert len(calls) == 3
+
+
+def test_adagrads_state_may_be_shared():
+    optimizer = optim.Adagrad([nn.Parameter(norch.ones(3))])
+    optimizer.share_memory()
+    assert all(state["sum"].is_shared() for state in optimizer.state.values())

@@ -15,6 +15,7 @@ from norch.autograd.grad_mode import (
     is_inference_mode_enabled,
     no_grad,
     set_grad_enabled,
+    set_multithreading_enabled,
 )
 from norch.autograd.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from norch.autograd.variable import Variable
@@ -43,6 +44,7 @@ __all__ = [
     "once_differentiable",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]
 
 

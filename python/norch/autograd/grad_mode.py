@@ -111,6 +111,22 @@ class set_grad_enabled(_Mode):
         _set_grad(self._previous)
 
 
+class set_multithreading_enabled(_Mode):
+    """Accepted, as a function and as a context manager: a backward pass runs on the thread that asks for it."""
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = mode
+
+    def clone(self) -> "set_multithreading_enabled":
+        return set_multithreading_enabled(self.mode)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: Any) -> None:
+        pass
+
+
 class inference_mode(_Mode):
     """As no_grad; tensors made inside may never be saved for backward."""
 

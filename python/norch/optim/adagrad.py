@@ -66,6 +66,11 @@ class Adagrad(RuleOptimizer):
             "sum": full_like(p, complex(value, value) if p.is_complex() else value).detach(),
         }
 
+    def share_memory(self) -> None:
+        """Moves the state to memory that processes share (see Tensor.share_memory_)."""
+        for state in self.state.values():
+            state["sum"].share_memory_()
+
     def _step_sparse(self, group: dict[str, Any], p: Tensor, g: Any) -> None:
         state = self.state[p]
         _optim.count_step([state["step"]])

@@ -228,8 +228,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
                d = batch_gradients(ctx.grad(), input, mean, rstd, scale, training, ctx);
              }
              if (ctx.needs(0)) ctx.set(0, d.x);
-             if (ctx.needs(1)) ctx.set(1, reshape(d.weight, {l.channels}));
-             if (ctx.needs(2)) ctx.set(2, reshape(d.bias, {l.channels}));
+             if (ctx.needs(1)) ctx.set(1, in_shape(d.weight, {l.channels}));
+             if (ctx.needs(2)) ctx.set(2, in_shape(d.bias, {l.channels}));
            });
   }
   return out;
@@ -255,12 +255,18 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
     NoGrad off;
     const Channels memory(x);
     const Tensor input = memory.of(x);
-    mean = new_tensor(stats, type, x.device());
-    var = new_tensor(stats, type, x.device());
-    if (memory.innermost)
-      moments_of(reshape(input, {l.n, l.inner, groups, size}), uint64_t{10}, mean, var);
-    else
+    if (memory.innermost) {
+      // Those of the channels first, joined to groups of equally long ones.
+      const Tensor means = new_tensor(all, type, x.device()), vars = new_tensor(all, type, x.device());
+      moments_of(reshape(input, {l.n, l.inner, l.channels}), uint64_t{2}, means, vars);
+      mean = norch::mean(means, {2}, true);
+      const Tensor apart = sub(means, mean);
+      var = norch::mean(add(vars, mul(apart, apart)), {2}, true);
+    } else {
+      mean = new_tensor(stats, type, x.device());
+      var = new_tensor(stats, type, x.device());
       moments_of(reshape(input, {l.n, groups, members}), uint64_t{4}, mean, var);
+    }
     rstd = rsqrt(var + Scalar(eps));
     const Tensor w = as_stats(weight, x), b = as_stats(bias, x);
     const Tensor scale = expand(w.defined() ? mul(reshape(w, channels), rstd) : rstd, all).contiguous();
@@ -299,8 +305,8 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
              }
            }
            if (ctx.needs(0)) ctx.set(0, d.x);
-           if (ctx.needs(1)) ctx.set(1, reshape(d.weight, {l.channels}));
-           if (ctx.needs(2)) ctx.set(2, reshape(d.bias, {l.channels}));
+           if (ctx.needs(1)) ctx.set(1, in_shape(d.weight, {l.channels}));
+           if (ctx.needs(2)) ctx.set(2, in_shape(d.bias, {l.channels}));
          });
   return out;
 }

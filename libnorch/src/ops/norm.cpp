@@ -87,8 +87,8 @@ Tensor row_norm(const char* op, const char* node, const Tensor& x, Ints shape, c
              else
                d = fused_gradients(ctx.grad(), input, mean, rstd, w, rows, n, ctx);
              if (ctx.needs(0)) ctx.set(0, d.x);
-             if (ctx.needs(1)) ctx.set(1, reshape(d.weight, shape));
-             if (ctx.needs(2)) ctx.set(2, reshape(d.bias, shape));
+             if (ctx.needs(1)) ctx.set(1, in_shape(d.weight, shape));
+             if (ctx.needs(2)) ctx.set(2, in_shape(d.bias, shape));
            });
     out.impl()->grad_fn->outputs[0].takes_narrow = x.is_cuda();
   }

@@ -18,6 +18,9 @@ inline Tensor as_stats(const Tensor& w, const Tensor& x) {
   return w.defined() ? w.detach().to(stats_dtype(x)).contiguous() : Tensor();
 }
 
+/// `t` in that shape: itself where it has it, so that a leaf can take it as its gradient.
+inline Tensor in_shape(const Tensor& t, Ints shape) { return t.sizes() == shape ? t : reshape(t, shape); }
+
 struct NormGradients {
   Tensor x, weight, bias;
 };

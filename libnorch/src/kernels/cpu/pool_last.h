@@ -1,8 +1,11 @@
-// Pooling of tensors whose channels are innermost (kernels/pool.h): a position's channels are worked on side by side, in
-// blocks that stay in the first cache; gradients gather from the windows that hold a position, in order.
+// Pooling of tensors whose channels are innermost (kernels/pool.h): a position's channels are worked on side by side.
+// Gradients of 16-bit floats, which are summed in float, gather from the windows that hold a position; those of others
+// are added where they belong, window after window: the same sums in the same order.
 #pragma once
 
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 #include "kernels/cpu/parallel.h"
 #include "kernels/pool.h"
@@ -30,17 +33,47 @@ void over_channels(const Pool& p, const F& f) {
   for (int64_t c = 0; c < p.channels; c += kChannels) f(c, std::min(kChannels, p.channels - c));
 }
 
-/// Calls f(o0, o1, o2, position of the window over all samples) for the windows that may hold a position.
-template <class F>
-void over_windows(const Pool& p, int64_t sample, int64_t i0, int64_t i1, int64_t i2, const F& f) {
-  int64_t first[3], last[3];
-  pool_windows_at(p, 0, i0, first[0], last[0]);
-  pool_windows_at(p, 1, i1, first[1], last[1]);
-  pool_windows_at(p, 2, i2, first[2], last[2]);
-  for (int64_t i = first[0]; i < last[0]; ++i)
-    for (int64_t j = first[1]; j < last[1]; ++j)
-      for (int64_t k = first[2]; k < last[2]; ++k)
-        f(i, j, k, ((sample * p.out[0] + i) * p.out[1] + j) * p.out[2] + k);
+/// The windows that may hold each place along each dim, looked up because they take divisions.
+class WindowTable {
+ public:
+  explicit WindowTable(const Pool& p) : pool_(p) {
+    for (int d = 0; d < 3; ++d) {
+      at_[d].resize(static_cast<size_t>(p.in[d]));
+      for (int64_t i = 0; i < p.in[d]; ++i) {
+        auto& range = at_[d][static_cast<size_t>(i)];
+        pool_windows_at(p, d, i, range.first, range.second);
+      }
+    }
+  }
+  /// Calls f(o0, o1, o2, position of the window over all samples) for the windows that may hold a position.
+  template <class F>
+  void over(int64_t sample, int64_t i0, int64_t i1, int64_t i2, const F& f) const {
+    const auto a = at_[0][static_cast<size_t>(i0)], b = at_[1][static_cast<size_t>(i1)], c = at_[2][static_cast<size_t>(i2)];
+    for (int64_t i = a.first; i < a.second; ++i)
+      for (int64_t j = b.first; j < b.second; ++j)
+        for (int64_t k = c.first; k < c.second; ++k)
+          f(i, j, k, ((sample * pool_.out[0] + i) * pool_.out[1] + j) * pool_.out[2] + k);
+  }
+
+ private:
+  const Pool& pool_;
+  std::vector<std::pair<int64_t, int64_t>> at_[3];
+};
+
+/// Sets gx to zeros and calls f(first channel, number of channels, sample's place in gx, sample's place in g) for runs of
+/// channels of each sample: one thread adds to them.
+template <class T, class F>
+void over_samples(const Pool& p, T* gx, const F& f) {
+  const int64_t samples = p.planes / p.channels, run = samples >= 8 ? p.channels : std::min<int64_t>(16, p.channels);
+  const int64_t runs = (p.channels + run - 1) / run;
+  parallel_for(samples * runs, 1 + 16384 / ((p.in_size() + p.out_size()) * run), [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t sample = task / runs, first = task % runs * run, n = std::min(run, p.channels - first);
+      T* const to = gx + sample * p.in_size() * p.channels;
+      for (int64_t i = 0; i < p.in_size(); ++i) std::fill_n(to + i * p.channels + first, n, T(0));
+      f(first, n, to, sample * p.out_size() * p.channels);
+    }
+  });
 }
 
 inline int64_t taps_of(const Pool& p) { return p.kernel[0] * p.kernel[1] * p.kernel[2]; }
@@ -85,12 +118,23 @@ void max_pool_last(const Pool& p, T* out, I* indices, const T* x) {
 
 template <class T, class C, class I>
 void scatter_last(const Pool& p, T* gx, const T* g, const I* indices) {
+  if constexpr (std::is_same_v<T, C>) {
+    return over_samples(p, gx, [&](int64_t first, int64_t n, T* to, int64_t from) {
+      for (int64_t o = 0; o < p.out_size(); ++o) {
+        const T* grad = g + from + o * p.channels;
+        const I* index = indices + from + o * p.channels;
+        for (int64_t c = first; c < first + n; ++c)
+          if (index[c] >= 0) to[index[c] * p.channels + c] += grad[c];
+      }
+    });
+  }
+  const WindowTable windows(p);
   over_positions(p, p.in, taps_of(p), [&](int64_t sample, int64_t i0, int64_t i1, int64_t i2, int64_t at) {
     const I place = static_cast<I>((i0 * p.in[1] + i1) * p.in[2] + i2);
     over_channels(p, [&](int64_t first, int64_t n) {
       C sums[kChannels];
       std::fill_n(sums, n, C(0));
-      over_windows(p, sample, i0, i1, i2, [&](int64_t, int64_t, int64_t, int64_t o) {
+      windows.over(sample, i0, i1, i2, [&](int64_t, int64_t, int64_t, int64_t o) {
         const T* grad = g + o * p.channels + first;
         const I* index = indices + o * p.channels + first;
 #pragma omp simd
@@ -133,11 +177,29 @@ void avg_pool_last(const Pool& p, T* out, const T* x) {
 
 template <class T, class C>
 void avg_backward_last(const Pool& p, T* gx, const T* g) {
+  if constexpr (std::is_same_v<T, C>) {
+    return over_samples(p, gx, [&](int64_t first, int64_t n, T* to, int64_t from) {
+      std::vector<T> share(static_cast<size_t>(n));
+      for (int64_t o = 0; o < p.out_size(); ++o) {
+        const PoolBox<int64_t> box(p, o / (p.out[1] * p.out[2]), o / p.out[2] % p.out[1], o % p.out[2]);
+        if (box.empty()) continue;
+        const T by = static_cast<T>(box.divisor(p));
+        for (int64_t c = 0; c < n; ++c) share[static_cast<size_t>(c)] = g[from + o * p.channels + first + c] / by;
+        box.over(p, [&](int64_t i) {
+          T* sums = to + i * p.channels + first;
+          const T* add = share.data();
+#pragma omp simd
+          for (int64_t c = 0; c < n; ++c) sums[c] += add[c];
+        });
+      }
+    });
+  }
+  const WindowTable windows(p);
   over_positions(p, p.in, taps_of(p), [&](int64_t sample, int64_t i0, int64_t i1, int64_t i2, int64_t at) {
     over_channels(p, [&](int64_t first, int64_t n) {
       C sums[kChannels];
       std::fill_n(sums, n, C(0));
-      over_windows(p, sample, i0, i1, i2, [&](int64_t o0, int64_t o1, int64_t o2, int64_t o) {
+      windows.over(sample, i0, i1, i2, [&](int64_t o0, int64_t o1, int64_t o2, int64_t o) {
         const PoolBox<int64_t> box(p, o0, o1, o2);
         if (!box.holds(i0, i1, i2)) return;
         const C by = static_cast<C>(box.divisor(p));

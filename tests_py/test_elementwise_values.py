@@ -141,3 +141,20 @@ def test_elementary_functions_of_floats_at_the_edges():
     for name in ["sin", "cos", "tan"]:
         exact = [getattr(math, name)(float(v)) for v in far]
         np.testing.assert_allclose(getattr(norch, name)(norch.tensor(far)).numpy(), exact, rtol=2e-7)
+
+
+def test_powers_of_floats():
+    rng = np.random.default_rng(0)
+    x, y = rng.uniform(0.01, 10, 20000).astype(np.float32), rng.uniform(-9, 9, 20000).astype(np.float32)
+    rounded = (x.astype(np.float64) ** y.astype(np.float64)).astype(np.float32)
+    assert np.mean(norch.pow(norch.tensor(x), norch.tensor(y)).numpy() != rounded) < 0.002
+
+    values = [0.0, 0.5, 1.0, 2.0, 3.0, math.inf, 1e-45, 1e-38, 3e38, 16777216.0, 33554433.0, 127.0, 149.0, 1.0000001]
+    values = np.array([*values, *[-v for v in values], math.nan], np.float32)
+    x, y = (v.ravel() for v in np.meshgrid(values, values))
+    with np.errstate(all="ignore"):
+        expected = (x.astype(np.float64) ** y.astype(np.float64)).astype(np.float32)
+    result = norch.pow(norch.tensor(x), norch.tensor(y)).numpy()
+    np.testing.assert_allclose(result, expected, rtol=2e-7, atol=2e-45)
+    zero = expected == 0
+    np.testing.assert_array_equal(np.signbit(result[zero]), np.signbit(expected[zero]))

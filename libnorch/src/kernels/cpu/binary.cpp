@@ -2,6 +2,7 @@
 
 #include "kernels/binary.h"
 #include "kernels/cpu/blocks.h"
+#include "kernels/cpu/precise.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
@@ -84,12 +85,36 @@ void mod_block(char* const* data, int64_t n, uint32_t, const void*) {
   }
 }
 
+/// Powers of floats, the rare ones that precise_pow is not made for one by one.
+void pow_block(char* const* data, int64_t n, uint32_t, const void*) {
+  constexpr int64_t kGroup = 4 * kLane;
+  for (int64_t at = 0; at < n; at += kGroup) {
+    float* out = reinterpret_cast<float*>(data[0]) + at;
+    const float* a = reinterpret_cast<const float*>(data[1]) + at;
+    const float* b = reinterpret_cast<const float*>(data[2]) + at;
+    const int64_t count = std::min(kGroup, n - at) & -kLane;
+    float power[kGroup];
+    int rare = 0;
+#pragma omp simd reduction(| : rare)
+    for (int64_t i = 0; i < count; ++i) rare |= is_rare_power(a[i], b[i]) ? 1 : 0;
+#pragma omp simd
+    for (int64_t i = 0; i < count; ++i) power[i] = precise_pow(a[i], b[i]);
+    if (rare)
+      for (int64_t i = 0; i < count; ++i)
+        if (is_rare_power(a[i], b[i])) power[i] = std::pow(a[i], b[i]);
+    std::memcpy(out, power, static_cast<size_t>(count) * sizeof(float));
+  }
+}
+
 template <class F>
 inline constexpr bool is_modulo =
     std::is_same_v<F, DivFloor> || std::is_same_v<F, Remainder> || std::is_same_v<F, Fmod>;
 
 template <class F>
 void number(const Plan& plan, const F& f) {
+  if constexpr (std::is_same_v<F, Pow>) {
+    if (is_floating_point(plan.dtype[0]) && plan.dtype[0] != DType::Float64) return run_blocks(plan, pow_block, f);
+  }
   if constexpr (is_modulo<F>) {
     if (is_floating_point(plan.dtype[0]) && plan.dtype[0] != DType::Float64)
       return run_blocks(plan, mod_block<F, float>, f);

@@ -25,8 +25,9 @@ constexpr double kRoundDouble = 6755399441055744.0;
 /// polynomial is a minimax fit to (exp(r) - 1 - r) / r^2.
 struct SplitExp {
   double scale, rest;
-  explicit SplitExp(double x) {
-    const double shifted = mul_add(x, 1.4426950408889634074, kRoundDouble);
+  explicit SplitExp(double x) : SplitExp(x, mul_add(x, 1.4426950408889634074, kRoundDouble)) {}
+  /// Given k + kRoundDouble.
+  SplitExp(double x, double shifted) {
     const double r = mul_add(shifted - kRoundDouble, -0.69314718055994530942, x);
     double p = 0.0001979032536179754;
     p = mul_add(p, r, 0.0013944676052070901);
@@ -63,6 +64,40 @@ inline float precise_cosh(float x) {
   const double e = SplitExp(limited(std::fabs(static_cast<double>(x)), 0, 100)).exp();
   return static_cast<float>(0.5 * (e + 1 / e));
 }
+
+/// log2(x) for 0 < x < inf, within 2^-45 of its size: x = 2^e m with m from sqrt(1/2) to sqrt(2), and log2(m) is a minimax
+/// fit in f = (m - 1) / (m + 1).
+inline double precise_log2(double x) {
+  const uint64_t bits = bits_as<uint64_t>(x);
+  const uint64_t e = (bits - 0x3fe6a09e667f3bcdu + (uint64_t{1024} << 52)) >> 52;  // e + 1024
+  const double m = bits_as<double>(bits - ((e - 1024) << 52));
+  const double whole = bits_as<double>(e | 0x4330000000000000u) - (4503599627370496.0 + 1024.0);
+  const double f = (m - 1) / (m + 1), w = f * f;
+  double p = 0.28289927255557612;
+  p = mul_add(p, w, 0.31990575578858832);
+  p = mul_add(p, w, 0.41220925103504957);
+  p = mul_add(p, w, 0.57707794237700483);
+  p = mul_add(p, w, 0.96179669411330593);
+  p = mul_add(p, w, 2.8853900817778499);
+  return mul_add(p, f, whole);
+}
+
+/// x^y, but for NaN in x and what is not finite in y.
+inline float precise_pow(float x, float y) {
+  const double a = std::fabs(static_cast<double>(x));
+  const double finite = precise_log2(a);
+  const double log = a == 0 ? -1e300 : a > 3.5e38 ? 1e300 : finite;
+  const double t = limited(y * log, -160, 140), shifted = t + kRoundDouble;
+  // 2^t = 2^k exp((t - k) ln 2): SplitExp takes k ln 2 away again, in one rounding.
+  const SplitExp power(0.69314718055994530942 * (t - (shifted - kRoundDouble)), kRoundDouble);
+  const double scale = bits_as<double>((bits_as<uint64_t>(shifted) + 1023) << 52);
+  const float size = static_cast<float>(mul_add(scale, power.rest, scale));
+  const bool whole = std::trunc(y) == y, odd = whole & (std::trunc(y * 0.5f) != y * 0.5f);
+  const float value = odd ? std::copysign(size, x) : size;
+  return (x < 0) & !whole & (a < 3.5e38) ? __builtin_nanf("") : value;
+}
+/// Whether precise_pow is not made for x^y.
+inline bool is_rare_power(float x, float y) { return (x != x) | !(std::fabs(y) < HUGE_VALF); }
 
 /// x = k pi / 2 + r with |r| <= pi / 4; sin(r) within 2^-37 and cos(r) within 2^-33, by minimax fits in r^2. The first
 /// part of pi / 2 has 33 bits, so that its product with k is exact.

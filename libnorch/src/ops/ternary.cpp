@@ -85,7 +85,7 @@ Tensor clamp_one(const char* name, const char* node, const Tensor& x, const Tens
 }
 
 Tensor clamp_op(const char* name, const Tensor& x, const Tensor& min, const Tensor& max, const Tensor& out) {
-  NORCH_CHECK(min.defined() || max.defined(), "torch.clamp: At least one of 'min' or 'max' must not be None");
+  NORCH_CHECK(min.defined() || max.defined(), name, ": At least one of 'min' or 'max' must not be None");
   const auto node = [](const Tensor& limit) {
     return limit.impl()->wrapped_number ? "ClampBackward1" : "ClampBackward0";
   };

@@ -137,6 +137,15 @@ def test_pools_and_their_kin(device, name, shape):
         agree(POOLS[name], [image(shape)], device, dtype)
 
 
+def test_shuffles(device):
+    for f in (lambda t: F.pixel_shuffle(t, 2), lambda t: F.pixel_unshuffle(t, 2), lambda t: norch.channel_shuffle(t, 4)):
+        agree(f, [image((2, 8, 4, 6))], device, norch.float32, exact_order=False)
+        y = f(image((2, 8, 4, 6), LAST, device))
+        assert y.stride() == strides(tuple(y.shape), LAST)
+    one = image((3, 4, 1, 1), LAST, device)
+    assert F.pixel_shuffle(one, 2).stride() == (4, 1, 2, 1)
+
+
 def test_indices(device):
     x = image((2, 8, 7, 9), device=device)
     x[0, 0, 2, 2] = float("nan")
@@ -154,7 +163,9 @@ def test_indices(device):
     assert (F.max_pool2d(integers, 2) == F.max_pool2d(integers.contiguous(), 2)).all()
 
 
-@pytest.mark.parametrize("shape", [(4, 8, 5, 6), (3, 7, 9, 4), (64, 24, 9, 9), (2, 300, 3, 3), (5, 16, 1, 1), (70, 1, 5, 5)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(4, 8, 5, 6), (3, 7, 9, 4), (64, 24, 9, 9), (2, 300, 3, 3), (5, 16, 1, 1), (70, 1, 5, 5)], ids=str
+)
 def test_batch_norm(device, shape):
     channels = shape[1]
     w, b = 1 + 0.1 * image((channels,), seed=3), image((channels,), seed=4)
@@ -210,7 +221,8 @@ def test_networks(device):
             y = Keep.apply(F.relu(self.bn1(Keep.apply(self.conv1(Keep.apply(x)))), inplace=True))
             return F.relu(Keep.apply(self.bn2(self.conv2(y))) + Keep.apply(self.short(x)))
 
-    net = nn.Sequential(nn.Conv2d(3, 8, 7, 2, 3), nn.MaxPool2d(3, 2, 1), Block(8, 16), Block(16, 16), nn.Upsample(scale_factor=2))
+    stem = [nn.Conv2d(3, 8, 7, 2, 3), nn.MaxPool2d(3, 2, 1)]
+    net = nn.Sequential(*stem, Block(8, 16), Block(16, 16), nn.Upsample(scale_factor=2))
     net.to(device).to(memory_format=LAST)
     x = image((2, 3, 64, 64), LAST, device)
     with norch.autocast(device, norch.bfloat16, enabled=device == "cuda"):

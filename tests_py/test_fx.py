@@ -204,6 +204,24 @@ def test_interpreter_and_transformer():
     assert changed(x)["out"].shape == (2, 3)
 
 
+def test_inner_modules_keep_parameters_and_buffers():
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = Net()
+            self.inner.register_buffer("passing", norch.ones(1), persistent=False)
+
+        def forward(self, x):
+            return self.inner(x)["out"] * self.inner.passing
+
+    outer = Outer()
+    traced = fx.symbolic_trace(outer)
+    assert traced.state_dict().keys() == outer.state_dict().keys()
+    assert dict(traced.named_buffers()).keys() == dict(outer.named_buffers()).keys()
+    x = norch.randn(1, 3, 4, 4)
+    assert norch.equal(traced(x), outer(x))
+
+
 def test_leaves_and_own_tracers():
     class Everything(fx.Tracer):
         def is_leaf_module(self, m, path):

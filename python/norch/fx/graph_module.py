@@ -34,19 +34,18 @@ def _paths(graph: Graph) -> list[str]:
 def _copy_attribute(source: Module, target: Module, path: str) -> None:
     """Gives `target` what `source` has at a dotted path, with empty modules on the way."""
     *prefix, name = path.split(".")
-    value: Any = source
+    owner: Any = source
     for atom in prefix:
-        value = getattr(value, atom)
+        owner = getattr(owner, atom)
         if not hasattr(target, atom):
             setattr(target, atom, Module())
         target = getattr(target, atom)
-        if target is value:
+        if target is owner:
             return  # that module is shared as a whole
-    value = getattr(value, name)
-    if name in getattr(source if not prefix else value, "_buffers", {}):
-        target.register_buffer(name, value)
+    if name in owner._buffers:
+        target.register_buffer(name, owner._buffers[name], name not in owner._non_persistent_buffers_set)
     else:
-        setattr(target, name, value)
+        setattr(target, name, getattr(owner, name))
 
 
 class GraphModule(Module):

@@ -204,6 +204,21 @@ def test_layer_norm_leaves_its_result_in_the_lower_dtype(dtype):
         assert norch.equal(F.linear(F.layer_norm(x, [96], w, b), m), out)
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("n", [1100, 2048, 4096])
+def test_layer_norm_of_wide_rows_has_gradients_from_the_lower_dtype(n):
+    x = norch.randn(5, n, device="cuda", requires_grad=True)
+    w, b = (norch.randn(n, device="cuda", requires_grad=True) for _ in range(2))
+    m = norch.randn(8, n, device="cuda")
+    with norch.autocast("cuda", norch.bfloat16):
+        out = F.linear(F.layer_norm(x, [n], w, b), m)
+    got = norch.autograd.grad(out.float().sum(), (x, w, b))
+    g = m.bfloat16().float().sum(0).bfloat16().float().expand(5, n)
+    want = norch.autograd.grad(F.layer_norm(x, [n], w, b), (x, w, b), g)
+    for a, e in zip(got, want):
+        assert norch.allclose(a, e, rtol=0.02, atol=0.02 * e.abs().max().item())
+
+
 class Block(nn.Module):
     def __init__(self, width):
         super().__init__()

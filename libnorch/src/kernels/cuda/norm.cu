@@ -319,7 +319,10 @@ void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tens
   const size_t row = static_cast<size_t>(threads) * V * (sizeof(T) + sizeof(G));
   const auto most = static_cast<size_t>(limits().shared_memory_per_block) - 1024;
   const int places = threads < 512 ? 3 : 4 * row <= most / 2 ? 4 : 2 * row <= most ? 2 : 1;
-  launch(backward_kernel<T, G>, static_cast<unsigned>(parts), threads, places * row, output<T>(dx), add, Twin(twin),
+  // 1 KB more than the rows take: 48 KB of rows and Group's own 256 bytes are more than a kernel may have unasked, and
+  // `launch` asks only for what is above 48 KB.
+  const size_t shared = places * row + 1024;
+  launch(backward_kernel<T, G>, static_cast<unsigned>(parts), threads, shared, output<T>(dx), add, Twin(twin),
          partial.data<C>(), g.data<G>(), in, pointer<C>(mean), pointer<C>(rstd), group, places);
   join_parts<C>(dweight, dbias, partial, n, parts);
 }

@@ -34,3 +34,18 @@ def seeded(request):
     random.seed(seed)
     np.random.seed(seed)
     norch.manual_seed(seed)
+
+
+@pytest.fixture
+def damaged_copies():
+    """damaged_copies(data, times): so many copies of some bytes, with one to four of them changed."""
+
+    def copies(data, times):
+        rng = random.Random(0)
+        for _ in range(times):
+            copy = bytearray(data)
+            for _ in range(rng.randint(1, 4)):
+                copy[rng.randrange(len(copy))] = rng.randrange(256)
+            yield bytes(copy)
+
+    return copies

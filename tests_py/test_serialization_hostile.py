@@ -202,15 +202,11 @@ def test_every_truncation_is_an_error(checkpoint):
             norch.load(io.BytesIO(checkpoint[:n]))
 
 
-def test_changed_bytes_never_do_harm(checkpoint):
-    rng = random.Random(0)
+def test_changed_bytes_never_do_harm(checkpoint, damaged_copies):
     damaged = 0
-    for _ in range(1500):
-        data = bytearray(checkpoint)
-        for _ in range(rng.randint(1, 4)):
-            data[rng.randrange(len(data))] = rng.randrange(256)
+    for data in damaged_copies(checkpoint, 1500):
         try:
-            norch.load(io.BytesIO(bytes(data)))
+            norch.load(io.BytesIO(data))
         except (RuntimeError, pickle.UnpicklingError):
             damaged += 1
     assert damaged > 500

@@ -40,8 +40,7 @@ class CodeGen:
 
     def gen_fn_def(self, free_vars: list[str], maybe_return_annotation: str) -> str:
         """The line with `def`."""
-        parameters = ", ".join(free_vars if free_vars and free_vars[0] == "self" else ["self", *free_vars])
-        return f"def forward({parameters}){maybe_return_annotation}:"
+        return f"def forward({', '.join(['self', *free_vars])}){maybe_return_annotation}:"
 
     def generate_output(self, output_args: Argument) -> str:
         """The line that returns."""

@@ -200,10 +200,9 @@ class Graph:
 
     def __deepcopy__(self, memo: dict | None = None) -> Graph:
         new = type(self)(tracer_cls=self._tracer_cls)
-        mapped: dict[Node, Node] = {}
-        result = new.graph_copy(self, mapped, return_output_node=True)
-        if isinstance(result, tuple) and len(result) == 2 and isinstance(result[1], Node) and result[1].op == "output":
-            new.output(result[0], result[1].type).meta = copy.copy(result[1].meta)
+        copies: dict[Node, Node] = {}
+        for node in self.nodes:
+            copies[node] = new.node_copy(node, lambda n: copies[n])
         new._codegen = copy.copy(self._codegen)
         return new
 

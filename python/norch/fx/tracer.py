@@ -182,20 +182,17 @@ class Tracer(TracerBase):
     def _arguments(self, function: Callable, is_method: bool, concrete: dict[str, Any]) -> list:
         """An argument for every parameter, *args and **kwargs as a proxy each."""
         parameters = list(inspect.signature(function).parameters.values())[is_method:]
-        # In the order of the function's local variables: *args comes after what is keyword-only.
-        parameters.sort(key=lambda p: (p.kind is p.VAR_KEYWORD, p.kind is p.VAR_POSITIONAL))
-        args: list[Any] = [self.root] if is_method else []
-        made: dict[str, Any] = {}
-        for p in inspect.signature(function).parameters.values():
-            default = () if p.default is inspect.Parameter.empty else (self.create_arg(p.default),)
-            if p not in parameters:
-                continue
+        values: dict[str, Any] = {}
+        for p in parameters:
+            default = () if p.default is p.empty else (self.create_arg(p.default),)
             if p.name in concrete:
-                made[p.name] = self._concrete(p.name, concrete[p.name], default)
+                values[p.name] = self._concrete(p.name, concrete[p.name], default)
             else:
                 stars = "*" if p.kind is p.VAR_POSITIONAL else "**" if p.kind is p.VAR_KEYWORD else ""
-                made[p.name] = self.create_proxy("placeholder", stars + p.name, default, {})
-        return args + [made[p.name] for p in parameters]
+                values[p.name] = self.create_proxy("placeholder", stars + p.name, default, {})
+        # In the order of the function's local variables: *args comes after what is keyword-only.
+        parameters.sort(key=lambda p: (p.kind is p.VAR_KEYWORD, p.kind is p.VAR_POSITIONAL))
+        return [*([self.root] if is_method else []), *(values[p.name] for p in parameters)]
 
     def _concrete(self, name: str, value: Any, default: tuple) -> Any:
         """An input with a value: every leaf of it is a placeholder, which has to have that value in calls."""

@@ -14,6 +14,7 @@
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/philox.h"
+#include "kernels/cpu/wide.h"
 #include "kernels/dispatch.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
@@ -269,18 +270,10 @@ class Worker {
   std::vector<T> scores_, grads_, deltas_, keep_;
 };
 
-template <class F>
-void visit_dtype(DType dtype, const F& f) {
-  if (dtype == DType::Float32)
-    f(float{});
-  else
-    f(double{});
-}
-
 }  // namespace
 
 void attention(const Attention& a) {
-  visit_dtype(a.dtype, [&](auto zero) {
+  visit_wide(a.dtype, [&](auto zero) {
     const int64_t blocks = (a.rows + kRows - 1) / kRows;
     // Multiply-adds that take about five microseconds.
     const int64_t work = std::min(kRows, a.rows) * a.columns * (a.width + a.value_width);
@@ -293,7 +286,7 @@ void attention(const Attention& a) {
 
 void attention_backward(const Attention& a, const AttentionMatrices& grad, const AttentionMatrices& grad_q,
                         const AttentionMatrices& grad_k, const AttentionMatrices& grad_v) {
-  visit_dtype(a.dtype, [&](auto zero) {
+  visit_wide(a.dtype, [&](auto zero) {
     const int64_t work = a.rows * a.columns * (a.width + a.value_width);
     parallel_for(a.batch, std::max<int64_t>(1, (1 << 16) / work), [&](int64_t begin, int64_t end) {
       Worker<decltype(zero)> worker(a);

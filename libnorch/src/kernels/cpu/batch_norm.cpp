@@ -5,19 +5,12 @@
 
 #include "core/factory.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/wide.h"
 #include "kernels/reduce.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
-
-template <class F>
-void visit(DType t, const F& f) {
-  if (t == DType::Float64)
-    f(double{});
-  else
-    f(float{});
-}
 
 /// Mean and biased variance of the columns of a matrix (rows, channels). Each thread takes some columns; runs of rows are
 /// summed as differences from their first row, so that the squares lose nothing to a large mean, and joined in double.
@@ -78,7 +71,7 @@ void column_moments(int64_t rows, int64_t channels, const T* x, C* mean, C* var)
 }  // namespace
 
 void batch_stats(const ChannelShape& shape, const BatchStats& stats, const Tensor& x) {
-  visit(stats.mean.dtype(), [&](auto zero) {
+  visit_wide(stats.mean.dtype(), [&](auto zero) {
     using C = decltype(zero);
     const BatchScales<C> s(stats, static_cast<double>(shape.outer * shape.inner));
     if (!x.defined()) {
@@ -103,7 +96,7 @@ void batch_stats(const ChannelShape& shape, const BatchStats& stats, const Tenso
 }
 
 void batch_gradients(const ChannelShape& shape, const BatchGradients& d, const Tensor& g, const Tensor& x) {
-  visit(d.mean.dtype(), [&](auto zero) {
+  visit_wide(d.mean.dtype(), [&](auto zero) {
     using C = decltype(zero);
     const BatchSlopes<C> s(d, static_cast<double>(shape.outer * shape.inner));
     const Tensor sums = new_tensor({shape.channels}, d.mean.dtype(), kCPU);

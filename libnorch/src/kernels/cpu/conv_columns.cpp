@@ -4,8 +4,7 @@
 
 #include "core/factory.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/dispatch.h"
-#include "kernels/gemm.h"
+#include "kernels/cpu/wide.h"
 
 namespace norch::kernels::cpu {
 
@@ -116,29 +115,6 @@ MatrixRef matrix(const T* data, int64_t row, int64_t col) {
   return {data, row, col, 0};
 }
 
-template <class T>
-void multiply(int64_t m, int64_t n, int64_t k, const MatrixRef& a, const MatrixRef& b, T* c, bool add = false) {
-  Gemm g;
-  g.dtype = dtype_of<T>;
-  g.m = m;
-  g.n = n;
-  g.k = k;
-  g.a = a;
-  g.b = b;
-  g.c = c;
-  g.c_row = n;
-  g.beta = add ? 1 : 0;
-  kernels::gemm(kCPU, g);
-}
-
-template <class F>
-void visit(DType t, const F& f) {
-  if (t == DType::Float64)
-    f(double{});
-  else
-    f(float{});
-}
-
 }  // namespace
 
 bool takes_columns(const Conv& conv, DType t) {
@@ -147,13 +123,13 @@ bool takes_columns(const Conv& conv, DType t) {
 }
 
 void columns_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
-  visit(out.dtype(), [&](auto zero) {
+  visit_wide(out.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for_samples<T>(conv, [&](int64_t first, const Columns<T>& columns) {
       columns.fill(x.data<T>() + first * conv.c_in * conv.in_size());
       const Tensor product = new_tensor({conv.c_out, columns.width()}, out.dtype(), kCPU);
       multiply<T>(conv.c_out, columns.width(), columns.rows(), matrix(w.data<T>(), columns.rows(), 1),
-                  matrix(columns.data, columns.width(), 1), product.data<T>());
+                  matrix(columns.data, columns.width(), 1), product.data<T>(), columns.width());
       swap_outer<T>(out.data<T>() + first * conv.c_out * conv.out_size(), product.data<T>(), conv.c_out,
                     columns.samples, conv.out_size(), bias.defined() ? bias.data<T>() : nullptr);
     });
@@ -161,21 +137,21 @@ void columns_forward(const Conv& conv, const Tensor& out, const Tensor& x, const
 }
 
 void columns_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
-  visit(gx.dtype(), [&](auto zero) {
+  visit_wide(gx.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for_samples<T>(conv, [&](int64_t first, const Columns<T>& columns) {
       const Tensor grad = new_tensor({conv.c_out, columns.width()}, g.dtype(), kCPU);
       swap_outer<T>(grad.data<T>(), g.data<T>() + first * conv.c_out * conv.out_size(), columns.samples, conv.c_out,
                     conv.out_size());
       multiply<T>(columns.rows(), columns.width(), conv.c_out, matrix(w.data<T>(), 1, columns.rows()),
-                  matrix(grad.data<T>(), columns.width(), 1), columns.data);
+                  matrix(grad.data<T>(), columns.width(), 1), columns.data, columns.width());
       columns.add_to(gx.data<T>() + first * conv.c_in * conv.in_size());
     });
   });
 }
 
 void columns_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
-  visit(gw.dtype(), [&](auto zero) {
+  visit_wide(gw.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for_samples<T>(conv, [&](int64_t first, const Columns<T>& columns) {
       columns.fill(x.data<T>() + first * conv.c_in * conv.in_size());
@@ -183,7 +159,7 @@ void columns_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g
       swap_outer<T>(grad.data<T>(), g.data<T>() + first * conv.c_out * conv.out_size(), columns.samples, conv.c_out,
                     conv.out_size());
       multiply<T>(conv.c_out, columns.rows(), columns.width(), matrix(grad.data<T>(), columns.width(), 1),
-                  matrix(columns.data, 1, columns.width()), gw.data<T>(), first > 0);
+                  matrix(columns.data, 1, columns.width()), gw.data<T>(), columns.rows(), first > 0);
     });
   });
 }

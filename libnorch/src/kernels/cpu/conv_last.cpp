@@ -4,7 +4,7 @@
 
 #include "core/factory.h"
 #include "kernels/cpu/parallel.h"
-#include "kernels/gemm.h"
+#include "kernels/cpu/wide.h"
 
 namespace norch::kernels::cpu {
 
@@ -15,36 +15,10 @@ constexpr int64_t kRowBytes = int64_t{2} << 20;
 /// Elements copied or added that are worth a thread.
 constexpr int64_t kGrain = 16384;
 
-template <class F>
-void visit(DType t, const F& f) {
-  if (t == DType::Float64)
-    f(double{});
-  else
-    f(float{});
-}
-
 bool is_pointwise(const Conv& c) {
   for (int d = 0; d < 3; ++d)
     if (c.kernel[d] != 1 || c.stride[d] != 1 || c.pad[d] != 0 || c.in[d] != c.out[d]) return false;
   return true;
-}
-
-/// c (m, n), rows `c_row` apart, = a b (+ bias) or, with `add`, += a b.
-template <class T>
-void multiply(int64_t m, int64_t n, int64_t k, const MatrixRef& a, const MatrixRef& b, T* c, int64_t c_row,
-              bool add = false, const T* bias = nullptr) {
-  Gemm g;
-  g.dtype = dtype_of<T>;
-  g.m = m;
-  g.n = n;
-  g.k = k;
-  g.a = a;
-  g.b = b;
-  g.c = c;
-  g.c_row = c_row;
-  g.bias = bias;
-  g.beta = add ? 1 : 0;
-  kernels::gemm(kCPU, g);
 }
 
 /// Positions of the output, counted over all samples, and what their taps read.
@@ -120,7 +94,7 @@ bool takes_last(const Conv& conv, DType t) {
 }
 
 void last_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
-  visit(out.dtype(), [&](auto zero) {
+  visit_wide(out.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const int64_t k = conv.c_in * conv.taps();
     for_rows<T>(conv, x, [&](int64_t first, int64_t last, const T* rows) {
@@ -132,7 +106,7 @@ void last_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
 }
 
 void last_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
-  visit(gw.dtype(), [&](auto zero) {
+  visit_wide(gw.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const int64_t k = conv.c_in * conv.taps();
     for_rows<T>(conv, x, [&](int64_t first, int64_t last, const T* rows) {
@@ -143,7 +117,7 @@ void last_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, c
 }
 
 void last_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
-  visit(gx.dtype(), [&](auto zero) {
+  visit_wide(gx.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Rows rows{conv};
     const int64_t channels = conv.c_in, row = channels * conv.taps();

@@ -61,7 +61,7 @@ std::tuple<Tensor, Tensor, Tensor> unique(const Tensor& t, bool inverse, bool co
     kernels::sort(t.device(), false, 1, flat.numel(), sorted.values, Tensor(), flat.contiguous());
   }
   auto [values, run, lengths] = runs(sorted.values, inverse, counts);
-  if (inverse) run = reshape(t.numel() ? scatter(empty_like(run), 0, sorted.indices, run) : run, t.sizes());
+  if (inverse) run = reshape(t.numel() ? scatter_(empty_like(run), 0, sorted.indices, run) : run, t.sizes());
   return {values, run, lengths};
 }
 

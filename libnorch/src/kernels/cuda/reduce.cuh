@@ -31,7 +31,10 @@ namespace norch::kernels::cuda::reduction {
 
 constexpr int kThreads = 256;
 constexpr int kMaxDims = 10;
-constexpr int64_t kEnoughBlocks = 2048;
+/// Four blocks for each of the 132 multiprocessors of an H100 or H200: all run at once and end together (1e8 numbers in
+/// 109 us on an H200; 2,048 blocks, whose last wave is half empty, take 118). A constant, not the present device's count:
+/// the order of a sum depends on its shape alone.
+constexpr int64_t kEnoughBlocks = 528;
 
 /// The plan as kernels see it. Strides in bytes, outputs in elements.
 struct Walk {

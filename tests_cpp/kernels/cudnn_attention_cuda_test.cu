@@ -135,11 +135,11 @@ TEST_F(CudnnAttention, IsAttention) {
 
 TEST_F(CudnnAttention, GoesThroughALargeBatchInParts) {
   for (const bool groups : {false, true}) {
-    Call all({"", kBFloat16, 3, 32, groups ? 8 : 32, 4096, 2048, 64, 64, true, false});
+    Call all({"", kBFloat16, 3, 32, groups ? 8 : 32, 4096, 2048, 128, 128, true, false});
     ASSERT_TRUE(cuda::cudnn_attention(all.a));
     if (!cuda::cudnn_attention_backward(all.a, all.to)) GTEST_SKIP() << "no backward pass here";
     for (int64_t b = 0; b < 3; ++b) {
-      Call one({"", kBFloat16, 1, 32, groups ? 8 : 32, 4096, 2048, 64, 64, true, false});
+      Call one({"", kBFloat16, 1, 32, groups ? 8 : 32, 4096, 2048, 128, 128, true, false});
       for (auto [part, whole] : {std::pair(&one.q, &all.q), {&one.k, &all.k}, {&one.v, &all.v}, {&one.grad, &all.grad}})
         *part = narrow(*whole, 0, b, 1).contiguous();
       one.clear();

@@ -279,6 +279,10 @@ int64_t largest_divisor(int64_t n, int64_t most) {
 bool cudnn_attention(const FusedAttention& a) { return worthwhile(a) && usable() && run({a, {}}); }
 
 bool cudnn_attention_backward(const FusedAttention& a, const FusedAttentionGradients& to) {
+  // Beyond this length the own kernel is the faster one for narrow heads. On an H200, causal, 64 wide: 0.70 ms against
+  // cuDNN's 0.62 for 32 x 12 heads of 1024 rows, 5.3 against 6.3 for 16 x 16 of 4096; 128 wide 11.0 against 7.9.
+  constexpr int64_t kNarrow = 64, kLongestNarrow = 1024;
+  if (std::max(a.width, a.value_width) <= kNarrow && a.rows * a.columns > kLongestNarrow * kLongestNarrow) return false;
   if (!worthwhile(a) || !usable() || !fixed_order(current_device())) return false;
   // The plan that adds in a fixed order stores dS, so it takes a part of the batch, or of the heads, at a time.
   constexpr int64_t kMostStored = int64_t{512} << 20;

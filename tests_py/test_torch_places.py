@@ -15,22 +15,16 @@ from norch.utils.checkpoint import checkpoint, checkpoint_sequential
 
 
 def test_settings_are_accepted():
-    norch.set_float32_matmul_precision("high")
-    assert norch.get_float32_matmul_precision() == "high"
-    norch.set_float32_matmul_precision("highest")
-    with pytest.raises(ValueError, match="expected 'highest'"):
-        norch.set_float32_matmul_precision("low")
     norch.use_deterministic_algorithms(False)
     assert norch.are_deterministic_algorithms_enabled()
     norch.backends.cudnn.benchmark = True
-    norch.backends.cuda.matmul.allow_tf32 = True
     with pytest.raises(AttributeError, match="Unknown attribute"):
         norch.backends.cuda.matmul.allow_tf23 = True
     with norch.backends.cudnn.flags(enabled=False), norch.backends.cuda.sdp_kernel(enable_math=False):
         assert not norch.backends.cuda.math_sdp_enabled()
     assert norch.backends.cuda.math_sdp_enabled()
     assert not norch.backends.mps.is_available() and not norch.backends.mkl.is_available()
-    norch.backends.cudnn.benchmark = norch.backends.cuda.matmul.allow_tf32 = False
+    norch.backends.cudnn.benchmark = False
 
 
 def test_accelerator():

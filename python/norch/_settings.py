@@ -1,9 +1,11 @@
-"""Process-wide settings that PyTorch has and norch needs none of: they are accepted, and remembered where programs read
-them back. norch is deterministic and computes float32 as float32 in every setting."""
+"""PyTorch's process-wide settings. set_float32_matmul_precision has an effect; the others norch needs none of: they are
+accepted, and remembered where programs read them back. norch is deterministic in every setting."""
 
 from __future__ import annotations
 
 from typing import Any, Callable
+
+from norch._C import _cuda
 
 __all__ = [
     "are_deterministic_algorithms_enabled",
@@ -22,20 +24,28 @@ __all__ = [
     "use_deterministic_algorithms",
 ]
 
-_state: dict[str, Any] = {"precision": "highest", "warn_only": False, "debug_mode": 0, "warn_always": False, "interop": 1}
+_state: dict[str, Any] = {"tf32_name": "high", "warn_only": False, "debug_mode": 0, "warn_always": False, "interop": 1}
 
 
 def set_float32_matmul_precision(precision: str) -> None:
-    """Accepts "highest", "high" or "medium"; products of float32 are computed in float32 with each of them. Raises
-    ValueError for other names."""
+    """How matrix products of float32 are computed on GPUs: "highest" (at first) in float32; "high" and "medium" may round
+    the factors to TF32 (10 bits of mantissa, sums in float32), which tensor cores multiply several times as fast. The same
+    switch as backends.cuda.matmul.allow_tf32. Products on the CPU are of float32 with each. Raises ValueError for other
+    names.
+
+        >>> norch.set_float32_matmul_precision("high")
+        >>> norch.backends.cuda.matmul.allow_tf32
+        True
+        >>> norch.set_float32_matmul_precision("highest")"""
     if precision not in ("highest", "high", "medium"):
         raise ValueError(f"set_float32_matmul_precision: expected 'highest', 'high' or 'medium', got {precision!r}")
-    _state["precision"] = precision
+    _cuda._set_matmul_tf32(precision != "highest")
+    _state["tf32_name"] = "medium" if precision == "medium" else "high"
 
 
 def get_float32_matmul_precision() -> str:
-    """What set_float32_matmul_precision was told last."""
-    return str(_state["precision"])
+    """"highest", or, while TF32 is allowed, "high" or "medium", whichever set_float32_matmul_precision was told last."""
+    return str(_state["tf32_name"]) if _cuda._matmul_tf32() else "highest"
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:

@@ -181,6 +181,13 @@ void bind_graphs(Binder& b, nb::module_& m) {
           "The recording's memory, for other captures to share.");
 }
 
+void bind_tf32(Binder& b, nb::module_& m) {
+  b.in(m, "_matmul_tf32", &cuda::matmul_tf32, "Whether matrix products of float32 may be of TF32.");
+  b.in(m, "_set_matmul_tf32", &cuda::set_matmul_tf32, "See _matmul_tf32.", "allowed"_a);
+  b.in(m, "_convolution_tf32", &cuda::convolution_tf32, "Whether convolutions of float32 may be of TF32.");
+  b.in(m, "_set_convolution_tf32", &cuda::set_convolution_tf32, "See _convolution_tf32.", "allowed"_a);
+}
+
 }  // namespace
 
 void bind_cuda(Binder& b) {
@@ -189,6 +196,7 @@ void bind_cuda(Binder& b) {
   bind_memory(b, m);
   bind_streams(b, m);
   bind_graphs(b, m);
+  bind_tf32(b, m);
   // Where pip puts NVIDIA's libraries. Nothing is opened or looked at before it is needed.
   for (nb::handle folder : nb::module_::import_("sys").attr("path"))
     if (nb::isinstance<nb::str>(folder)) cuda::add_library_dir(nb::cast<std::string>(folder) + "/nvidia");

@@ -211,6 +211,17 @@ class NORCH_API CUDAGraph {
 /// Whether the current stream is being captured.
 NORCH_API bool is_current_stream_capturing();
 
+// ---- TF32
+
+/// Whether tensor cores may compute float32 products on this process's GPUs with factors rounded to TF32 (10 bits of
+/// mantissa, as float16; sums in float32), which is several times as fast: matrix products (of complex64 too), and
+/// convolutions where cuDNN does them. Both are off at first: float32 is computed as float32. Results stay the same from
+/// run to run with either setting. For all threads.
+NORCH_API bool matmul_tf32() noexcept;
+NORCH_API void set_matmul_tf32(bool allowed) noexcept;
+NORCH_API bool convolution_tf32() noexcept;
+NORCH_API void set_convolution_tf32(bool allowed) noexcept;
+
 // ---- libraries
 
 /// A folder to look for NVIDIA's libraries in (cuBLASLt, cuDNN, NCCL) before the system's own places: in itself, and

@@ -1,7 +1,7 @@
 """Which libraries do the work, and PyTorch's flags for them.
 
-norch computes float32 as float32 and gives the same bits every time, so the flags that would trade that away are accepted
-and change nothing; docs/differences.md lists them."""
+norch gives the same bits every time, so the flags that would trade that away are accepted and change nothing; those of TF32
+(cuda.matmul.allow_tf32, cudnn.allow_tf32; both False at first) work. docs/differences.md lists them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flags of matrix products and attention on the GPU. float32 is computed as float32 (no TF32), whatever they say."""
+"""Flags of matrix products and attention on the GPU: matmul.allow_tf32 has an effect, the others are accepted."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 from typing import Iterator
 
 import norch
+from norch._C import _cuda
+from norch.backends._precision import is_tf32
 
 __all__ = [
     "cudnn_sdp_enabled",
@@ -23,13 +25,28 @@ __all__ = [
 
 
 class _Matmul:
-    """torch.backends.cuda.matmul's attributes."""
+    """torch.backends.cuda.matmul's attributes. With `allow_tf32` (or fp32_precision "tf32"; at first it is False, "ieee")
+    products of float32 and complex64 on GPUs may round their factors to TF32: see set_float32_matmul_precision."""
 
-    allow_tf32: bool = False
     allow_fp16_reduced_precision_reduction: bool = False
     allow_bf16_reduced_precision_reduction: bool = False
     allow_fp16_accumulation: bool = False
-    fp32_precision: str = "ieee"
+
+    @property
+    def allow_tf32(self) -> bool:
+        return _cuda._matmul_tf32()
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        _cuda._set_matmul_tf32(allowed)
+
+    @property
+    def fp32_precision(self) -> str:
+        return "tf32" if self.allow_tf32 else "ieee"
+
+    @fp32_precision.setter
+    def fp32_precision(self, precision: str) -> None:
+        self.allow_tf32 = is_tf32(precision)
 
     def __setattr__(self, name: str, value: object) -> None:
         if not hasattr(type(self), name):

@@ -1,11 +1,16 @@
-"""Flags of cuDNN. norch chooses deterministic algorithms without TF32, whatever they say."""
+"""Flags of cuDNN. `allow_tf32` (or fp32_precision "tf32") lets convolutions of float32 round their factors to TF32 on
+tensor cores; unlike PyTorch's it is False at first. The others are accepted: norch's algorithms are deterministic."""
 
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Iterator
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Iterator
 
 from norch import cuda as _cuda
+from norch._C import _cuda as _state
+from norch.backends._precision import is_tf32
 
 __all__ = ["allow_tf32", "benchmark", "benchmark_limit", "deterministic", "enabled", "flags", "is_acceptable", "is_available", "version"]
 
@@ -13,8 +18,32 @@ enabled: bool = True
 benchmark: bool = False
 benchmark_limit: int = 10
 deterministic: bool = True
-allow_tf32: bool = False
-fp32_precision: str = "ieee"
+if TYPE_CHECKING:
+    allow_tf32: bool
+    fp32_precision: str
+
+
+class _Flags(ModuleType):
+    """The module's attributes that have an effect."""
+
+    @property
+    def allow_tf32(self) -> bool:
+        return _state._convolution_tf32()
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        _state._set_convolution_tf32(allowed)
+
+    @property
+    def fp32_precision(self) -> str:
+        return "tf32" if _state._convolution_tf32() else "ieee"
+
+    @fp32_precision.setter
+    def fp32_precision(self, precision: str) -> None:
+        _state._set_convolution_tf32(is_tf32(precision))
+
+
+sys.modules[__name__].__class__ = _Flags
 
 
 def is_available() -> bool:
@@ -38,8 +67,14 @@ def flags(
     benchmark: bool = False,
     benchmark_limit: int = 10,
     deterministic: bool = False,
-    allow_tf32: bool = True,
+    allow_tf32: bool | None = None,
     fp32_precision: str = "none",
 ) -> Iterator[None]:
-    """Accepted as in PyTorch; nothing changes inside."""
-    yield
+    """`allow_tf32`, or fp32_precision "tf32" or "ieee", for a block; without them nothing changes inside."""
+    before = _state._convolution_tf32()
+    if allow_tf32 is not None or fp32_precision != "none":
+        _state._set_convolution_tf32(bool(allow_tf32) or is_tf32(fp32_precision))
+    try:
+        yield
+    finally:
+        _state._set_convolution_tf32(before)

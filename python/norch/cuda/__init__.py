@@ -104,7 +104,7 @@ def is_bf16_supported(including_emulation: bool = True) -> bool:
 
 
 def is_tf32_supported() -> bool:
-    """Whether the current GPU could compute in TF32; norch computes float32 as float32."""
+    """Whether the current GPU can compute in TF32, where backends.cuda.matmul.allow_tf32 or cudnn.allow_tf32 lets it."""
     return is_available() and get_device_capability()[0] >= 8
 
 

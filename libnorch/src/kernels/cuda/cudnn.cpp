@@ -21,7 +21,7 @@ using kernels::Conv;
 /// All that a plan depends on: a key of a ByteMap.
 struct Key {
   Conv conv;
-  int32_t result, dtype, device, alignment;
+  int32_t result, dtype, device, alignment, tf32, unused;
 };
 
 enum Operand : int64_t { kX = 1, kW, kY };
@@ -127,12 +127,12 @@ std::optional<Descriptor> make_graph(const Key& key, cudnnHandle_t handle) {
 }
 
 /// Whether an engine keeps norch's promises: sums in a fixed order, and not in less precision than asked for.
-bool allowed(const EngineNotes& notes, DType dtype) {
+bool allowed(const EngineNotes& notes, DType dtype, bool tf32) {
   for (const auto note : {CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS,
                           CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, CUDNN_NUMERICAL_NOTE_FFT,
                           CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13})
     if (notes.has(note)) return false;
-  if (dtype == DType::Float32 && notes.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;  // TF32
+  if (dtype == DType::Float32 && !tf32 && notes.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;
   // Compiling while the program runs takes longer than most programs gain by it.
   return !notes.has(CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION);
 }
@@ -141,7 +141,7 @@ CudnnPlan make_plan(const Key& key, cudnnHandle_t handle) {
   const std::optional<Descriptor> graph = make_graph(key, handle);
   if (!graph) return {};
   return cudnn_plan(*graph, handle,
-                    [&](const EngineNotes& notes) { return allowed(notes, static_cast<DType>(key.dtype)); });
+                    [&](const EngineNotes& notes) { return allowed(notes, static_cast<DType>(key.dtype), key.tf32); });
 }
 
 constexpr size_t kMostPlans = 1024;
@@ -169,6 +169,7 @@ bool cudnn_convolve(ConvResult result, const Conv& conv, DType dtype, void* x, v
   key.dtype = static_cast<int32_t>(dtype);
   key.device = device;
   key.alignment = alignment_of({x, w, y});
+  key.tf32 = dtype == DType::Float32 && convolution_tf32();
   const CudnnPlan& plan = plan_of(key, h);
   if (!plan.plan) return false;
   const int64_t ids[] = {kX, kW, kY};

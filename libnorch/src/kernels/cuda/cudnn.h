@@ -27,7 +27,7 @@ enum class ConvResult : int32_t { y, x, w };
 
 /// The convolution of kernels/conv.h, or one of its gradients, on the current device. All tensors are contiguous, of
 /// one dtype. False, having done nothing, where cuDNN is missing or has no way of computing it that sums in a fixed
-/// order (float32 without TF32): then the caller's own kernel does it.
+/// order (float32 without TF32, unless convolution_tf32()): then the caller's own kernel does it.
 bool cudnn_convolve(ConvResult result, const kernels::Conv& conv, DType dtype, void* x, void* w, void* y);
 
 }  // namespace norch::cuda

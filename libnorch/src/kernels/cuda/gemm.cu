@@ -1,8 +1,8 @@
 // Floats go to cuBLASLt, the rest to a plain kernel.
 //
 // What cuBLASLt needs to know of a product (descriptor, layouts, algorithm) is kept per thread under the product's
-// geometry, so that a repeated product costs one look-up. float32 is computed as float32 (no TF32), 16-bit floats
-// accumulate in float32, and only algorithms that sum in a fixed order are asked for.
+// geometry, so that a repeated product costs one look-up. float32 is computed as float32 unless matmul_tf32() is set,
+// 16-bit floats accumulate in float32, and only algorithms that sum in a fixed order are asked for.
 #include "kernels/complex.h"
 #include "kernels/gemm.h"
 
@@ -22,7 +22,7 @@ using norch::cuda::cublaslt_handle;
 /// All that a plan depends on: a key of a ByteMap.
 struct Key {
   int64_t m, n, k, batch, lda, ldb, ldc, batch_a, batch_b, batch_c;
-  int32_t dtype, trans_a, trans_b, has_bias, has_beta, alignment, device, unused;
+  int32_t dtype, trans_a, trans_b, has_bias, has_beta, alignment, device, tf32;
 };
 
 struct Plan {
@@ -94,8 +94,10 @@ void make_plan(Plan& plan, const Key& key, const void* bias) {
   const bool wide = type == CUDA_R_64F || type == CUDA_C_64F;
   const bool own_scale = wide || type == CUDA_C_32F;  // alpha and beta are of the matrices' type, otherwise float
   const auto& lt = cublaslt();
-  norch::cuda::check(lt.desc_create(&plan.desc, wide ? CUBLAS_COMPUTE_64F : CUBLAS_COMPUTE_32F, own_scale ? type : CUDA_R_32F),
-                     "cublasLtMatmulDescCreate");
+  const cublasComputeType_t compute = wide       ? CUBLAS_COMPUTE_64F
+                                      : key.tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                 : CUBLAS_COMPUTE_32F;
+  norch::cuda::check(lt.desc_create(&plan.desc, compute, own_scale ? type : CUDA_R_32F), "cublasLtMatmulDescCreate");
   set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSA, key.trans_b ? CUBLAS_OP_T : CUBLAS_OP_N);
   set(plan.desc, CUBLASLT_MATMUL_DESC_TRANSB, key.trans_a ? CUBLAS_OP_T : CUBLAS_OP_N);
   if (key.has_bias) {
@@ -161,6 +163,7 @@ bool library_gemm(const Gemm& g, const void* bias, const Scalar& beta) {
   key.has_bias = bias != nullptr, key.has_beta = beta.to_bool();
   key.alignment = alignment;
   key.device = norch::cuda::current_device();
+  key.tf32 = (g.dtype == DType::Float32 || g.dtype == DType::Complex64) && norch::cuda::matmul_tf32();
   Plans& all = plans();
   auto at = all.find(key);
   if (at == all.end()) {

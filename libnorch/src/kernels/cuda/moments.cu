@@ -9,6 +9,7 @@ template <class A>
 struct Moments {
   using Value = A;
   using Acc = MomentsOf<A>;
+  static constexpr bool kWide = false;
   static constexpr bool kByRuns = true;
   void* mean;
   void* var;

@@ -7,6 +7,7 @@
 //     void visit(f) const;                           // calls f(step) once, where step(Acc, Value, int64_t index) -> Acc
 //                                                    // takes one more element, number `index` of its reduction; a thread
 //                                                    // meets its elements in ascending order
+//     static constexpr bool kWide;                   // whether Acc is small enough for 16 bytes of 16-bit columns a thread
 //     static constexpr bool kByRuns;                 // whether neighbours of one reduction are taken together, by
 //     Acc take<N>(const Acc&, const Value (&)[N]) const;
 //     Acc join(const Acc&, const Acc&) const;
@@ -211,12 +212,13 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_
     static_cast<typename P::Acc*>(w.partial)[i * w.parts + blockIdx.y] = acc;
 }
 
-/// Blocks of blockDim.x times kColumns neighbouring columns by blockDim.y rows.
-template <class P>
+/// Blocks of blockDim.x times V neighbouring columns by blockDim.y rows. kHalf: elements are 16-bit floats, of which V are
+/// 16 bytes.
+template <class P, int V, bool kHalf>
 __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __grid_constant__ Walk w, int64_t strips) {
   using A = typename P::Value;
   using Acc = typename P::Acc;
-  constexpr int V = Values<A>::kColumns, kUnroll = 4;
+  constexpr int kUnroll = 4;
   const int64_t size = w.keep_size[0];
   const int64_t rest = blockIdx.x / strips;
   const int64_t column = (blockIdx.x % strips * blockDim.x + threadIdx.x) * V;
@@ -235,14 +237,22 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __gr
         reinterpret_cast<uintptr_t>(x) % bytes == 0) {
       const int rows = blockDim.y;
       for (int64_t i = begin + threadIdx.y; i < end; i += kUnroll * rows) {
-        Raw<V, Values<A>::kLargest> raw[kUnroll];
-        load_runs<A, V>(w.dtype, raw,
-                        [&](int u) { return x + (i + u * rows < end ? i + u * rows : i) * w.reduce_in[0]; });
+        Raw<V, kHalf ? 2 : Values<A>::kLargest> raw[kUnroll];
+        auto address = [&](int u) { return x + (i + u * rows < end ? i + u * rows : i) * w.reduce_in[0]; };
+        if constexpr (kHalf) {
+#pragma unroll
+          for (int u = 0; u < kUnroll; ++u) raw[u].template load<2 * V>(address(u));
+        } else {
+          load_runs<A, V>(w.dtype, raw, address);
+        }
 #pragma unroll
         for (int u = 0; u < kUnroll; ++u) {
           if (i + u * rows >= end) break;
           A v[V];
-          decode(w.dtype, raw[u], v);
+          if constexpr (kHalf)
+            Values<A>::template decode<2>(w.dtype, raw[u], v);
+          else
+            decode(w.dtype, raw[u], v);
           p.visit([&](const auto& step) {
 #pragma unroll
             for (int j = 0; j < V; ++j) acc[j] = step(acc[j], v[j], i + u * rows);
@@ -340,14 +350,28 @@ void run(const ReducePlan& plan, const P& p, Device device) {
     launch(adjacent ? rows_kernel<true, P> : rows_kernel<false, P>, dim3(blocks, static_cast<unsigned>(w.parts)),
            kThreads, 0, p, w, group);
   } else {
+    auto columns = [&](auto* kernel, int V) {
+      const int64_t size = plan.keep[0].size;
+      // Where there are enough results for all threads each has its own, and reads all rows of them.
+      const int widest = plan.outputs >= kEnoughBlocks * kThreads * V ? kThreads : 32;
+      const int x = power_of_two_at_least((size + V - 1) / V, widest), y = kThreads / x;
+      const int64_t strips = (size + x * V - 1) / (x * V);
+      const unsigned blocks = blocks_for(strips * (plan.outputs / size), 1);
+      cut(w, blocks, y * 16);
+      make_partial();
+      launch(kernel, dim3(blocks, static_cast<unsigned>(w.parts)), dim3(x, y), 0, p, w, strips);
+    };
     constexpr int V = Values<typename P::Value>::kColumns;
-    const int64_t size = plan.keep[0].size;
-    const int x = power_of_two_at_least((size + V - 1) / V, 32), y = kThreads / x;
-    const int64_t strips = (size + x * V - 1) / (x * V);
-    const unsigned blocks = blocks_for(strips * (plan.outputs / size), 1);
-    cut(w, blocks, y * 16);
-    make_partial();
-    launch(columns_kernel<P>, dim3(blocks, static_cast<unsigned>(w.parts)), dim3(x, y), 0, p, w, strips);
+    if constexpr (P::kWide && std::is_same_v<typename P::Value, float>) {
+      const bool vectors = plan.keep[0].size % 8 == 0 && w.keep_in[0] == 2 && w.reduced == 1 && w.reduce_in[0] % 16 == 0 &&
+                           reinterpret_cast<uintptr_t>(w.x) % 16 == 0;
+      if (w.size == 2 && vectors)
+        columns(columns_kernel<P, 8, true>, 8);
+      else
+        columns(columns_kernel<P, V, false>, V);
+    } else {
+      columns(columns_kernel<P, V, false>, V);
+    }
   }
   if (w.parts == 1) return;
   const int group = w.parts > 128 ? kThreads : 32;

@@ -11,6 +11,7 @@ template <class A, class Op>
 struct Fold {
   using Value = A;
   using Acc = A;
+  static constexpr bool kWide = true;
   static constexpr bool kByRuns = false;
   Op op;
   void* out;

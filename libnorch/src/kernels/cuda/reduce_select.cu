@@ -8,6 +8,7 @@ template <class A>
 struct Select {
   using Value = A;
   using Acc = Found<A>;
+  static constexpr bool kWide = false;
   static constexpr bool kByRuns = false;
   bool largest;
   DType dtype;

@@ -8,6 +8,7 @@ namespace {
 struct CountNonzero {
   using Value = int64_t;
   using Acc = int64_t;
+  static constexpr bool kWide = false;
   static constexpr bool kByRuns = true;
   TestOp op;
   int64_t mask, n;

@@ -64,8 +64,8 @@ struct Values<float> {
     else
       f(Bytes<2>{});
   }
-  template <int kSize, int N>
-  static __device__ __forceinline__ void decode(DType t, const Raw<N, kLargest>& raw, float (&v)[N]) {
+  template <int kSize, int N, int kRoom>
+  static __device__ __forceinline__ void decode(DType t, const Raw<N, kRoom>& raw, float (&v)[N]) {
     if constexpr (kSize == 4) {
 #pragma unroll
       for (int j = 0; j < N; ++j) v[j] = __uint_as_float(raw.words[j]);

@@ -8,6 +8,7 @@
 #include <cub/device/device_radix_sort.cuh>
 
 #include "core/factory.h"
+#include "kernels/cuda/group.cuh"
 #include "kernels/cuda/scatter.cuh"
 
 namespace norch::kernels::cuda {
@@ -148,10 +149,10 @@ void with_sorted(const Plan& plan, const Job& job, const Along& along, F&& run) 
 
 // ---- combining
 
-/// A thread for each position and column; those with which a run begins, or its part of a chunk, go through it. A run that
-/// begins here starts from dst's value. What crosses the chunk's ends goes to `partial`: [chunk][0: came from before,
+/// A thread for each position and V columns; those with which a run begins, or its part of a chunk, go through it. A run
+/// that begins here starts from dst's value. What crosses the chunk's ends goes to `partial`: [chunk][0: came from before,
 /// 1: begins here and goes on][column].
-template <class T, class Key>
+template <class T, class Key, int V>
 __global__ void __launch_bounds__(kThreads) combine_kernel(const __grid_constant__ Job job, ScatterOp op, const Key* keys,
                                                            const int32_t* order, SumType<T>* partial) {
   const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
@@ -162,35 +163,54 @@ __global__ void __launch_bounds__(kThreads) combine_kernel(const __grid_constant
   uint32_t at = static_cast<uint32_t>(place_in_order);
   const uint32_t chunk = at / kChunk, begin = chunk * kChunk;
   const uint32_t end = count - begin < kChunk ? count : begin + kChunk;
-  const Key key = keys[at];
+  // All that is surely needed is on its way before the first of it is looked at.
+  const Key key = keys[at], before = keys[at ? at - 1 : 0], after = keys[at + 1 < count ? at + 1 : at];
+  const int32_t position = order[at];
   if (key == static_cast<Key>(job.keys)) return;
-  const bool begins = at == 0 || keys[at - 1] != key;
+  const bool begins = at == 0 || before != key;
   if (!begins && at > begin) return;
   const char* from = job.positions.data[1] + job.row.offset(1, column);
   char* dst = job.positions.data[0] + job.row.offset(0, column);
-  T* place = reinterpret_cast<T*>(dst + static_cast<int64_t>(key) * job.unit);
-  SumType<T> value = widened(reinterpret_cast<const T*>(from + job.positions.offset(1, order[at])));
-  if (begins) value = combine(op, widened(place), value);
-  for (++at; at < end && keys[at] == key; ++at)
-    value = combine(op, value, widened(reinterpret_cast<const T*>(from + job.positions.offset(1, order[at]))));
-  const bool ends = at == count || keys[at] != key;
-  if (begins && ends)
-    *place = narrowed<T>(value);
-  else
-    partial[(static_cast<int64_t>(chunk) * 2 + begins) * width + column] = value;
+  Vector<V, T>* const place = reinterpret_cast<Vector<V, T>*>(dst + static_cast<int64_t>(key) * job.unit);
+  auto row = [&](int32_t position) {
+    return *reinterpret_cast<const Vector<V, T>*>(from + job.positions.offset(1, position));
+  };
+  Vector<V, T> next = row(position), old;
+  if (begins) old = *place;
+  SumType<T> value[V];
+#pragma unroll
+  for (int j = 0; j < V; ++j) {
+    value[j] = widened(&next.v[j]);
+    if (begins) value[j] = combine(op, widened(&old.v[j]), value[j]);
+  }
+  bool more = at + 1 < count && after == key;
+  for (++at; at < end && more; more = ++at < count && keys[at] == key) {
+    next = row(order[at]);
+#pragma unroll
+    for (int j = 0; j < V; ++j) value[j] = combine(op, value[j], widened(&next.v[j]));
+  }
+  if (begins && !more) {
+#pragma unroll
+    for (int j = 0; j < V; ++j) old.v[j] = narrowed<T>(value[j]);
+    *place = old;
+  } else {
+    SumType<T>* const part = partial + ((static_cast<int64_t>(chunk) * 2 + begins) * width + column) * V;
+#pragma unroll
+    for (int j = 0; j < V; ++j) part[j] = value[j];
+  }
 }
 
-/// Joins the runs that cross chunks: the thread of the chunk where a run begins goes through those after it.
+/// Joins the runs that cross chunks: the threads of the chunk where a run begins go through those after it. `strips` blocks
+/// a chunk.
 template <class T, class Key>
 __global__ void __launch_bounds__(kThreads) join_kernel(const __grid_constant__ Job job, ScatterOp op, const Key* keys,
-                                                        const SumType<T>* partial) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
+                                                        const SumType<T>* partial, uint32_t strips) {
   const uint32_t width = job.row.units, count = job.positions.units;
-  uint32_t chunk = static_cast<uint32_t>(i / width);
-  const uint32_t column = static_cast<uint32_t>(i % width);
+  uint32_t chunk = blockIdx.x / strips;
+  const uint32_t column = blockIdx.x % strips * kThreads + threadIdx.x;
   const int64_t begin = static_cast<int64_t>(chunk) * kChunk;
   int64_t end = begin + kChunk;
-  if (end >= count) return;
+  if (column >= width || end >= count) return;
   const Key key = keys[end - 1];
   if (key == static_cast<Key>(job.keys) || keys[end] != key) return;
   if (keys[begin] == key && begin > 0 && keys[begin - 1] == key) return;  // begins in an earlier chunk
@@ -202,6 +222,23 @@ __global__ void __launch_bounds__(kThreads) join_kernel(const __grid_constant__ 
   } while (end < count && keys[end - 1] == key && keys[end] == key);
   char* dst = job.positions.data[0] + static_cast<int64_t>(key) * job.unit + job.row.offset(0, column);
   *reinterpret_cast<T*>(dst) = narrowed<T>(value);
+}
+
+/// The job with V columns of type T at once, if rows and where they begin allow accesses of 16 bytes.
+template <class T, int V>
+bool by_vectors(const Job& job, Job& wide) {
+  constexpr int64_t kSize = sizeof(T), kBytes = V * kSize;
+  if (job.row.ndim != 1 || job.row.units % V != 0 || job.unit % kBytes != 0) return false;
+  for (int k = 0; k < 2; ++k) {
+    bool fits = job.row.strides[k][0] == kSize && reinterpret_cast<uintptr_t>(job.positions.data[k]) % kBytes == 0;
+    for (int d = 0; d < job.positions.ndim; ++d) fits &= job.positions.strides[k][d] % kBytes == 0;
+    if (!fits) return false;
+  }
+  wide = job;
+  wide.row.units /= V;
+  wide.row.size[0] = wide.width = FastDivider(wide.row.units);
+  for (int k = 0; k < 2; ++k) wide.row.strides[k][0] = kBytes;
+  return true;
 }
 
 void assign(const Plan& plan, const Job& job, const Along& along) {
@@ -242,10 +279,22 @@ void scatter(const Plan& plan, const Along& along, ScatterOp op, int64_t slots) 
       using S = SumType<T>;
       const Tensor partial = scratch(chunks * 2 * width, dtype_of<S>, plan);
       S* p = partial.data<S>();
-      launch(combine_kernel<T, Key>, blocks_for(job.positions.units * width, kThreads), kThreads, 0, job, op, keys, order,
-             p);
+      auto combine_runs = [&](auto* kernel, const Job& j) {
+        launch(kernel, blocks_for(static_cast<int64_t>(j.positions.units) * j.row.units, kThreads), kThreads, 0, j, op, keys,
+               order, p);
+      };
+      // Floats are what gradients are made of: by 16 bytes.
+      constexpr bool kFloat = is_floating_point(dtype_of<T>) && sizeof(T) <= 4;
+      constexpr int V = kFloat ? 16 / sizeof(T) : 1;
+      Job wide;
+      if (kFloat && by_vectors<T, V>(job, wide))
+        combine_runs(combine_kernel<T, Key, V>, wide);
+      else
+        combine_runs(combine_kernel<T, Key, 1>, job);
+      const uint32_t strips = blocks_for(width, kThreads);
       if (chunks > 1)
-        launch(join_kernel<T, Key>, blocks_for(chunks * width, kThreads), kThreads, 0, job, op, keys, static_cast<const S*>(p));
+        launch(join_kernel<T, Key>, blocks_for(chunks * strips, 1), kThreads, 0, job, op, keys, static_cast<const S*>(p),
+               strips);
     });
   });
 }

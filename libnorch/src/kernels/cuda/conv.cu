@@ -1,6 +1,7 @@
 #include "kernels/conv.h"
 
 #include "kernels/conv_row_major.h"
+#include "kernels/cuda/conv_fold.h"
 #include "kernels/cuda/conv_product.h"
 #include "kernels/cuda/conv_tiles.cuh"
 #include "kernels/cuda/cudnn.h"
@@ -85,9 +86,9 @@ void with_types(const Conv& conv, DType t, const F& f) {
   });
 }
 
-}  // namespace
+// The convolutions as they are given.
 
-void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
+void forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
   if (cudnn_convolve(ConvResult::y, conv, out.dtype(), x.data_ptr(), w.data_ptr(), out.data_ptr())) {
     if (bias.defined()) add_bias(conv, out, bias);
     return;
@@ -95,7 +96,7 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
   if (conv_forward_product(conv, out, x, w, bias)) return;
   if (conv.channels_last)
     return in_row_major(conv, out, x, w, [&](const Conv& c, const Tensor& to, const Tensor& from, const Tensor& weight) {
-      conv_forward(c, to, from, weight, bias);
+      forward(c, to, from, weight, bias);
     });
   with_types(conv, out.dtype(), [&](auto tag, auto index) {
     using T = typename decltype(tag)::type;
@@ -108,10 +109,10 @@ void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Te
   });
 }
 
-void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
+void backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
   if (cudnn_convolve(ConvResult::x, conv, gx.dtype(), gx.data_ptr(), w.data_ptr(), g.data_ptr())) return;
   if (conv_backward_input_product(conv, gx, g, w)) return;
-  if (conv.channels_last) return in_row_major(conv, gx, g, w, conv_backward_input);
+  if (conv.channels_last) return in_row_major(conv, gx, g, w, backward_input);
   with_types(conv, gx.dtype(), [&](auto tag, auto index) {
     using T = typename decltype(tag)::type;
     using I = typename decltype(index)::type;
@@ -120,6 +121,24 @@ void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, co
                                 static_cast<const T*>(g.data_ptr()), static_cast<const T*>(w.data_ptr())};
     run_tiles<ComputeType<T>, I>(f, conv.groups, conv.c_in / conv.groups, conv.n * conv.in_size(), k, 1, k);
   });
+}
+
+}  // namespace
+
+void conv_forward(const Conv& conv, const Tensor& out, const Tensor& x, const Tensor& w, const Tensor& bias) {
+  if (const auto folded = fold(conv, out.dtype(), true))
+    forward(folded->conv, out, folded->input(conv, x), folded->weight(conv, w), bias);
+  else
+    forward(conv, out, x, w, bias);
+}
+
+void conv_backward_input(const Conv& conv, const Tensor& gx, const Tensor& g, const Tensor& w) {
+  // An element of x that x' held twice would get a sum of two rounded gradients.
+  const auto folded = fold(conv, gx.dtype(), false);
+  if (!folded) return backward_input(conv, gx, g, w);
+  const Tensor result = folded->new_input(gx);
+  backward_input(folded->conv, result, g, folded->weight(conv, w));
+  folded->unfold_input(conv, gx, result);
 }
 
 }  // namespace norch::kernels::cuda

@@ -2,6 +2,7 @@
 // parts of a length that depends on the shapes alone, and the parts added in order.
 #include "core/factory.h"
 #include "kernels/conv_row_major.h"
+#include "kernels/cuda/conv_fold.h"
 #include "kernels/cuda/conv_product.h"
 #include "kernels/cuda/conv_tiles.cuh"
 #include "kernels/cuda/cudnn.h"
@@ -32,13 +33,12 @@ struct BackwardWeight {
   }
 };
 
-}  // namespace
-
-void conv_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
+/// The convolution as it is given.
+void backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
   using norch::cuda::ConvResult;
   if (norch::cuda::cudnn_convolve(ConvResult::w, conv, gw.dtype(), x.data_ptr(), gw.data_ptr(), g.data_ptr())) return;
   if (conv_backward_weight_product(conv, gw, g, x)) return;
-  if (conv.channels_last) return in_row_major(conv, gw, g, x, conv_backward_weight);
+  if (conv.channels_last) return in_row_major(conv, gw, g, x, backward_weight);
   visit_float("conv", gw.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using S = ComputeType<T>;
@@ -60,6 +60,16 @@ void conv_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, c
     launch(add_parts<T, S>, blocks_for(gw.numel(), 256), 256, 0, static_cast<T*>(gw.data_ptr()),
            static_cast<const S*>(sums.data_ptr()), gw.numel(), parts);
   });
+}
+
+}  // namespace
+
+void conv_backward_weight(const Conv& conv, const Tensor& gw, const Tensor& g, const Tensor& x) {
+  const auto folded = fold(conv, gw.dtype(), true);
+  if (!folded) return backward_weight(conv, gw, g, x);
+  const Tensor result = folded->new_weight(gw);
+  backward_weight(folded->conv, result, g, folded->input(conv, x));
+  folded->unfold_weight(conv, gw, result);
 }
 
 }  // namespace norch::kernels::cuda

@@ -48,7 +48,7 @@ struct AttentionTensor {
   int64_t batch = 0, head = 0, row = 0;
 };
 
-/// Attention on CUDA of 16-bit floats: softmax(scale * q k^T + mask) v for each batch and head of q (rows x width), k
+/// Attention on CUDA of 16-bit floats or float32: softmax(scale * q k^T + mask) v for each batch and head of q (rows x width), k
 /// (columns x width) and v (columns x value_width). Head h meets key head h / (heads / kv_heads). No size is 0; widths,
 /// strides and the addresses of q, k, v and out are multiples of 8 elements; scale is positive.
 struct FusedAttention {
@@ -57,8 +57,8 @@ struct FusedAttention {
   double scale = 1;
   bool causal = false;  // row i sees columns up to i
   AttentionTensor q, k, v, out;
-  /// Natural logarithm of the sum of a row's exponentials, (batch, heads, rows), adjacent; inf for a row that is masked as
-  /// a whole, whose result is 0.
+  /// Logarithm of the sum of a row's exponentials, (batch, heads, rows), adjacent: to the base e, of float32 to the base 2.
+  /// inf for a row that is masked as a whole, whose result is 0.
   float* log_sums = nullptr;
   /// Bools, or numbers of the dtype that are added; strides may be 0. Of no mask, the data is null.
   AttentionTensor mask;
@@ -77,8 +77,8 @@ struct FusedAttentionGradients {
 
 /// The widest q, k and v that the kernels take.
 inline constexpr int64_t kFusedAttentionWidth = 128;
-/// Whether the current device has the instructions for them.
-NORCH_CUDA_KERNEL(has_fused_attention, bool())
+/// Whether the current device has the instructions for them, and the shared memory.
+NORCH_CUDA_KERNEL(has_fused_attention, bool(DType dtype, int64_t width))
 NORCH_CUDA_KERNEL(fused_attention, void(const FusedAttention& a))
 /// With `out` and `log_sums` as fused_attention left them.
 NORCH_CUDA_KERNEL(fused_attention_backward, void(const FusedAttention& a, const FusedAttentionGradients& grads))

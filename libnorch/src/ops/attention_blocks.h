@@ -22,7 +22,7 @@ Tensor block_attention(const BlockAttention& a);
 /// has. The mask has two dims or more.
 Tensor chunked_attention(const BlockAttention& a);
 
-/// Whether fused_attention takes these operands: CUDA, 16-bit floats, heads of up to 128.
+/// Whether fused_attention takes these operands: CUDA, 16-bit floats or float32, heads of up to 128.
 bool takes_fused_attention(const BlockAttention& a);
 /// On CUDA, in one kernel. With `groups`, dim -3 of q are heads of which as many neighbours as need be share one of k and v.
 Tensor fused_attention(const BlockAttention& a, bool groups);

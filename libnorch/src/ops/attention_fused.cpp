@@ -61,7 +61,7 @@ AttentionTensor place_of(const Tensor& t) {
 
 bool is_aligned(const Tensor& t) {
   const AttentionTensor at = place_of(t);
-  return t.stride(3) == 1 && reinterpret_cast<uintptr_t>(at.data) % (kChunk * 2) == 0 && at.batch % kChunk == 0 &&
+  return t.stride(3) == 1 && reinterpret_cast<uintptr_t>(at.data) % 16 == 0 && at.batch % kChunk == 0 &&
          at.head % kChunk == 0 && at.row % kChunk == 0;
 }
 /// The tensor itself, or a copy, as the kernels take it.
@@ -143,9 +143,10 @@ AttentionGradients differentiable_gradients(const BlockAttention& a, bool groups
 }  // namespace
 
 bool takes_fused_attention(const BlockAttention& a) {
-  const int64_t most = kernels::kFusedAttentionWidth;
-  return a.q.is_cuda() && a.q.itemsize() == 2 && a.q.size(-1) <= most && a.v.size(-1) <= most && a.scale > 1e-35 &&
-         std::max(a.q.size(-2), a.k.size(-2)) <= INT32_MAX / 2 && kernels::has_fused_attention(a.q.device());
+  const int64_t width = std::max(a.q.size(-1), a.v.size(-1));
+  return a.q.is_cuda() && a.q.itemsize() <= 4 && width <= kernels::kFusedAttentionWidth && a.scale > 1e-35 &&
+         std::max(a.q.size(-2), a.k.size(-2)) <= INT32_MAX / 2 &&
+         kernels::has_fused_attention(a.q.device(), a.q.dtype(), width);
 }
 
 Tensor fused_attention(const BlockAttention& a, bool groups) {

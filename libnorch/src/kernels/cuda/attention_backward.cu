@@ -1,4 +1,5 @@
 #include "kernels/cuda/attention_backward.cuh"
+#include "kernels/cuda/attention_float.h"
 
 #include <atomic>
 
@@ -24,7 +25,8 @@ void run(const FusedAttention& a, const FusedAttentionGradients& grads) {
 
 }  // namespace
 
-bool has_fused_attention() {
+bool has_fused_attention(DType dtype, int64_t width) {
+  if (dtype == DType::Float32 && norch::cuda::limits().shared_memory_per_block < float_attention_memory(width)) return false;
   // Not the device's capability: this build may have been made for older ones alone.
   static std::atomic<int> known[norch::cuda::kMaxDevices];  // 0: not yet; 1: no; 2: yes
   std::atomic<int>& answer = known[norch::cuda::current_device()];
@@ -37,6 +39,7 @@ bool has_fused_attention() {
 }
 
 void fused_attention_backward(const FusedAttention& a, const FusedAttentionGradients& grads) {
+  if (a.dtype == DType::Float32) return float_attention_backward(a, grads);
   if (norch::cuda::cudnn_attention_backward(a, grads)) return;
   if (a.dtype == DType::BFloat16)
     run<BFloat16>(a, grads);

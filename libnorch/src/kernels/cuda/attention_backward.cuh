@@ -48,6 +48,7 @@ template <class T, int width>
 __global__ void __launch_bounds__(256) attention_values_kernel(FusedAttention a, AttentionTensor grad, BackwardRoom room,
                                                                int64_t counters) {
   constexpr int kLanes = width / 8, kRows = 256 / kLanes;  // lanes to a row, rows to a block
+  constexpr float kUnit = std::is_same_v<T, float> ? 1 : kLog2e;
   const int64_t thread = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
   for (int64_t i = thread; i < counters; i += static_cast<int64_t>(gridDim.x) * 256) room.taken[i] = 0;
   const int blocks = room.padded / kRows, heads = static_cast<int>(a.heads);  // blocks to a matrix
@@ -57,9 +58,14 @@ __global__ void __launch_bounds__(256) attention_values_kernel(FusedAttention a,
   const bool inside = row < a.rows;
   float delta = 0;
   if (inside && chunk * 8 < a.value_width) {
-    const uint4 x = *reinterpret_cast<const uint4*>(begin_of<const T>(a.out, batch, head) + row * a.out.row + chunk * 8);
-    const uint4 y = *reinterpret_cast<const uint4*>(begin_of<const T>(grad, batch, head) + row * grad.row + chunk * 8);
-    const T *p = reinterpret_cast<const T*>(&x), *q = reinterpret_cast<const T*>(&y);
+    constexpr int kWords = static_cast<int>(sizeof(T)) / 2;
+    uint4 x[kWords], y[kWords];
+#pragma unroll
+    for (int i = 0; i < kWords; ++i) {
+      x[i] = reinterpret_cast<const uint4*>(begin_of<const T>(a.out, batch, head) + row * a.out.row + chunk * 8)[i];
+      y[i] = reinterpret_cast<const uint4*>(begin_of<const T>(grad, batch, head) + row * grad.row + chunk * 8)[i];
+    }
+    const T *p = reinterpret_cast<const T*>(x), *q = reinterpret_cast<const T*>(y);
 #pragma unroll
     for (int i = 0; i < 8; ++i) delta += static_cast<float>(p[i]) * static_cast<float>(q[i]);
   }
@@ -67,7 +73,7 @@ __global__ void __launch_bounds__(256) attention_values_kernel(FusedAttention a,
   for (int by = kLanes / 2; by > 0; by /= 2) delta += __shfl_xor_sync(0xFFFFFFFFu, delta, by);
   if (chunk == 0)
     room.values[static_cast<int64_t>(matrix) * room.padded + row] =
-        inside ? RowValues{a.log_sums[matrix * a.rows + row] * kLog2e, delta} : RowValues{kInfinity, 0.0f};
+        inside ? RowValues{a.log_sums[matrix * a.rows + row] * kUnit, delta} : RowValues{kInfinity, 0.0f};
 }
 
 template <class T, class S, bool General>
@@ -343,23 +349,39 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
 #endif
 }
 
+/// The room of a call and how many blocks of threads it takes.
+struct BackwardWork {
+  Tensor memory;
+  BackwardRoom room;
+  int64_t all_rows, blocks;
+
+  BackwardWork(const FusedAttention& a, int64_t rows, int64_t keys, int64_t width) {
+    const int64_t row_blocks = (a.rows + rows - 1) / rows, key_blocks = (a.columns + keys - 1) / keys;
+    const int64_t padded = row_blocks * rows;
+    all_rows = a.batch * a.heads * padded;
+    blocks = a.batch * a.kv_heads * key_blocks;
+    const int64_t sums = key_blocks > 1 ? all_rows * width : 0;
+    const Device device(DeviceType::CUDA, static_cast<int8_t>(norch::cuda::current_device()));
+    memory = new_tensor({all_rows * 2 + sums + blocks + 1}, DType::Float32, device);
+    room.values = static_cast<RowValues*>(memory.data_ptr());
+    room.grad_q = reinterpret_cast<float*>(room.values + all_rows);
+    room.taken = reinterpret_cast<int*>(room.grad_q + sums);
+    room.padded = static_cast<int>(padded);
+  }
+};
+
+template <class T, int width>
+void launch_attention_values(const FusedAttention& a, const AttentionTensor& grad, const BackwardWork& work) {
+  launch(attention_values_kernel<T, width>, blocks_for(work.all_rows, 256 / (width / 8)), 256, 0, a, grad, work.room,
+         work.blocks + 1);
+}
+
 template <class T, class S, bool General>
 void launch_attention_backward(const FusedAttention& a, const FusedAttentionGradients& grads) {
-  const int64_t row_blocks = (a.rows + S::kRows - 1) / S::kRows, key_blocks = (a.columns + S::kKeys - 1) / S::kKeys;
-  const int64_t padded = row_blocks * S::kRows, all_rows = a.batch * a.heads * padded;
-  const int64_t blocks = a.batch * a.kv_heads * key_blocks;
-  const int64_t sums = key_blocks > 1 ? all_rows * S::kWidth : 0;
-  const Device device(DeviceType::CUDA, static_cast<int8_t>(norch::cuda::current_device()));
-  const Tensor memory = new_tensor({all_rows * 2 + sums + blocks + 1}, DType::Float32, device);
-  BackwardRoom room;
-  room.values = static_cast<RowValues*>(memory.data_ptr());
-  room.grad_q = reinterpret_cast<float*>(room.values + all_rows);
-  room.taken = reinterpret_cast<int*>(room.grad_q + sums);
-  room.padded = static_cast<int>(padded);
-  launch(attention_values_kernel<T, S::kWidth>, blocks_for(all_rows, 256 / (S::kWidth / 8)), 256, 0, a, grads.out, room,
-         blocks + 1);
-  launch(attention_backward_kernel<T, S, General>, blocks_for(blocks, 1), S::kThreads, S::kShared, AttentionCall(a), grads,
-         room);
+  const BackwardWork work(a, S::kRows, S::kKeys, S::kWidth);
+  launch_attention_values<T, S::kWidth>(a, grads.out, work);
+  launch(attention_backward_kernel<T, S, General>, blocks_for(work.blocks, 1), S::kThreads, S::kShared, AttentionCall(a),
+         grads, work.room);
 }
 
 }  // namespace norch::kernels::cuda

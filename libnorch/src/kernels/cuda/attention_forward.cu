@@ -1,3 +1,4 @@
+#include "kernels/cuda/attention_float.h"
 #include "kernels/cuda/attention_forward.cuh"
 
 namespace norch::kernels::cuda {
@@ -23,6 +24,7 @@ void run(const FusedAttention& a) {
 }  // namespace
 
 void fused_attention(const FusedAttention& a) {
+  if (a.dtype == DType::Float32) return float_attention(a);
   if (norch::cuda::cudnn_attention(a)) return;
   if (a.dtype == DType::BFloat16)
     run<BFloat16>(a);

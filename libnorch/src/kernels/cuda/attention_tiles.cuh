@@ -86,7 +86,7 @@ class Veil {
   __device__ __forceinline__ Veil(const AttentionCall& call, int64_t batch, int64_t head)
       : a_(call.a), threshold_(call.threshold), first_((batch * call.a.heads + head) * call.a.rows),
         drops_(call.drops) {
-    const int mask_bytes = a_.mask_is_bool ? 1 : 2;
+    const int mask_bytes = a_.mask_is_bool ? 1 : static_cast<int>(sizeof(T));
     if (a_.mask.data)
       mask_ = static_cast<const char*>(a_.mask.data) + (batch * a_.mask.batch + head * a_.mask.head) * mask_bytes;
     if (drops_) state_ = call.draw.state();

@@ -1,4 +1,4 @@
-// Instructions that CUDA C++ has no words for: products of 16-bit matrices on the tensor cores, their way out of shared
+// Instructions that CUDA C++ has no words for: products of matrices on the tensor cores, their way out of shared
 // memory, and asynchronous copies into it. One function each, so that a machine without a GPU can put its own in their
 // place. From compute capability 8.0 on.
 //
@@ -33,6 +33,28 @@ __device__ __forceinline__ void multiply(float (&c)[4], const uint32_t (&a)[4], 
                  : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
 }
 
+// Of float32, a has 16 x 8 and b 8 x 8 numbers, 32 bits each: a[0] row g, column t; a[1] row g + 8; a[2] and a[3] the same
+// 4 columns on; b0 row t of column g; b1 4 rows on. The tensor cores read the upper 19 bits of each (TF32).
+
+/// The number rounded to TF32.
+__device__ __forceinline__ uint32_t to_tf32(float x) {
+  uint32_t word;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(x));
+  return word;
+}
+/// c = a b for TF32.
+__device__ __forceinline__ void multiply_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"
+      : "=f"(c[0]), "=f"(c[1]), "=f"(c[2]), "=f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(0.0f));
+}
+/// c += a b for TF32.
+__device__ __forceinline__ void multiply_add_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));
+}
+
 /// Four 8 x 8 matrices whose 16-byte rows begin at the addresses of lanes 0-7, 8-15, 16-23 and 24-31: r[i] is the pair
 /// of row g that begins at column 2t of matrix i.
 __device__ __forceinline__ void load_matrices(uint32_t (&r)[4], uint32_t address) {
@@ -49,6 +71,13 @@ __device__ __forceinline__ void load_transposed(uint32_t (&r)[4], uint32_t addre
                : "memory");
 }
 
+/// 16 bytes.
+__device__ __forceinline__ void load_shared(float (&r)[4], uint32_t address) {
+  asm volatile("ld.shared.v4.f32 {%0,%1,%2,%3}, [%4];"
+               : "=f"(r[0]), "=f"(r[1]), "=f"(r[2]), "=f"(r[3])
+               : "r"(address)
+               : "memory");
+}
 __device__ __forceinline__ void store_shared(uint32_t address, uint32_t word) {
   asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(word) : "memory");
 }

@@ -29,6 +29,9 @@ thread_local bool t_in_region = false;
 /// before the thread takes part. Fewer grains are left to workers that are awake.
 constexpr int64_t kWorthWaking = 8;
 
+/// Parts of a share: when one thread has none left, the others work for one more of them at most.
+constexpr int64_t kParts = 16;
+
 inline void pause_briefly() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();
@@ -278,7 +281,7 @@ void parallel_for(int64_t n, int64_t grain, RangeFunction f, const void* context
   job.context = context;
   job.n = n;
   const int64_t count = std::min<int64_t>(threads, (n + grain - 1) / grain), share = (n + count - 1) / count;
-  job.part = std::min(share, std::max(grain, (share + 3) / 4));
+  job.part = std::min(share, std::max(grain, (share + kParts - 1) / kParts));
   // An item that fills a grain alone may be any amount of work.
   g_pool->run(job, static_cast<int>(count), grain == 1 || n / kWorthWaking >= grain);
   lock.unlock();

@@ -3,6 +3,8 @@
 
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/dispatch.h"
 #include "kernels/sort.h"
 #include "norch/autograd.h"
 #include "norch/ops/binary.h"
@@ -17,6 +19,7 @@
 #include "norch/ops/unary.h"
 #include "norch/ops/view.h"
 #include "ops/along_dim.h"
+#include "ops/dtype_views.h"
 #include "ops/reduce_common.h"
 
 namespace norch {
@@ -35,6 +38,13 @@ ValuesAndIndices pick(const char* node, const Tensor& t, const Tensor& values, c
   return out;
 }
 
+/// Whether that is known without waiting for a GPU: the greatest element of all is NaN if one is.
+bool has_no_nan(const Tensor& t) {
+  if (!t.is_cpu()) return false;
+  const double greatest = amax(t, {}, false).item<double>();
+  return greatest == greatest;
+}
+
 /// Values and their places in sorted order; of `nan`-ignoring medians the middle of the numbers only.
 ValuesAndIndices median_op(const char* op, const char* node, bool ignore_nan, const Tensor& t, int64_t dim,
                            bool keepdim) {
@@ -45,6 +55,8 @@ ValuesAndIndices median_op(const char* op, const char* node, bool ignore_nan, co
   const Tensor x = t.detach();
   ValuesAndIndices at;
   if (!t.is_floating_point()) {
+    at = kthvalue(x, (n + 1) / 2, dim, true);
+  } else if (!ignore_nan && has_no_nan(x)) {
     at = kthvalue(x, (n + 1) / 2, dim, true);
   } else if (!ignore_nan) {
     // A NaN in the row is the median; max finds it.
@@ -73,8 +85,11 @@ Tensor median_of_all(const char* op, const char* node, bool ignore_nan, const Te
     autograd::GradMode off(false);
     const Tensor x = reshape(t.detach(), {-1});
     if (t.is_floating_point() && !ignore_nan) {
-      const Tensor middle = kthvalue(x, (x.numel() + 1) / 2, 0, false).values, greatest = amax(x, {0}, false);
-      out = where(ne(greatest, greatest), greatest, middle);  // NaN if there is one
+      out = kthvalue(x, (x.numel() + 1) / 2, 0, false).values;
+      if (!has_no_nan(x)) {
+        const Tensor greatest = amax(x, {0}, false);
+        out = where(ne(greatest, greatest), greatest, out);  // NaN if there is one
+      }
     } else {
       out = median_op(op, node, ignore_nan, x, 0, false).values;
     }
@@ -101,10 +116,51 @@ ValuesAndIndices nanmedian(const Tensor& t, int64_t dim, bool keepdim) {
   return median_op("nanmedian", "NanmedianBackward1", true, t, dim, keepdim);
 }
 
+namespace {
+
+/// Where the longest run of equal elements in each of `rows` sorted rows ends, the first of those of one length.
+template <class T>
+void longest_runs(const T* x, int64_t rows, int64_t n, int64_t* ends) {
+  using C = ComputeType<T>;
+  kernels::cpu::parallel_for(rows, 1 + 16384 / n, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      const T* row = x + r * n;
+      int64_t run = 1, longest = 1, at = 0;
+      for (int64_t j = 1; j < n; ++j) {
+        // In ascending order, with NaNs, which are a value like others here, at the end.
+        const C before = static_cast<C>(row[j - 1]), now = static_cast<C>(row[j]);
+        run = before == before && !(before >= now) ? 1 : run + 1;
+        if (run <= longest) continue;
+        longest = run;
+        at = j;
+      }
+      ends[r] = at;
+    }
+  });
+}
+
+/// The mode on the CPU: rows are sorted, and then walked through once.
+ValuesAndIndices mode_by_walk(const Tensor& t, int64_t dim, bool keepdim) {
+  const int64_t n = t.sizes()[dim];
+  const ValuesAndIndices sorted = sort(movedim(t.detach(), {dim}, {-1}), -1);
+  Shape shape(sorted.values.sizes());
+  shape.back() = 1;
+  const Tensor ends = new_tensor(shape, DType::Int64, t.device());
+  visit_all(t.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    longest_runs(static_cast<const T*>(sorted.values.data_ptr()), ends.numel(), n, ends.data<int64_t>());
+  });
+  const auto place = [&](const Tensor& part) { return movedim(gather(part, -1, ends), {-1}, {dim}).contiguous(); };
+  return pick("ModeBackward0", t, place(sorted.values), place(sorted.indices), dim, keepdim);
+}
+
+}  // namespace
+
 ValuesAndIndices mode(const Tensor& t, int64_t dim, bool keepdim) {
   dim = wrap_dim(dim, t.dim(), "mode");
   check_not_empty("mode", t, reduced_dims("mode", t, {dim}, keepdim), false);
   if (t.dim() == 0) return pick("ModeBackward0", t, t.detach().clone(), zeros({}, t.options().dtype(kInt64)), 0, false);
+  if (t.is_cpu() && t.numel() > 0 && !is_wide_unsigned(t.dtype())) return mode_by_walk(t, dim, keepdim);
   // In sorted order equal elements are runs; the length of the run so far peaks at the end of the longest one.
   const int64_t n = t.sizes()[dim];
   const ValuesAndIndices sorted = sort(t.detach(), dim);

@@ -76,11 +76,12 @@ class Rows {
         const W* x = static_cast<const W*>(in_.data_ptr()) + row * n_;
         W* y = values_.defined() ? static_cast<W*>(values_.data_ptr()) + row * count : nullptr;
         int64_t* index = indices_ + row * count;
-        for (int64_t i = 0; i < n_; ++i) {
-          if (places[i] >= count) continue;
-          index[places[i]] = i;
-          if (y) y[places[i]] = x[i];
-        }
+        // All are put in order, without a branch that would go either way, and the first of them are kept.
+        int64_t at[kRanked];
+        for (int64_t i = 0; i < n_; ++i) at[places[i]] = i;
+        std::copy_n(at, count, index);
+        if (y)
+          for (int64_t j = 0; j < count; ++j) y[j] = x[at[j]];
       }
     });
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 #include <utility>
 
@@ -37,25 +38,60 @@ struct Item<uint64_t> {
 // ---- sorting items: `other` is room for n more, items with equal keys are in the order of their indices before and
 // after, and the result is where the returned pointer says
 
-inline constexpr int kRankLanes = 16;
+/// Bytes of the vectors of keys. Not 64: comparisons go to mask registers then, of which processors do one at a time.
+#if defined(__AVX2__)
+inline constexpr int kRankBytes = 32;
+#else
+inline constexpr int kRankBytes = 16;
+#endif
+inline constexpr int kRankLanes = 8;  // keys of a vector, at most
 
-/// The place in sorted order of each of n <= kRanked keys, behind which may lie anything: the number of smaller keys,
-/// which vector compares count for kRankLanes keys at a time, and of equal ones before it. Keys are signed, since only these
-/// have vector compares in every instruction set.
+/// The places in sorted order of the keys from `from` on that fill V vectors, among n: the number of smaller keys, and of
+/// equal ones before each.
+template <int V, class S>
+void rank_vectors(const S* keys, int64_t n, int64_t from, uint8_t* places) {
+  typedef S Vector __attribute__((vector_size(kRankBytes)));
+  typedef S Loaded __attribute__((vector_size(kRankBytes), aligned(alignof(S)), may_alias));
+  constexpr int64_t kWidth = kRankBytes / sizeof(S);
+  Vector own[V], place[V], lane;
+  for (int64_t l = 0; l < kWidth; ++l) lane[l] = static_cast<S>(l);
+  // Keys in vectors before a key count if they are not greater. All of them are counted first, since comparisons are -1
+  // where they hold, and it takes one more instruction to turn one round.
+  for (int v = 0; v < V; ++v) {
+    own[v] = *reinterpret_cast<const Loaded*>(keys + from + v * kWidth);
+    place[v] = Vector{} + static_cast<S>(from + v * kWidth);
+  }
+  for (int64_t j = 0; j < from; ++j)
+    for (int v = 0; v < V; ++v) place[v] += own[v] < keys[j];
+#pragma GCC unroll 4
+  for (int u = 0; u < V; ++u) {
+    const int64_t first = from + u * kWidth, count = std::min(kWidth, n - first);
+    for (int64_t j = 0; j < count; ++j) {
+      const S key = keys[first + j];
+      for (int v = 0; v < u; ++v) place[v] -= key < own[v];
+      place[u] -= (key < own[u]) | ((key == own[u]) & (static_cast<S>(j) < lane));
+      for (int v = u + 1; v < V; ++v) place[v] += own[v] < key;
+    }
+  }
+  for (int64_t j = from + V * kWidth; j < n; ++j)
+    for (int v = 0; v < V; ++v) place[v] -= keys[j] < own[v];
+  S all[V * kWidth];
+  std::memcpy(all, place, sizeof all);
+  const int64_t count = std::min(V * kWidth, n - from);
+  for (int64_t i = 0; i < count; ++i) places[from + i] = static_cast<uint8_t>(all[i]);
+}
+
+/// The place in sorted order of each of n <= kRanked keys, behind which kRankLanes more may be read. Keys are signed, since
+/// only these have vector compares in every instruction set.
 template <class S>
 void rank(const S* keys, int64_t n, uint8_t* places) {
-  uint8_t seen[kRanked];
-  std::fill_n(seen, n, uint8_t{0});
-  for (int64_t from = 0; from < n; from += kRankLanes) {
-    S smaller[kRankLanes] = {};
-    for (int64_t j = 0; j < n; ++j) {
-      const S key = keys[j];
-#pragma omp simd
-      for (int l = 0; l < kRankLanes; ++l) smaller[l] += key < keys[from + l] ? 1 : 0;
-    }
-    for (int64_t i = from; i < std::min(from + kRankLanes, n); ++i) {
-      const S below = smaller[i - from];
-      places[i] = static_cast<uint8_t>(below + seen[below]++);
+  constexpr int64_t kWidth = kRankBytes / sizeof(S);
+  for (int64_t from = 0; from < n; from += 4 * kWidth) {
+    switch ((n - from - 1) / kWidth) {
+      case 0: rank_vectors<1>(keys, n, from, places); break;
+      case 1: rank_vectors<2>(keys, n, from, places); break;
+      case 2: rank_vectors<3>(keys, n, from, places); break;
+      default: rank_vectors<4>(keys, n, from, places);
     }
   }
 }

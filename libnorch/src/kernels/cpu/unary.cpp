@@ -19,6 +19,7 @@ NORCH_PRECISE(PreciseExpm1, precise_expm1)
 NORCH_PRECISE(PreciseTanh, precise_tanh)
 NORCH_PRECISE(PreciseSinh, precise_sinh)
 NORCH_PRECISE(PreciseCosh, precise_cosh)
+NORCH_PRECISE(FastSigmoid, fast_sigmoid)
 #undef NORCH_PRECISE
 
 inline float any_sin(float x) { return std::sin(x); }
@@ -48,6 +49,8 @@ constexpr Block float_block() {
     return block1<PreciseSinh, float, float>;
   else if constexpr (std::is_same_v<F, Cosh>)
     return block1<PreciseCosh, float, float>;
+  else if constexpr (std::is_same_v<F, Sigmoid>)
+    return block1<FastSigmoid, float, float>;
   else
     return block1<F, float, float>;
 }

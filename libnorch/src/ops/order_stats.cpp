@@ -40,7 +40,7 @@ ValuesAndIndices pick(const char* node, const Tensor& t, const Tensor& values, c
 
 /// Whether that is known without waiting for a GPU: the greatest element of all is NaN if one is.
 bool has_no_nan(const Tensor& t) {
-  if (!t.is_cpu()) return false;
+  if (t.numel() == 0 || !t.is_cpu()) return t.numel() == 0;
   const double greatest = amax(t, {}, false).item<double>();
   return greatest == greatest;
 }

@@ -75,6 +75,8 @@ if _TYPE_CHECKING:
     from norch import distributions as distributions
     from norch import fft as fft
     from norch import func as func
+    from norch import functional as functional
+    from norch import futures as futures
     from norch import fx as fx
     from norch import hub as hub
     from norch import jit as jit
@@ -91,6 +93,7 @@ if _TYPE_CHECKING:
     from norch import signal as signal
     from norch import sparse as sparse
     from norch import special as special
+    from norch import storage as storage
     from norch import testing as testing
     from norch import types as types
     from norch import utils as utils
@@ -131,6 +134,8 @@ if _TYPE_CHECKING:
     from norch.amp.grad_scaler import GradScaler as GradScaler
     from norch.serialization import load as load
     from norch.serialization import save as save
+    from norch._seldom import conv_tbc as conv_tbc
+    from norch._seldom import is_vulkan_available as is_vulkan_available
     from norch.func._vmap import vmap as vmap
     from norch.sparse import sparse_compressed_tensor as sparse_compressed_tensor
     from norch.sparse import sparse_coo_tensor as sparse_coo_tensor
@@ -158,6 +163,8 @@ _LAZY = (
     "distributions",
     "fft",
     "func",
+    "functional",
+    "futures",
     "fx",
     "hub",
     "jit",
@@ -175,12 +182,16 @@ _LAZY = (
     "signal",
     "sparse",
     "special",
+    "storage",
     "testing",
     "types",
     "utils",
     "version",
     "vision",
     "xpu",
+    "_dynamo",
+    "_inductor",
+    "_jit_internal",
     "_utils",
 )
 _LAZY_FUNCTIONS = {
@@ -229,6 +240,17 @@ _LAZY_FUNCTIONS = {
     "hamming_window": "signal.windows",
     "hann_window": "signal.windows",
     "kaiser_window": "signal.windows",
+    "conv_tbc": "_seldom",
+    "is_vulkan_available": "_seldom",
+    "_check": "_seldom",
+    "_check_index": "_seldom",
+    "_check_is_size": "_seldom",
+    "_check_not_implemented": "_seldom",
+    "_check_type": "_seldom",
+    "_check_value": "_seldom",
+    "_check_with": "_seldom",
+    "_log_softmax_backward_data": "_seldom",
+    "_softmax_backward_data": "_seldom",
 }
 
 
@@ -237,6 +259,8 @@ def __getattr__(name: str) -> _Any:
         return _importlib.import_module("norch." + name)
     if name in _LAZY_FUNCTIONS:
         return getattr(_importlib.import_module("norch." + _LAZY_FUNCTIONS[name]), name)
+    if name.endswith("Storage"):
+        return getattr(_importlib.import_module("norch.storage"), name)
     if name.startswith("_foreach_"):
         return getattr(_importlib.import_module("norch._foreach"), name)
     raise AttributeError(f"module 'norch' has no attribute '{name}'")

@@ -73,6 +73,10 @@ def _make(cls: Any, args: tuple, device: Any = None) -> Tensor:
         return norch.empty(0, dtype=cls.dtype, device=where)
     first = args[0]
     if len(args) == 1:
+        if hasattr(first, "_elements"):  # a storage
+            if first.dtype != cls.dtype:
+                raise TypeError(f"expected a storage of {cls.dtype} for {name}, got one of {first.dtype}")
+            return first._elements
         if isinstance(first, Tensor) and first.dim() > 0:
             if not isinstance(first, cls):
                 raise TypeError(f"expected {name} (got {first.type()}); convert with .type({cls.__name__}) or .to(dtype)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any, Callable
 
@@ -225,16 +226,65 @@ def _map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> 
     return self.copy_(norch.tensor(values, dtype=self.dtype).reshape(self.shape))
 
 
-def _set_(self: Tensor, source: Tensor | None = None) -> Tensor:
-    """set_(source) -> Tensor
+def _row_major(size: Any) -> tuple[int, ...]:
+    return tuple(math.prod(size[d + 1 :]) for d in builtins.range(len(size)))
 
-    Takes over the memory and shape of `source`, which must have the same dtype."""
+
+def _set_(
+    self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
+) -> Tensor:
+    """set_(source=None, storage_offset=0, size=None, stride=None) -> Tensor
+
+    Takes over the memory and shape of `source`, a tensor of the same dtype, or the given shape of a storage (all of it
+    unless a size is given).
+
+        >>> norch.empty(0).set_(norch.arange(4.0).storage(), 1, (2,))
+        tensor([1., 2.])"""
     if source is None:
         source = norch.empty(0, dtype=self.dtype, device=self.device)
-    if not isinstance(source, Tensor) or source.dtype != self.dtype:
-        raise RuntimeError("set_: expected a tensor of the same dtype")
-    self.data = source
+    elements = getattr(source, "_elements", source)  # a storage's
+    if not isinstance(elements, Tensor) or elements.dtype != self.dtype:
+        raise RuntimeError("set_: expected a tensor or storage of the same dtype")
+    if size is not None:
+        steps = _row_major(size) if stride is None else tuple(stride)
+        elements = elements.detach().as_strided(tuple(size), steps, storage_offset)
+    elif elements is not source and storage_offset:
+        elements = elements[storage_offset:]
+    self.data = elements
     return self
+
+
+def _storage(self: Tensor) -> Any:
+    """storage() -> TypedStorage
+
+    The elements in the memory that this tensor and its views share, as norch.storage has them.
+
+        >>> norch.arange(3)[1:].storage().tolist()
+        [0, 1, 2]"""
+    from norch import storage
+
+    return storage._storage(self)
+
+
+def _resize(self: Tensor, *sizes: Any) -> Tensor:
+    """resize(*sizes) -> Tensor
+
+    view(*sizes): PyTorch's old name, for as many elements."""
+    shape = tuple(sizes[0]) if len(sizes) == 1 and not isinstance(sizes[0], int) else sizes
+    if math.prod(shape) != self.numel():
+        raise RuntimeError(
+            f"requested resize to {'x'.join(map(str, shape))} ({math.prod(shape)} elements in total), but the given tensor has "
+            f"a size of {'x'.join(map(str, self.shape))} ({self.numel()} elements). autograd's resize can only change the "
+            "shape of a given tensor, while preserving the number of elements. "
+        )
+    return self.contiguous().view(shape)
+
+
+def _resize_as(self: Tensor, tensor: Tensor) -> Tensor:
+    """resize_as(tensor) -> Tensor
+
+    resize(tensor.shape)."""
+    return _resize(self, tensor.shape)
 
 
 def _module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
@@ -307,12 +357,17 @@ for _name, _function in {
     "apply_": _apply_,
     "map_": _map_,
     "set_": _set_,
+    "storage": _storage,
+    "resize": _resize,
+    "resize_as": _resize_as,
     "module_load": _module_load,
 }.items():
     if not hasattr(Tensor, _name):
         setattr(Tensor, _name, _function)
 for _name in "is_quantized is_meta is_mkldnn is_mps is_xpu is_xla is_nested is_ipu is_vulkan is_mtia".split():
     setattr(Tensor, _name, _false("False: norch has no such tensors."))
+for _name, _same in {"__div__": "__truediv__", "__rdiv__": "__rtruediv__", "__idiv__": "__itruediv__"}.items():
+    setattr(Tensor, _name, getattr(Tensor, _same))  # Python 2's names
 setattr(Tensor, "_grad", Tensor.__dict__["grad"])
 setattr(Tensor, "_make_subclass", staticmethod(_make_subclass))
 setattr(Tensor, "volatile", _false("False: what PyTorch replaced by no_grad()."))

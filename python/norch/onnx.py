@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import enum
 from typing import Any, NoReturn
 
-__all__ = ["export", "is_in_onnx_export"]
+__all__ = ["OperatorExportTypes", "TrainingMode", "export", "is_in_onnx_export"]
+
+
+class TrainingMode(enum.Enum):
+    """An option of export, which programs name in its arguments."""
+
+    EVAL = 0
+    PRESERVE = 1
+    TRAINING = 2
+
+
+class OperatorExportTypes(enum.Enum):
+    """An option of export, which programs name in its arguments."""
+
+    ONNX = 0
+    ONNX_ATEN = 1
+    ONNX_ATEN_FALLBACK = 2
+    ONNX_FALLTHROUGH = 3
 
 
 def export(model: Any = None, args: Any = (), f: Any = None, **_: Any) -> NoReturn:

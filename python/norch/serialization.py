@@ -176,6 +176,13 @@ def _locate(t: Tensor, location: str, map_location: Any, label: str) -> Tensor:
     return t.to(device)
 
 
+def default_restore_location(storage: Any, location: str) -> Any:
+    """What load does with each storage: the same on the device called `location`. map_location functions call it."""
+    if isinstance(storage, Tensor):
+        return _locate(storage, str(location), None, "default_restore_location")
+    return storage.cuda(location) if str(location).startswith("cuda") else storage.cpu()
+
+
 def _make_native(data: Any, dtype: Any, swap: bool) -> None:
     """Makes the bytes of a storage what they mean on this machine."""
     name = _name_of(dtype)

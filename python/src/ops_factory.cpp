@@ -66,9 +66,11 @@ void bind_filled(Binder& b) {
   for (const Row& row : rows) {
     b.function(
         row.name,
-        [f = row.f, like = row.like](const nb::args& args, const std::optional<Shape>& size, MaybeDType dtype,
-                                     Strided, MaybeDevice device, bool, bool requires_grad, Format format) {
+        [f = row.f, like = row.like, name = row.name](const nb::args& args, const std::optional<Shape>& size,
+                                                      MaybeDType dtype, Strided, MaybeDevice device, bool,
+                                                      bool requires_grad, Format format) {
           const Shape shape = shape_of(args, size);
+          numel_of(shape, name);  // its errors name this function
           const TensorOptions o = options(dtype, device, requires_grad);
           if (!format || *format == MemoryFormat::contiguous) return f(shape, o);
           NORCH_CHECK(*format != MemoryFormat::preserve, "empty: preserve_format needs a tensor to be like; use empty_like");
@@ -99,6 +101,7 @@ void bind_filled(Binder& b) {
   b.function(
       "full",
       [](const Shape& size, const Scalar& fill_value, FACTORY_PARAMETERS) {
+        numel_of(size, "full");
         return full(size, fill_value, options(dtype, device, requires_grad));
       },
       full_doc, "size"_a, "fill_value"_a, FACTORY_KEYWORDS);

@@ -7,6 +7,7 @@
 #include "linalg_module.h"
 #include "norch/ops/complex.h"
 #include "norch/ops/factory.h"
+#include "norch/ops/fold.h"
 
 namespace norch::python {
 
@@ -119,19 +120,23 @@ void bind_short_time(Binder& b) {
       "stft",
       [](const Tensor& x, int64_t n_fft, std::optional<int64_t> hop, std::optional<int64_t> length, const std::optional<Tensor>& window,
          bool center, const std::string& pad_mode, bool normalized, std::optional<bool> onesided,
-         std::optional<bool> return_complex) {
+         std::optional<bool> return_complex, std::optional<bool> align_to_window) {
+        NORCH_CHECK(!center || !align_to_window, "stft align_to_window should only be set when center = false");
         NORCH_CHECK(return_complex || x.is_complex() || (window && window->is_complex()), "stft requires the "
                     "return_complex parameter be given for real inputs, and will further require that "
                     "return_complex=True in a future PyTorch release.");
-        const Tensor y = stft(x, stft_options(n_fft, hop, length, window, center, normalized, onesided), pad_mode);
+        const int64_t margin = align_to_window.value_or(false) ? n_fft - length.value_or(n_fft) : 0;
+        const Tensor signal = margin > 0 ? pad(x, {margin / 2, margin - margin / 2}, PaddingMode::constant) : x;
+        const Tensor y = stft(signal, stft_options(n_fft, hop, length, window, center, normalized, onesided), pad_mode);
         return return_complex.value_or(true) ? y : view_as_real(y);
       },
       "stft(input, n_fft, hop_length=None, win_length=None, window=None, center=True, pad_mode='reflect', "
-      "normalized=False, onesided=None, return_complex=None) -> Tensor\n\nSpectra of windowed frames of a signal: "
-      "(..., frequencies, frames).",
+      "normalized=False, onesided=None, return_complex=None, align_to_window=None) -> Tensor\n\nSpectra of windowed frames "
+      "of a signal: (..., frequencies, frames). Without `center`, align_to_window=True pads the signal so that the first "
+      "window, not the first frame of n_fft, begins with it.",
       "input"_a, "n_fft"_a, "hop_length"_a = nb::none(), "win_length"_a = nb::none(), "window"_a = nb::none(),
       "center"_a = true, "pad_mode"_a = "reflect", "normalized"_a = false, "onesided"_a = nb::none(),
-      "return_complex"_a = nb::none());
+      "return_complex"_a = nb::none(), "align_to_window"_a = nb::none());
   b.op(
       "istft",
       [](const Tensor& x, int64_t n_fft, std::optional<int64_t> hop, std::optional<int64_t> length, const std::optional<Tensor>& window,

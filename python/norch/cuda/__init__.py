@@ -175,6 +175,10 @@ def __getattr__(name: str) -> Any:
         return CUDA_TYPES[name]
     if name == "_initialized":
         return is_initialized()
+    if name == "nvtx":
+        import importlib
+
+        return importlib.import_module("norch.cuda.nvtx")
     if name == "amp":
         import importlib
 

@@ -5,41 +5,90 @@ group of one process, where every collective leaves the tensors as they are; a l
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
 import norch
 
+from ._group import Backend as Backend
+from ._group import GroupMember as GroupMember
+from ._group import P2POp as P2POp
+from ._group import Work as Work
+from ._group import all_to_all as all_to_all
+from ._group import all_to_all_single as all_to_all_single
+from ._group import batch_isend_irecv as batch_isend_irecv
+from ._group import gather as gather
+from ._group import gather_object as gather_object
+from ._group import get_group_rank as get_group_rank
+from ._group import get_node_local_rank as get_node_local_rank
+from ._group import get_process_group_ranks as get_process_group_ranks
+from ._group import group as group
+from ._group import irecv as irecv
+from ._group import isend as isend
+from ._group import monitored_barrier as monitored_barrier
+from ._group import new_group as new_group
+from ._group import recv as recv
+from ._group import scatter_object_list as scatter_object_list
+from ._group import send as send
+
 __all__ = [
+    "Backend",
+    "GroupMember",
+    "P2POp",
     "ProcessGroup",
     "ReduceOp",
+    "Work",
     "all_gather",
     "all_gather_into_tensor",
     "all_gather_object",
     "all_reduce",
+    "all_to_all",
+    "all_to_all_single",
     "barrier",
+    "batch_isend_irecv",
     "broadcast",
     "broadcast_object_list",
     "destroy_process_group",
+    "gather",
+    "gather_object",
     "get_backend",
     "get_default_backend_for_device",
     "get_global_rank",
+    "get_group_rank",
+    "get_node_local_rank",
+    "get_process_group_ranks",
     "get_rank",
     "get_world_size",
+    "group",
     "init_process_group",
+    "irecv",
     "is_available",
     "is_gloo_available",
     "is_initialized",
     "is_mpi_available",
     "is_nccl_available",
     "is_torchelastic_launched",
+    "isend",
+    "monitored_barrier",
+    "new_group",
+    "recv",
     "reduce",
     "reduce_scatter",
     "reduce_scatter_tensor",
     "scatter",
+    "scatter_object_list",
+    "send",
 ]
 
 _backend: str | None = None
+_SUBMODULES = ("algorithms", "nn", "optim")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"norch.distributed.{name}")
+    raise AttributeError(f"module 'norch.distributed' has no attribute '{name}'")
 
 
 class ReduceOp:
@@ -49,19 +98,15 @@ class ReduceOp:
 
 
 class ProcessGroup:
-    """What groups are instances of in PyTorch; here `group` arguments are None, the group of this one process."""
+    """A group of this one process, as new_group makes it; None stands for the group of all processes."""
 
+    def rank(self) -> int:
+        """0."""
+        return 0
 
-class _Work:
-    """What a collective with async_op=True returns: it is done already."""
-
-    def wait(self, timeout: Any = None) -> bool:
-        """Returns True."""
-        return True
-
-    def is_completed(self) -> bool:
-        """True."""
-        return True
+    def size(self) -> int:
+        """1."""
+        return 1
 
 
 def is_available() -> bool:
@@ -135,27 +180,27 @@ def get_backend(group: Any = None) -> str:
 
 
 def get_rank(group: Any = None) -> int:
-    """0: the rank in a group of one."""
+    """0: the rank in a group of one; -1 in a group without this process."""
     _group("get_rank")
-    return 0
+    return -1 if group == GroupMember.NON_GROUP_MEMBER else 0
 
 
 def get_world_size(group: Any = None) -> int:
-    """1."""
+    """1; -1 for a group without this process."""
     _group("get_world_size")
-    return 1
+    return -1 if group == GroupMember.NON_GROUP_MEMBER else 1
 
 
 def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -> Any:
     """Waits for the other processes, of which there are none."""
     _group("barrier")
-    return _Work() if async_op else None
+    return Work() if async_op else None
 
 
 def all_reduce(tensor: Any, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Any:
     """Leaves `tensor` as it is: the reduction over one process."""
     _group("all_reduce")
-    return _Work() if async_op else None
+    return Work() if async_op else None
 
 
 def reduce(tensor: Any, dst: int | None = None, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Any:
@@ -180,7 +225,7 @@ def all_gather(tensor_list: list, tensor: Any, group: Any = None, async_op: bool
         raise RuntimeError(f"all_gather: a group of one process needs a list of one tensor, got {len(tensor_list)}")
     with norch.no_grad():
         tensor_list[0].copy_(tensor)
-    return _Work() if async_op else None
+    return Work() if async_op else None
 
 
 def all_gather_into_tensor(output_tensor: Any, input_tensor: Any, group: Any = None, async_op: bool = False) -> Any:
@@ -188,7 +233,7 @@ def all_gather_into_tensor(output_tensor: Any, input_tensor: Any, group: Any = N
     _group("all_gather_into_tensor")
     with norch.no_grad():
         output_tensor.copy_(input_tensor.reshape(output_tensor.shape))
-    return _Work() if async_op else None
+    return Work() if async_op else None
 
 
 def all_gather_object(object_list: list, obj: Any, group: Any = None) -> None:
@@ -212,7 +257,7 @@ def reduce_scatter(
         raise RuntimeError(f"reduce_scatter: a group of one process needs a list of one tensor, got {len(input_list)}")
     with norch.no_grad():
         output.copy_(input_list[0])
-    return _Work() if async_op else None
+    return Work() if async_op else None
 
 
 def reduce_scatter_tensor(

@@ -9,6 +9,7 @@ import contextlib
 from collections import namedtuple
 from typing import Any, Callable, Final, Iterator, NoReturn
 
+from norch.futures import Future as Future
 from norch.nn import Module
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "TracerWarning",
     "annotate",
     "export",
+    "fork",
     "freeze",
     "fuser",
     "ignore",
@@ -36,6 +38,7 @@ __all__ = [
     "trace",
     "trace_module",
     "unused",
+    "wait",
 ]
 
 _isinstance = isinstance
@@ -50,6 +53,21 @@ class ScriptModule(Module):
 
 class TracerWarning(Warning):
     """Never given; programs name it to silence it."""
+
+
+def fork(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Future:
+    """A future of func(*args, **kwargs), which runs at once, as in PyTorch outside of TorchScript.
+
+        >>> norch.jit.wait(norch.jit.fork(norch.neg, norch.ones(1)))
+        tensor([-1.])"""
+    future: Future = Future()
+    future.set_result(func(*args, **kwargs))
+    return future
+
+
+def wait(future: Future) -> Any:
+    """The result of a future of fork."""
+    return future.wait()
 
 
 def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> Any:

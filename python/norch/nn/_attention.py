@@ -87,6 +87,27 @@ def _project(
     return [_C._nn.linear(x, w, b) for x, w, b in zip((query, key, value), parts, biases)]
 
 
+def _in_projection_packed(q: Tensor, k: Tensor, v: Tensor, w: Tensor, b: Tensor | None = None) -> list[Tensor]:
+    """The queries, keys and values that the joined weight (3E, E) and bias (3E) make, under PyTorch's name."""
+    return _project(q, k, v, (w, None, None, None), b, False)
+
+
+def _in_projection(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    w_q: Tensor,
+    w_k: Tensor,
+    w_v: Tensor,
+    b_q: Tensor | None = None,
+    b_k: Tensor | None = None,
+    b_v: Tensor | None = None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The same with a weight and a bias for each."""
+    linear = _C._nn.linear
+    return linear(q, w_q, b_q), linear(k, w_k, b_k), linear(v, w_v, b_v)
+
+
 def _by_heads(x: Tensor, batch: int, heads: int) -> Tensor:
     """(length, batch, heads * size) -> (batch * heads, length, size)."""
     return x.reshape(x.size(0), batch * heads, x.size(2) // heads).transpose(0, 1)

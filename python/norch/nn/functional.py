@@ -14,6 +14,8 @@ from norch import _C
 from norch._C import Tensor
 from norch._C._nn import *  # noqa: F403
 from norch.autograd import no_grad
+from norch.nn._attention import _in_projection as _in_projection
+from norch.nn._attention import _in_projection_packed as _in_projection_packed
 from norch.nn._attention import multi_head_attention_forward as multi_head_attention_forward
 
 sigmoid = _C.sigmoid

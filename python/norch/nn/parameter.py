@@ -82,6 +82,9 @@ class _Uninitialized:
     __matmul__ = __rmatmul__ = __getitem__ = _operator
 
 
+UninitializedTensorMixin = _Uninitialized  # PyTorch's name
+
+
 class UninitializedParameter(_Uninitialized, Parameter):
     """A parameter without a shape yet: lazy modules have them until their first forward."""
 

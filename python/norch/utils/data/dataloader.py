@@ -8,7 +8,7 @@ import os
 import warnings
 from typing import Any, Generic, Iterator, TypeVar
 
-from ._iterator import LocalIterator, WorkerIterator
+from ._iterator import LocalIterator, WorkerIterator, _Iterator
 from ._worker import get_worker_info as get_worker_info
 from .collate import default_collate, default_convert
 from .dataset import Dataset, IterableDataset
@@ -17,6 +17,7 @@ from .sampler import BatchSampler, RandomSampler, SequentialSampler
 __all__ = ["DataLoader"]
 
 # PyTorch's names of the iterators, which programs compare with.
+_BaseDataLoaderIter = _Iterator
 _SingleProcessDataLoaderIter = LocalIterator
 _MultiProcessingDataLoaderIter = WorkerIterator
 _FIXED = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")

@@ -1,0 +1,92 @@
+"""Functions of torch that programs seldom call, written in others."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+import norch
+from norch._C import Tensor
+
+__all__ = ["conv_tbc", "is_vulkan_available"]
+
+_Message = Callable[[], object]
+
+
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """conv_tbc(input, weight, bias, pad=0) -> Tensor
+
+    conv1d for the layout (time, batch, channels): weight is (kernel, in, out), and `pad` zeros stand at both ends.
+
+        >>> norch.conv_tbc(norch.ones(4, 1, 2), norch.ones(3, 2, 1), norch.zeros(1)).flatten()
+        tensor([6., 6.])"""
+    if input.dim() != 3:
+        raise RuntimeError("conv_tbc: Input must have 3 dims: time, batch, in_channel")
+    if weight.dim() != 3:
+        raise RuntimeError("conv_tbc: Weight tensor must have 3 dims: kernel_width, in_channels, out_channels.")
+    if bias.dim() != 1:
+        raise RuntimeError("conv_tbc: Bias must be 1-D")
+    out = norch.nn.functional.conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)
+    return out.permute(2, 0, 1)
+
+
+def is_vulkan_available() -> bool:
+    """False: norch runs on CPUs and CUDA GPUs."""
+    return False
+
+
+def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: norch.dtype) -> Tensor:
+    """The gradient of softmax's input from that of its output, which is given too."""
+    product = grad_output * output
+    return (product - output * product.sum(dim, keepdim=True)).to(input_dtype)
+
+
+def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: norch.dtype) -> Tensor:
+    """The gradient of log_softmax's input from that of its output, which is given too."""
+    return (grad_output - output.exp() * grad_output.sum(dim, keepdim=True)).to(input_dtype)
+
+
+def _check_with(error: type[Exception], cond: Any, message: _Message | None) -> None:
+    if not isinstance(cond, bool):
+        raise TypeError(f"cond must be a bool, but got {type(cond)}")
+    if cond:
+        return
+    if message is not None and not callable(message):
+        raise TypeError("message must be a callable")
+    raise error(
+        "Expected cond to be True, but got False. (Could this error message be improved? If so, please report an "
+        "enhancement request to norch.)"
+        if message is None
+        else str(message())
+    )
+
+
+def _check(cond: Any, message: _Message | None = None) -> None:
+    """Raises RuntimeError with message() unless `cond`."""
+    _check_with(RuntimeError, cond, message)
+
+
+def _check_index(cond: Any, message: _Message | None = None) -> None:
+    """Raises IndexError with message() unless `cond`."""
+    _check_with(IndexError, cond, message)
+
+
+def _check_value(cond: Any, message: _Message | None = None) -> None:
+    """Raises ValueError with message() unless `cond`."""
+    _check_with(ValueError, cond, message)
+
+
+def _check_type(cond: Any, message: _Message | None = None) -> None:
+    """Raises TypeError with message() unless `cond`."""
+    _check_with(TypeError, cond, message)
+
+
+def _check_not_implemented(cond: Any, message: _Message | None = None) -> None:
+    """Raises NotImplementedError with message() unless `cond`."""
+    _check_with(NotImplementedError, cond, message)
+
+
+def _check_is_size(i: int, message: _Message | None = None, *, max: int | None = None) -> None:
+    """Raises RuntimeError unless 0 <= i (<= max)."""
+    _check(i >= 0, message)
+    if max is not None:
+        _check(i <= max, message)

@@ -14,6 +14,7 @@ set(NORCH_KERNEL_STEMS
   fold
   gather
   gemm
+  logsumexp
   loss
   moments
   nonzero

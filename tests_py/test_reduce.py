@@ -104,6 +104,31 @@ def test_infinite_logsumexp(device):
     inf = float("inf")
     assert norch.logsumexp(tensor([-inf, -inf], device), 0).item() == -inf
     assert norch.logsumexp(tensor([inf, 1.0], device), 0).item() == inf
+    assert norch.logsumexp(tensor([inf, float("nan")], device), 0).isnan().item()
+    assert norch.logsumexp(norch.zeros(2, 0, device=device), 1).tolist() == [-inf, -inf]
+
+
+# Rows that a few threads hold, a warp, a block and none; columns by vectors and one by one, whole and in parts.
+@pytest.mark.parametrize("shape", [(9, 40), (5, 1000), (3, 4200), (2, 20000), (3, 700, 12), (1, 3000, 8), (1, 3000, 7)])
+def test_sums_of_exponentials(device, shape):
+    x = np.random.default_rng(1).normal(size=shape) * 5
+    for dtype, tolerance in (("float32", 1e-5), ("bfloat16", 1e-2)):
+        t = norch.tensor(x, dtype=getattr(norch, dtype), device=device)
+        wide = t.double().cpu().numpy()
+        high = wide.max(1, keepdims=True)
+        total = np.log(np.exp(wide - high).sum(1, keepdims=True)) + high
+        np.testing.assert_allclose(norch.logsumexp(t, 1, True).double().cpu().numpy(), total, rtol=tolerance)
+        y = norch.log_softmax(t, 1).double().cpu().numpy()
+        np.testing.assert_allclose(y, wide - total, rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(norch.softmax(t, 1).double().cpu().numpy(), np.exp(wide - total), rtol=tolerance * 10,
+                                   atol=tolerance / 10)
+
+
+def test_logsumexp_over_several_dims(device):
+    x = np.random.default_rng(1).normal(size=(4, 30, 6))
+    for dims in ((0, 2), (0, 1), (1, 2), (2,), (0, 1, 2)):
+        y = norch.logsumexp(norch.tensor(x, device=device), dims)
+        np.testing.assert_allclose(y.cpu().numpy(), np.log(np.exp(x).sum(dims)), rtol=1e-12)
 
 
 def test_unique_consecutive(device):

@@ -1,4 +1,4 @@
-// Softmax and its gradient along a dim.
+// Softmax, its gradient and logsumexp along a dim.
 #pragma once
 
 #include "kernels/dispatch.h"
@@ -17,5 +17,8 @@ NORCH_KERNEL(softmax, void(bool log, const SoftmaxShape& shape, const Tensor& ou
 /// grad_in = y * (g - sum(g * y)), or g - exp(y) * sum(g) for the logarithm. All contiguous, of one dtype.
 NORCH_KERNEL(softmax_backward, void(bool log, const SoftmaxShape& shape, const Tensor& grad_in, const Tensor& g,
                                     const Tensor& y))
+/// out = log(sum(exp(in))), a number for each of (outer, inner): -inf of nothing but -inf, +inf with a +inf. Floats of one
+/// dtype, n > 0.
+NORCH_KERNEL(logsumexp, void(const SoftmaxShape& shape, const Tensor& out, const Tensor& in))
 
 }  // namespace norch::kernels

@@ -4,9 +4,11 @@
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "kernels/reduce.h"
+#include "kernels/softmax.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
+#include "norch/ops/factory.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/ternary.h"
 #include "norch/ops/unary.h"
@@ -177,22 +179,25 @@ Tensor logsumexp(const Tensor& t, Ints dims, bool keepdim) {
     const Tensor shift = masked_fill(high, eq(abs(high), Tensor::wrap(HUGE_VAL)), Tensor::wrap(0));
     return log(sum(exp(t - shift), list, keepdim)) + (keepdim ? shift : reshape(shift, d.out));
   }
-  Tensor out;
-  {
-    autograd::NoGrad off;
+  Tensor out = new_tensor(d.out, t.dtype(), t.device());
+  if (t.dim() == 0) {
+    copy_into(out, t.detach());
+  } else if (t.numel() == 0) {
+    fill_(out, -HUGE_VAL);
+  } else {
+    // The reduced dims side by side, those before them outside.
+    const Tensor x = t.detach();
+    Shape order;
+    kernels::SoftmaxShape s{1, d.n, 1};
     const Shape list = dim_list(d, t.dim());
-    const Tensor x = t.dtype() == kFloat64 ? t : t.to(kFloat32);
-    if (t.dim() == 0) {
-      out = t.clone();
-    } else if (t.numel() == 0) {
-      out = log(sum(exp(x), list, keepdim));
-    } else {
-      const Tensor high = amax(x, list, true);
-      // An infinite maximum is not subtracted: inf - inf has no value.
-      const Tensor shift = masked_fill(high, eq(abs(high), Tensor::wrap(HUGE_VAL)), Tensor::wrap(0));
-      out = add(log(sum(exp(sub(x, shift)), list, keepdim)), keepdim ? shift : reshape(shift, d.out));
+    const bool neighbours = list.back() - list[0] == static_cast<int64_t>(list.size()) - 1;
+    for (int64_t i = 0; i < t.dim(); ++i) {
+      if ((d.mask >> i) & 1) continue;
+      order.push_back(i);
+      (neighbours && i > list.back() ? s.inner : s.outer) *= t.sizes()[i];
     }
-    out = out.to(t.dtype());
+    for (int64_t i : list) order.push_back(i);
+    kernels::logsumexp(t.device(), s, out, (neighbours ? x : permute(x, order)).contiguous());
   }
   if (recording(t)) {
     record("LogsumexpBackward0", {t}, {out}, [d, t = save(t), y = save_output(out)](Backward& ctx) {

@@ -166,3 +166,16 @@ def test_rarely_used_names_of_arguments():
         norch.result_type(tensor=i)
     copy = norch.from_dlpack(x, device="cpu", copy=True)
     assert copy.data_ptr() != x.data_ptr() == norch.from_dlpack(x, copy=False).data_ptr()
+
+
+@pytest.mark.cuda
+def test_new_numbers_go_where_out_is():
+    for make in (
+        lambda out: norch.arange(3, out=out),
+        lambda out: norch.linspace(0, 1, 3, out=out),
+        lambda out: norch.full((3,), 2.0, out=out),
+        lambda out: norch.zeros(3, out=out),
+    ):
+        out = norch.empty(3, dtype=norch.float64, device="cuda")
+        assert make(out) is out
+        assert out.tolist() == make(norch.empty(3, dtype=norch.float64)).tolist()

@@ -52,7 +52,7 @@ constexpr const char* kOutOfSameDtype[] = {
     "topk", "triangular_solve", "tril", "triu", "trunc", "vdot", "where", "cholesky_ex", "det", "eigh", "eigvalsh",
     "inv", "inv_ex", "ldl_factor", "ldl_factor_ex", "ldl_solve", "lu_factor", "lu_factor_ex", "matrix_norm",
     "multi_dot", "multinomial", "slogdet", "solve", "solve_ex", "solve_triangular", "svdvals", "vecdot", "vector_norm"};
-/// Functions that make new tensors: without a dtype they take that of `out`.
+/// Functions that make new tensors: without a dtype or device they take that of `out`.
 constexpr const char* kOutOfFactories[] = {"arange", "empty", "eye", "fftfreq", "full", "linspace", "logspace", "ones",
                                            "rand", "randint", "randn", "randperm", "range", "rfftfreq", "zeros"};
 
@@ -134,7 +134,9 @@ void give_out(nb::handle scope, const char* name, Out kind) {
           rest[key] = value;
           check_apart(value, out, apart);
         }
-        if (kind == Out::Factory && is_tensor(out.ptr()) && !rest.contains("dtype")) rest["dtype"] = out.attr("dtype");
+        if (kind == Out::Factory && is_tensor(out.ptr()))
+          for (const char* option : {"dtype", "device"})
+            if (!rest.contains(option)) rest[option] = out.attr(option);
         const nb::object result = scope.attr(name)(*args, **rest);
         return out.is_none() ? result : store(name, result, out, kind == Out::SameDtype);
       },

@@ -36,7 +36,7 @@ const std::vector<Case>& cases() {
       {"transposed", {2, 16, 7, 8}, {16, 8, 3, 3}, {2, 2}, {1, 1}, {1, 1}, 1, true},
       {"transposed groups 1d", {2, 8, 20}, {8, 3, 4}, {3}, {1}, {2}, 2, true},
       {"few channels", {24, 3, 130, 122}, {64, 3, 7, 7}, {2, 2}, {3, 3}, {1, 1}, 1, false},
-      {"patches", {32, 3, 160, 160}, {96, 3, 16, 16}, {16, 16}, {0, 0}, {1, 1}, 1, false},
+      {"patches", {48, 3, 160, 160}, {96, 3, 16, 16}, {16, 16}, {0, 0}, {1, 1}, 1, false},
       {"few channels 1d", {32, 2, 30000}, {64, 2, 9}, {4}, {2}, {1}, 1, false},
       {"one element", {1, 1, 1, 1}, {1, 1, 1, 1}, {1, 1}, {0, 0}, {1, 1}, 1, false},
   };
@@ -72,7 +72,7 @@ void expect_sums(const Tensor& gpu, const Tensor& cpu, double tolerance) {
 TEST_P(CudaConv, SameAsTheOwnKernelsAndTheCpu) {
   if (!cuda::cudnn_available()) GTEST_SKIP() << "no cuDNN";
   const DType t = GetParam();
-  const double tolerance = t == kFloat64 ? 1e-12 : t == kFloat32 ? 1e-5 : t == kFloat16 ? 2e-3 : 1.6e-2;
+  const double tolerance = t == kFloat64 ? 1e-12 : t == kFloat32 ? 1e-4 : t == kFloat16 ? 2e-3 : 1.6e-2;
   for (const Case& c : cases()) {
     SCOPED_TRACE(c.what);
     const int64_t channels = c.transposed ? c.w[1] * c.groups : c.w[0];

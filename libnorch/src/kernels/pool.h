@@ -95,17 +95,17 @@ NORCH_HD C pool_least() {
     return std::is_signed_v<C> ? static_cast<C>(uint64_t{1} << (8 * sizeof(C) - 1)) : C(0);
 }
 
-/// The first and one past the last window along dim d that may hold input position i.
-template <class I>
-NORCH_HD void pool_windows_at(const PoolOf<I>& p, int d, I i, I& first, I& last) {
+/// The first and one past the last window along dim d that may hold input position i. by_stride(n) is n / p.stride[d].
+template <class I, class F>
+NORCH_HD void pool_windows_at(const PoolOf<I>& p, int d, I i, I& first, I& last, const F& by_stride) {
   if (p.adaptive) {
     first = i * p.out[d] / p.in[d];
     last = ((i + 1) * p.out[d] + p.in[d] - 1) / p.in[d];
     return;
   }
   const I reach = i + p.pad[d] - (p.kernel[d] - 1) * p.dilation[d];
-  first = reach <= 0 ? 0 : (reach + p.stride[d] - 1) / p.stride[d];
-  last = (i + p.pad[d]) / p.stride[d] + 1;
+  first = reach <= 0 ? 0 : by_stride(reach + p.stride[d] - 1);
+  last = by_stride(i + p.pad[d]) + 1;
   if (last > p.out[d]) last = p.out[d];
 }
 

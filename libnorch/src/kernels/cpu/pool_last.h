@@ -41,7 +41,7 @@ class WindowTable {
       at_[d].resize(static_cast<size_t>(p.in[d]));
       for (int64_t i = 0; i < p.in[d]; ++i) {
         auto& range = at_[d][static_cast<size_t>(i)];
-        pool_windows_at(p, d, i, range.first, range.second);
+        pool_windows_at(p, d, i, range.first, range.second, [&](int64_t n) { return n / p.stride[d]; });
       }
     }
   }

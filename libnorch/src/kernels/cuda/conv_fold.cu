@@ -16,15 +16,11 @@ int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 /// A tensor (rows, channels, size...) and the folded one it corresponds to: element (n, c, i) of the plain tensor is
 /// (n, (j, c), b) of the folded one wherever i = b * step + j - pad with 0 <= j < block.
 struct FoldMap {
-  int32_t channels, size[3];
+  int32_t channels, size[3], folded_channels, folded_size[3];
   int32_t block[3], step[3], pad[3];
-  int64_t row_stride, channel_stride, stride[3];  // of the plain tensor
-  // The dims of the tensor that is written, the innermost first but for channels, which are in units of a thread's elements.
-  FastDivider channel_units, extent[3];
-  FastDivider by_channels, by_block[3];      // of a channel of the folded one
-  FastDivider by_step[3];
-  int32_t folded_channels, folded_size[3];
+  int64_t row_stride, channel_stride, stride[3];
   int64_t folded_row_stride, folded_channel_stride, folded_stride[3];
+  FastDivider by_channels, by_size[3], by_step[3];
   bool channels_last;
 };
 
@@ -51,7 +47,7 @@ FoldMap fold_map(int64_t channels, const int64_t (&size)[3], const int64_t (&blo
     m.step[d] = static_cast<int32_t>(step[d]);
     m.pad[d] = static_cast<int32_t>(pad[d]);
     m.folded_size[d] = static_cast<int32_t>(folded_size[d]);
-    m.by_block[d] = FastDivider(static_cast<uint32_t>(block[d]));
+    m.by_size[d] = FastDivider(static_cast<uint32_t>(size[d]));
     m.by_step[d] = FastDivider(static_cast<uint32_t>(step[d]));
   }
   m.channels_last = channels_last;
@@ -61,118 +57,133 @@ FoldMap fold_map(int64_t channels, const int64_t (&size)[3], const int64_t (&blo
   return m;
 }
 
-/// Where in the tensor to be written a thread's unit lies: a row, a unit of channels, and a position.
-struct Place {
-  uint32_t row, channel, at[3];
-};
-__device__ __forceinline__ Place place_of(const FoldMap& m, uint32_t unit) {
-  Place p;
-  if (m.channels_last) {
-    p.channel = unit;
-    unit = m.channel_units.divide_in_place(p.channel);
-  }
-#pragma unroll
-  for (int d = 2; d >= 0; --d) {
-    p.at[d] = unit;
-    unit = m.extent[d].divide_in_place(p.at[d]);
-  }
-  if (!m.channels_last) {
-    p.channel = unit;
-    unit = m.channel_units.divide_in_place(p.channel);
-  }
-  p.row = unit;
-  return p;
-}
+constexpr int kFoldThreads = 256, kFoldShared = 24 << 10;
+constexpr uint16_t kNoElement = 0xFFFF;
 
-/// Writes the folded tensor, N of its channels per thread. Channels-last, they are neighbours: one access.
-template <int N>
-__global__ void __launch_bounds__(256) fold_kernel(uint16_t* folded, const uint16_t* plain, FoldMap m, uint32_t units) {
-  const uint32_t unit = blockIdx.x * 256 + threadIdx.x;
-  if (unit >= units) return;
-  const Place place = place_of(m, unit);
-  // The channel (j0, j1, j2, c), and the element's place in the plain tensor.
-  uint32_t c = place.channel * N, rest = m.by_channels.divide_in_place(c), j[3];
-#pragma unroll
-  for (int d = 2; d >= 0; --d) {
-    j[d] = rest;
-    rest = m.by_block[d].divide_in_place(j[d]);
+/// How fold_kernel cuts the innermost dim.
+struct FoldTiles {
+  int32_t tile, tiles;   // positions of one block, and blocks
+  int32_t rows;          // of elements that a block reads: one for each j of the outer dims, and channel if row-major
+  FastDivider by_units;  // of 8 channels at one position
+};
+
+/// Writes the folded tensor, all channels at some positions along the innermost dim per block: the elements that these
+/// are made of are read to shared memory, (row, place), and picked there by a table of where each channel's lie.
+template <bool channels_last>
+__global__ void __launch_bounds__(kFoldThreads) fold_kernel(uint16_t* folded, const uint16_t* plain, FoldMap m,
+                                                            FoldTiles t) {
+  extern __shared__ uint4 fold_shared[];
+  auto* const table = reinterpret_cast<uint16_t*>(fold_shared);
+  uint16_t* const elements = table + m.folded_channels;
+  const int thread = threadIdx.x, lane = thread % 32, warp = thread / 32;
+  int at = blockIdx.x;
+  const int first = at % t.tiles * t.tile, count = min(t.tile, m.folded_size[2] - first);
+  at /= t.tiles;
+  const int b1 = at % m.folded_size[1], b0 = at / m.folded_size[1] % m.folded_size[0];
+  const int64_t n = at / m.folded_size[1] / m.folded_size[0];
+  const int width = channels_last ? m.channels : 1;  // elements at one place of a row
+  const int length = ((count - 1) * m.step[2] + m.block[2]) * width;
+
+  for (int k = thread; k < m.folded_channels; k += kFoldThreads) {
+    const int j = k / m.channels, c = k % m.channels, j2 = j % m.block[2], j01 = j / m.block[2];
+    const int outer = m.block[0] * m.block[1];
+    const int place = channels_last ? j01 * length + j2 * width + c : (c * outer + j01) * length + j2;
+    table[k] = j01 < outer ? static_cast<uint16_t>(place) : kNoElement;
   }
-  bool behind = rest > 0;  // beyond the last channel: what makes it a round number
-  int32_t from[3];
-#pragma unroll
-  for (int d = 0; d < 3; ++d) from[d] = static_cast<int32_t>(place.at[d]) * m.step[d] - m.pad[d];
-  struct alignas(N * 2) {
-    uint16_t v[N];
-  } out;
-  bool inside = false;
-  const uint16_t* source = nullptr;
-  const auto find = [&] {
-    inside = !behind;
-    int64_t offset = place.row * m.row_stride;
-#pragma unroll
-    for (int d = 0; d < 3; ++d) {
-      const int32_t i = from[d] + static_cast<int32_t>(j[d]);
-      inside = inside && i >= 0 && i < m.size[d];
-      offset += i * m.stride[d];
+  const int begin = (first * m.step[2] - m.pad[2]) * width, end = m.size[2] * width;
+  for (int row = warp; row < t.rows; row += kFoldThreads / 32) {
+    int j = row;
+    int64_t from = n * m.row_stride;
+    if (!channels_last) {
+      const int c = row / (m.block[0] * m.block[1]);
+      j -= c * m.block[0] * m.block[1];
+      from += c * m.channel_stride;
     }
-    source = plain + offset;
-  };
-  find();
-#pragma unroll
-  for (int k = 0; k < N; ++k) {
-    out.v[k] = inside ? source[c * m.channel_stride] : uint16_t{0};
-    if (k + 1 == N || ++c < static_cast<uint32_t>(m.channels)) continue;
-    c = 0;
-    if (++j[2] == static_cast<uint32_t>(m.block[2])) {
-      j[2] = 0;
-      if (++j[1] == static_cast<uint32_t>(m.block[1])) {
-        j[1] = 0;
-        if (++j[0] == static_cast<uint32_t>(m.block[0])) behind = true;
-      }
+    const int i0 = b0 * m.step[0] + j / m.block[1] - m.pad[0], i1 = b1 * m.step[1] + j % m.block[1] - m.pad[1];
+    const bool inside = i0 >= 0 && i0 < m.size[0] && i1 >= 0 && i1 < m.size[1];
+    from += i0 * m.stride[0] + i1 * m.stride[1];
+#pragma unroll 4
+    for (int i = lane; i < length; i += 32) {
+      const int k = begin + i;
+      elements[row * length + i] = inside && k >= 0 && k < end ? plain[from + k] : uint16_t{0};
     }
-    find();
   }
-  int64_t offset = place.row * m.folded_row_stride + int64_t{place.channel} * N * m.folded_channel_stride;
+  __syncthreads();
+
+  folded += n * m.folded_row_stride + b0 * m.folded_stride[0] + b1 * m.folded_stride[1] + first * m.folded_stride[2];
+  const int step = m.step[2] * width;
+  if constexpr (channels_last) {
+    struct alignas(16) Unit {
+      uint16_t v[kChannels];
+    };
+    const int units = m.folded_channels / kChannels;
+    for (int i = thread; i < count * units; i += kFoldThreads) {
+      const int position = static_cast<int>(t.by_units.divide(static_cast<uint32_t>(i)));
+      const Unit places = reinterpret_cast<const Unit*>(table)[i - position * units];
+      Unit out;
 #pragma unroll
-  for (int d = 0; d < 3; ++d) offset += place.at[d] * m.folded_stride[d];
-  *reinterpret_cast<decltype(out)*>(folded + offset) = out;
+      for (int k = 0; k < kChannels; ++k)
+        out.v[k] = places.v[k] != kNoElement ? elements[places.v[k] + position * step] : uint16_t{0};
+      reinterpret_cast<Unit*>(folded)[i] = out;
+    }
+  } else {
+    for (int k = warp; k < m.folded_channels; k += kFoldThreads / 32) {
+      const int place = table[k];
+      for (int position = lane; position < count; position += 32)
+        folded[k * m.folded_channel_stride + position] =
+            place != kNoElement ? elements[place + position * step] : uint16_t{0};
+    }
+  }
 }
 
 /// Writes the plain tensor: each element from its place in the folded one, zero for one that has none.
-__global__ void __launch_bounds__(256) unfold_kernel(uint16_t* plain, const uint16_t* folded, FoldMap m, uint32_t units) {
-  const uint32_t unit = blockIdx.x * 256 + threadIdx.x;
-  if (unit >= units) return;
-  const Place place = place_of(m, unit);
-  int64_t from = place.row * m.folded_row_stride, to = place.row * m.row_stride + place.channel * m.channel_stride;
-  uint32_t channel = 0;
+__global__ void __launch_bounds__(256) unfold_kernel(uint16_t* plain, const uint16_t* folded, FoldMap m,
+                                                     uint32_t total) {
+  const uint32_t i = blockIdx.x * 256 + threadIdx.x;
+  if (i >= total) return;
+  uint32_t at[3], channel = i, rest = i;
+  if (m.channels_last) rest = m.by_channels.divide_in_place(channel);
+#pragma unroll
+  for (int d = 2; d >= 0; --d) {
+    at[d] = rest;
+    rest = m.by_size[d].divide_in_place(at[d]);
+  }
+  if (!m.channels_last) {
+    channel = rest;
+    rest = m.by_channels.divide_in_place(channel);
+  }
+  int64_t from = rest * m.folded_row_stride;
+  uint32_t block = 0;
   bool used = true;
 #pragma unroll
   for (int d = 0; d < 3; ++d) {
-    uint32_t j = place.at[d] + static_cast<uint32_t>(m.pad[d]);
+    uint32_t j = at[d] + static_cast<uint32_t>(m.pad[d]);
     const uint32_t b = m.by_step[d].divide_in_place(j);
     used = used && j < static_cast<uint32_t>(m.block[d]) && b < static_cast<uint32_t>(m.folded_size[d]);
-    channel = channel * static_cast<uint32_t>(m.block[d]) + j;
+    block = block * static_cast<uint32_t>(m.block[d]) + j;
     from += b * m.folded_stride[d];
-    to += place.at[d] * m.stride[d];
   }
-  from += (int64_t{channel} * m.channels + place.channel) * m.folded_channel_stride;
-  plain[to] = used ? folded[from] : uint16_t{0};
+  from += (int64_t{block} * m.channels + channel) * m.folded_channel_stride;
+  plain[i] = used ? folded[from] : uint16_t{0};
 }
 
-void set_written(FoldMap& m, int64_t channel_units, const int32_t (&size)[3]) {
-  m.channel_units = FastDivider(static_cast<uint32_t>(channel_units));
-  for (int d = 0; d < 3; ++d) m.extent[d] = FastDivider(static_cast<uint32_t>(size[d]));
+void run_fold(const FoldMap& m, const Tensor& folded, const Tensor& plain) {
+  FoldTiles t;
+  t.rows = m.block[0] * m.block[1] * (m.channels_last ? 1 : m.channels);
+  const auto shared = [&](int64_t tile) {
+    const int64_t length = ((tile - 1) * m.step[2] + m.block[2]) * (m.channels_last ? m.channels : 1);
+    return static_cast<int64_t>(sizeof(uint16_t)) * (m.folded_channels + t.rows * length);
+  };
+  t.tile = m.folded_size[2];
+  while (t.tile > 1 && shared(t.tile) > kFoldShared) t.tile = (t.tile + 1) / 2;
+  t.tiles = (m.folded_size[2] + t.tile - 1) / t.tile;
+  t.by_units = FastDivider(static_cast<uint32_t>(m.folded_channels / kChannels));
+  const int64_t positions = folded.numel() / m.folded_channels / m.folded_size[2];
+  launch(m.channels_last ? fold_kernel<true> : fold_kernel<false>, blocks_for(positions * t.tiles, 1), kFoldThreads,
+         static_cast<size_t>(shared(t.tile)), static_cast<uint16_t*>(folded.data_ptr()),
+         static_cast<const uint16_t*>(plain.data_ptr()), m, t);
 }
-
-void run_fold(FoldMap m, const Tensor& folded, const Tensor& plain) {
-  auto* to = static_cast<uint16_t*>(folded.data_ptr());
-  const auto* from = static_cast<const uint16_t*>(plain.data_ptr());
-  const int64_t per_thread = m.channels_last ? kChannels : 1, units = folded.numel() / per_thread;
-  set_written(m, m.folded_channels / per_thread, m.folded_size);
-  launch(m.channels_last ? fold_kernel<kChannels> : fold_kernel<1>, blocks_for(units, 256), 256, 0, to, from, m, units);
-}
-void run_unfold(FoldMap m, const Tensor& plain, const Tensor& folded) {
-  set_written(m, m.channels, m.size);
+void run_unfold(const FoldMap& m, const Tensor& plain, const Tensor& folded) {
   launch(unfold_kernel, blocks_for(plain.numel(), 256), 256, 0, static_cast<uint16_t*>(plain.data_ptr()),
          static_cast<const uint16_t*>(folded.data_ptr()), m, plain.numel());
 }
@@ -190,8 +201,8 @@ Tensor new_like(const Folded& f, int64_t rows, const int64_t (&size)[3], const T
                 {rows, f.conv.c_in, size[0], size[1], size[2]}, like.dtype(), like.device());
 }
 
-/// An estimate of a convolution's time, as a number of bytes that could be moved instead: the arithmetic of one tap is over
-/// a multiple of 32 channels, and of about 100 operations a byte.
+/// An estimate of a convolution's time, as a number of bytes that could be moved instead: one for 100 operations, and the
+/// channels of one tap in multiples of 32.
 double arithmetic(const Conv& c) {
   return 2.0 / 100 * static_cast<double>(c.n * c.out_size() * c.taps()) * static_cast<double>(c.c_out) *
          static_cast<double>(round_up(c.c_in, 32));
@@ -222,15 +233,16 @@ void Folded::unfold_weight(const Conv& original, const Tensor& gw, const Tensor&
 std::optional<Folded> fold(const Conv& conv, DType dtype, bool overlapping) {
   constexpr int64_t kMostElements = int64_t{1} << 31;
   constexpr int64_t kMostChannels = 4096;
-  constexpr double kExtra = 40e6;  // what the additional kernels cost, in bytes
+  constexpr double kExtra = 80e6;  // what the additional kernels cost, in bytes
   if (itemsize(dtype) != 2 || conv.groups != 1 || conv.c_in >= 32 || conv.taps() == 1) return {};
   for (int d = 0; d < 3; ++d) {
     if (conv.dilation[d] != 1 && conv.kernel[d] != 1) return {};
-    const double reach = static_cast<double>(conv.out[d]) * static_cast<double>(conv.stride[d]);
-    if (reach + static_cast<double>(conv.pad[d] + conv.kernel[d]) >= kMostElements) return {};
+    const double reach = static_cast<double>(conv.out[d]) * static_cast<double>(conv.stride[d]) +
+                         static_cast<double>(conv.pad[d] + conv.kernel[d]);
+    if (reach * static_cast<double>(conv.c_in) >= static_cast<double>(kMostElements)) return {};
   }
-  // A row-major tensor is turned by whoever computes: twice the bytes again.
-  const double moves = conv.channels_last ? 1 : 3;
+  // A row-major tensor is turned by whoever computes: twice the bytes again, in short runs.
+  const double moves = conv.channels_last ? 1 : 5;
   const auto bytes = [&](const Conv& c) { return 2.0 * static_cast<double>(c.n * c.in_size() * c.c_in); };
   Conv rounded = conv;
   rounded.c_in = round_up(conv.c_in, kChannels);
@@ -242,7 +254,7 @@ std::optional<Folded> fold(const Conv& conv, DType dtype, bool overlapping) {
     int64_t channels = conv.c_in;
     bool useful = false, possible = true;
     for (int d = 0; d < 3 && possible; ++d) {
-      const bool all = choice >> (2 - d) & 1;  // first along the innermost dim: longer runs of memory
+      const bool all = choice >> d & 1;
       possible = !all || (overlapping && conv.kernel[d] > conv.stride[d]);
       f.block[d] = all ? conv.kernel[d] : std::min(conv.stride[d], conv.kernel[d]);
       f.conv.kernel[d] = (conv.kernel[d] + f.block[d] - 1) / f.block[d];
@@ -254,7 +266,7 @@ std::optional<Folded> fold(const Conv& conv, DType dtype, bool overlapping) {
       possible = possible && channels <= kMostChannels;
     }
     if (!useful || !possible) continue;
-    f.conv.c_in = round_up(channels, kChannels);
+    f.conv.c_in = round_up(channels, channels < 32 ? kChannels : 32);
     const double elements = static_cast<double>(f.conv.c_in) * static_cast<double>(f.conv.in_size());
     if (elements * static_cast<double>(conv.n) >= kMostElements ||
         elements * static_cast<double>(conv.c_out) >= kMostElements ||

@@ -2,6 +2,8 @@
 // hold a position, in order.
 #include "kernels/pool.h"
 
+#include <algorithm>
+
 #include "kernels/cuda/group.cuh"
 #include "kernels/cuda/launch.cuh"
 #include "kernels/dispatch.h"
@@ -10,20 +12,49 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-/// Where vector `at` of V elements lies in a tensor (samples, size..., channels).
+/// Division by a size: places in 32 bits are below 2^31.
+template <class I>
+struct Divider {
+  I size = 1;
+  Divider() = default;
+  explicit Divider(I n) : size(n) {}
+  __device__ I divide(I n) const { return n / size; }
+};
+template <>
+struct Divider<int32_t> {
+  FastDivider by;
+  Divider() = default;
+  explicit Divider(int32_t n) : by(static_cast<uint32_t>(n)) {}
+  __device__ int32_t divide(int32_t n) const { return static_cast<int32_t>(by.divide(static_cast<uint32_t>(n))); }
+};
+
+/// What the places in a tensor (samples, size..., channels) of vectors are divided by, and the strides.
+template <class I>
+struct Dividers {
+  Divider<I> vectors, size[3], stride[3];
+  Dividers(const PoolOf<I>& p, const I (&sizes)[3], int width) : vectors(std::max<I>(p.channels / width, 1)) {
+    for (int d = 0; d < 3; ++d) {
+      size[d] = Divider<I>(std::max<I>(sizes[d], 1));
+      stride[d] = Divider<I>(p.stride[d]);
+    }
+  }
+};
+
+/// Where vector `at` of V elements lies.
 template <int V, class I>
 struct Place {
   I sample, i[3], channel;
-  __device__ Place(I at, const I* size, I channels) {
+  __device__ Place(I at, const Dividers<I>& by, const I* size, I channels) {
     const I width = channels / V;
-    channel = at % width * V;
-    at /= width;
-    i[2] = at % size[2];
-    at /= size[2];
-    i[1] = at % size[1];
-    at /= size[1];
-    i[0] = at % size[0];
-    sample = at / size[0];
+    I row = by.vectors.divide(at);
+    channel = (at - row * width) * V;
+#pragma unroll
+    for (int d = 2; d >= 0; --d) {
+      const I next = by.size[d].divide(row);
+      i[d] = row - next * size[d];
+      row = next;
+    }
+    sample = row;
   }
 };
 
@@ -38,11 +69,12 @@ __device__ __forceinline__ I thread_index() {
 }
 
 template <class T, int V, class I>
-__global__ void __launch_bounds__(256) max_pool_kernel(PoolOf<I> p, T* out, I* indices, const T* x, I n) {
+__global__ void __launch_bounds__(256) max_pool_kernel(PoolOf<I> p, Dividers<I> by, T* out, I* indices, const T* x,
+                                                       I n) {
   const I o = thread_index<I>();
   if (o >= n) return;
   using C = ComputeType<T>;
-  const Place<V, I> at(o, p.out, p.channels);
+  const Place<V, I> at(o, by, p.out, p.channels);
   const T* src = x + at.sample * p.in_size() * p.channels + at.channel;
   Vector<V, I> best;
   C most[V];
@@ -71,9 +103,11 @@ __global__ void __launch_bounds__(256) max_pool_kernel(PoolOf<I> p, T* out, I* i
 
 /// Calls f(o0, o1, o2, where V elements of the window's result lie) for the windows that may hold a position.
 template <int V, class I, class F>
-__device__ void over_windows(const PoolOf<I>& p, const Place<V, I>& at, const F& f) {
+__device__ void over_windows(const PoolOf<I>& p, const Dividers<I>& by, const Place<V, I>& at, const F& f) {
   I first[3], last[3];
-  for (int d = 0; d < 3; ++d) pool_windows_at(p, d, at.i[d], first[d], last[d]);
+#pragma unroll
+  for (int d = 0; d < 3; ++d)
+    pool_windows_at(p, d, at.i[d], first[d], last[d], [&](I n) { return by.stride[d].divide(n); });
   for (I i = first[0]; i < last[0]; ++i)
     for (I j = first[1]; j < last[1]; ++j)
       for (I k = first[2]; k < last[2]; ++k)
@@ -89,14 +123,15 @@ __device__ __forceinline__ void store(T* to, I at, const C (&sums)[V]) {
 }
 
 template <class T, int V, class I>
-__global__ void __launch_bounds__(256) scatter_kernel(PoolOf<I> p, T* gx, const T* g, const I* indices, I n) {
+__global__ void __launch_bounds__(256) scatter_kernel(PoolOf<I> p, Dividers<I> by, T* gx, const T* g,
+                                                      const I* indices, I n) {
   const I i = thread_index<I>();
   if (i >= n) return;
   using C = ComputeType<T>;
-  const Place<V, I> at(i, p.in, p.channels);
+  const Place<V, I> at(i, by, p.in, p.channels);
   const I position = (at.i[0] * p.in[1] + at.i[1]) * p.in[2] + at.i[2];
   C sums[V] = {};
-  over_windows(p, at, [&](I, I, I, I o) {
+  over_windows(p, by, at, [&](I, I, I, I o) {
     const Vector<V, I> index = load<V>(indices + o);
     const Vector<V, T> grad = load<V>(g + o);
 #pragma unroll
@@ -114,11 +149,11 @@ __global__ void __launch_bounds__(256) gather_kernel(PoolOf<I> p, T* out, const 
 }
 
 template <class T, int V, class I>
-__global__ void __launch_bounds__(256) avg_pool_kernel(PoolOf<I> p, T* out, const T* x, I n) {
+__global__ void __launch_bounds__(256) avg_pool_kernel(PoolOf<I> p, Dividers<I> by, T* out, const T* x, I n) {
   const I o = thread_index<I>();
   if (o >= n) return;
   using C = ComputeType<T>;
-  const Place<V, I> at(o, p.out, p.channels);
+  const Place<V, I> at(o, by, p.out, p.channels);
   const T* src = x + at.sample * p.in_size() * p.channels + at.channel;
   const PoolBox<I> box(p, at.i[0], at.i[1], at.i[2]);
   C sums[V] = {};
@@ -127,26 +162,27 @@ __global__ void __launch_bounds__(256) avg_pool_kernel(PoolOf<I> p, T* out, cons
 #pragma unroll
     for (int j = 0; j < V; ++j) sums[j] += static_cast<C>(values.v[j]);
   });
-  const C by = box.empty() ? C(1) : static_cast<C>(box.divisor(p));
+  const C count = box.empty() ? C(1) : static_cast<C>(box.divisor(p));
 #pragma unroll
-  for (int j = 0; j < V; ++j) sums[j] /= by;
+  for (int j = 0; j < V; ++j) sums[j] /= count;
   store(out, o, sums);
 }
 
 template <class T, int V, class I>
-__global__ void __launch_bounds__(256) avg_backward_kernel(PoolOf<I> p, T* gx, const T* g, I n) {
+__global__ void __launch_bounds__(256) avg_backward_kernel(PoolOf<I> p, Dividers<I> by, T* gx, const T* g,
+                                                           I n) {
   const I i = thread_index<I>();
   if (i >= n) return;
   using C = ComputeType<T>;
-  const Place<V, I> at(i, p.in, p.channels);
+  const Place<V, I> at(i, by, p.in, p.channels);
   C sums[V] = {};
-  over_windows(p, at, [&](I o0, I o1, I o2, I o) {
+  over_windows(p, by, at, [&](I o0, I o1, I o2, I o) {
     const PoolBox<I> box(p, o0, o1, o2);
     if (!box.holds(at.i[0], at.i[1], at.i[2])) return;
     const Vector<V, T> grad = load<V>(g + o);
-    const C by = static_cast<C>(box.divisor(p));
+    const C count = static_cast<C>(box.divisor(p));
 #pragma unroll
-    for (int j = 0; j < V; ++j) sums[j] += static_cast<C>(grad.v[j]) / by;
+    for (int j = 0; j < V; ++j) sums[j] += static_cast<C>(grad.v[j]) / count;
   });
   store(gx, i, sums);
 }
@@ -188,8 +224,9 @@ void max_pool(const Pool& pool, const Tensor& out, const Tensor& indices, const 
       using I = decltype(index_type(p));
       constexpr int V = width.value;
       const int64_t n = out.numel() / V;
-      launch(max_pool_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, static_cast<T*>(out.data_ptr()),
-             indices.defined() ? static_cast<I*>(indices.data_ptr()) : nullptr, data<T>(x), n);
+      launch(max_pool_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, Dividers<I>(p, p.out, V),
+             static_cast<T*>(out.data_ptr()), indices.defined() ? static_cast<I*>(indices.data_ptr()) : nullptr,
+             data<T>(x), n);
     });
   });
 }
@@ -201,8 +238,8 @@ void max_pool_scatter(const Pool& pool, const Tensor& gx, const Tensor& g, const
       using I = decltype(index_type(p));
       constexpr int V = width.value;
       const int64_t n = gx.numel() / V;
-      launch(scatter_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, static_cast<T*>(gx.data_ptr()), data<T>(g),
-             data<I>(indices), n);
+      launch(scatter_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, Dividers<I>(p, p.in, V),
+             static_cast<T*>(gx.data_ptr()), data<T>(g), data<I>(indices), n);
     });
   });
 }
@@ -225,7 +262,8 @@ void avg_pool(const Pool& pool, const Tensor& out, const Tensor& x) {
       using I = decltype(index_type(p));
       constexpr int V = width.value;
       const int64_t n = out.numel() / V;
-      launch(avg_pool_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, static_cast<T*>(out.data_ptr()), data<T>(x), n);
+      launch(avg_pool_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, Dividers<I>(p, p.out, V),
+             static_cast<T*>(out.data_ptr()), data<T>(x), n);
     });
   };
   if (out.dtype() == DType::Int64)
@@ -241,8 +279,8 @@ void avg_pool_backward(const Pool& pool, const Tensor& gx, const Tensor& g) {
       using I = decltype(index_type(p));
       constexpr int V = width.value;
       const int64_t n = gx.numel() / V;
-      launch(avg_backward_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, static_cast<T*>(gx.data_ptr()), data<T>(g),
-             n);
+      launch(avg_backward_kernel<T, V, I>, blocks_for(n, 256), 256, 0, p, Dividers<I>(p, p.in, V),
+             static_cast<T*>(gx.data_ptr()), data<T>(g), n);
     });
   });
 }

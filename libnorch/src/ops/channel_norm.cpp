@@ -242,9 +242,10 @@ ChannelShape per_sample(const Channels& memory, const Layout& l) {
   return memory.innermost ? ChannelShape{l.inner, l.channels, 1, l.n} : ChannelShape{1, l.n * l.channels, l.inner};
 }
 
-/// Group normalisation of x, in its layout; the groups' means and biased variances, (N, groups, 1), are handed out.
+/// Group normalisation of x, in its layout; the groups' means and, if `var` is not null, biased variances, (N, groups, 1),
+/// are handed out.
 Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor& weight, const Tensor& bias, double eps,
-                Tensor& mean, Tensor& var) {
+                Tensor& mean, Tensor* group_var) {
   const Layout l(x);
   const int64_t size = groups ? l.channels / groups : 0, members = size * l.inner;
   const DType type = stats_dtype(x);
@@ -255,24 +256,34 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
     NoGrad off;
     const Channels memory(x);
     const Tensor input = memory.of(x);
-    if (memory.innermost) {
-      // Those of the channels first, joined to groups of equally long ones.
-      const Tensor means = new_tensor(all, type, x.device()), vars = new_tensor(all, type, x.device());
-      moments_of(reshape(input, {l.n, l.inner, l.channels}), uint64_t{2}, means, vars);
-      mean = norch::mean(means, {2}, true);
-      const Tensor apart = sub(means, mean);
-      var = norch::mean(add(vars, mul(apart, apart)), {2}, true);
-    } else {
-      mean = new_tensor(stats, type, x.device());
-      var = new_tensor(stats, type, x.device());
-      moments_of(reshape(input, {l.n, groups, members}), uint64_t{4}, mean, var);
-    }
-    rstd = rsqrt(var + Scalar(eps));
-    const Tensor w = as_stats(weight, x), b = as_stats(bias, x);
-    const Tensor scale = expand(w.defined() ? mul(reshape(w, channels), rstd) : rstd, all).contiguous();
     out = memory.make(x);
-    affine(per_sample(memory, l), memory.of(out), input, scale,
-           shift_of(b.defined() ? reshape(b, channels) : b, mean, scale));
+    // Enough groups are rows of layer_norm, in one pass, where neither weights nor the variances are asked for.
+    constexpr int64_t kEnoughRows = 256;
+    if (!memory.innermost && !weight.defined() && !bias.defined() && !group_var && x.numel() && l.n * groups >= kEnoughRows) {
+      mean = new_tensor(stats, type, x.device());
+      rstd = new_tensor(stats, type, x.device());
+      kernels::layer_norm(x.device(), l.n * groups, members, out, Tensor(), mean, rstd, input, Tensor(), Tensor(), eps);
+    } else {
+      Tensor var;
+      if (memory.innermost) {
+        // Those of the channels first, joined to groups of equally long ones.
+        const Tensor means = new_tensor(all, type, x.device()), vars = new_tensor(all, type, x.device());
+        moments_of(reshape(input, {l.n, l.inner, l.channels}), uint64_t{2}, means, vars);
+        mean = norch::mean(means, {2}, true);
+        const Tensor apart = sub(means, mean);
+        var = norch::mean(add(vars, mul(apart, apart)), {2}, true);
+      } else {
+        mean = new_tensor(stats, type, x.device());
+        var = new_tensor(stats, type, x.device());
+        moments_of(reshape(input, {l.n, groups, members}), uint64_t{4}, mean, var);
+      }
+      rstd = rsqrt(var + Scalar(eps));
+      const Tensor w = as_stats(weight, x), b = as_stats(bias, x);
+      const Tensor scale = expand(w.defined() ? mul(reshape(w, channels), rstd) : rstd, all).contiguous();
+      affine(per_sample(memory, l), memory.of(out), input, scale,
+             shift_of(b.defined() ? reshape(b, channels) : b, mean, scale));
+      if (group_var) *group_var = var;
+    }
   }
   if (!recording(x, weight, bias)) return out;
   record(node, {x, weight, bias}, {out},
@@ -319,8 +330,8 @@ Tensor group_norm(const Tensor& x, int64_t num_groups, const Tensor& weight, con
   NORCH_CHECK(num_groups > 0, "group_norm: Expected num groups to be greater than 0, got ", num_groups);
   NORCH_CHECK(x.sizes()[1] % num_groups == 0, "group_norm: Expected number of channels in input to be divisible by "
               "num_groups, but got input of shape ", x.sizes(), " and num_groups=", num_groups);
-  Tensor mean, var;
-  return group_op("NativeGroupNormBackward0", x, num_groups, weight, bias, eps, mean, var);
+  Tensor mean;
+  return group_op("NativeGroupNormBackward0", x, num_groups, weight, bias, eps, mean, nullptr);
 }
 
 Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
@@ -335,8 +346,9 @@ Tensor instance_norm(const Tensor& x, const Tensor& running_mean, const Tensor& 
   NORCH_CHECK_VALUE(l.inner > 1, "instance_norm: Expected more than 1 spatial element when training, got input size ",
                     x.sizes());
   Tensor mean, var;
-  Tensor out = group_op("InstanceNormBackward0", x, l.channels, weight, bias, eps, mean, var);
-  if (l.n > 0) {
+  const bool kept = l.n > 0 && (running_mean.defined() || running_var.defined());
+  Tensor out = group_op("InstanceNormBackward0", x, l.channels, weight, bias, eps, mean, kept ? &var : nullptr);
+  if (kept) {
     NoGrad off;
     const double unbiased = static_cast<double>(l.inner) / static_cast<double>(l.inner - 1);
     update_running(running_mean, norch::mean(mean, {0, 2}), momentum);

@@ -80,6 +80,8 @@ __global__ void __launch_bounds__(kThreads) channel_rows_kernel(C* partial, cons
   partial[(blockIdx.y * 2 + 1) * s.channels + k] = all.b;
 }
 
+constexpr int kRunVectors = 4;  // that a thread of affine_runs_kernel takes
+
 /// out = a x + b y + c by channel; V neighbouring elements a thread, Index wide enough for all.
 template <bool kTwo, int V, class Index, class T, class C = ComputeType<T>>
 __global__ void __launch_bounds__(kThreads) affine_kernel(T* out, const T* x, const T* y, const C* a, const C* b,
@@ -102,6 +104,41 @@ __global__ void __launch_bounds__(kThreads) affine_kernel(T* out, const T* x, co
     }
   }
   reinterpret_cast<Vector<V, T>*>(out)[v] = o;
+}
+
+/// The same where `inner` vectors lie in one channel: a thread takes several vectors, loads all of them before the first
+/// store, and reads its channel's numbers once for each. `inner` and `vectors` count vectors.
+template <bool kTwo, int V, class T, class C = ComputeType<T>>
+__global__ void __launch_bounds__(kThreads) affine_runs_kernel(T* out, const T* x, const T* y, const C* a, const C* b,
+                                                               const C* c, uint32_t vectors, uint32_t channels,
+                                                               uint32_t inner) {
+  const uint32_t first = blockIdx.x * (kThreads * kRunVectors) + threadIdx.x;
+  if (first >= vectors) return;
+  const auto* const from = reinterpret_cast<const Vector<V, T>*>(x);
+  const auto* const also = reinterpret_cast<const Vector<V, T>*>(y);
+  Vector<V, T> u[kRunVectors], w[kRunVectors];
+  // Behind the end the first vector is read again: no load waits for a condition.
+#pragma unroll
+  for (int i = 0; i < kRunVectors; ++i) {
+    const uint32_t v = first + i * kThreads < vectors ? first + i * kThreads : first;
+    u[i] = from[v];
+    if (kTwo) w[i] = also[v];
+  }
+#pragma unroll
+  for (int i = 0; i < kRunVectors; ++i) {
+    const uint32_t v = first + i * kThreads;
+    if (v >= vectors) return;
+    const uint32_t k = v / inner % channels;
+    const C by_x = a[k], by_y = kTwo ? b[k] : C(0), add = c[k];
+    Vector<V, T> o;
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      C r = static_cast<C>(u[i].v[j]) * by_x + add;
+      if (kTwo) r += static_cast<C>(w[i].v[j]) * by_y;
+      o.v[j] = static_cast<T>(r);
+    }
+    reinterpret_cast<Vector<V, T>*>(out)[v] = o;
+  }
 }
 
 /// The same where channels are innermost: a thread keeps the numbers of V channels for all its rows.
@@ -177,7 +214,10 @@ void channel_affine(const ChannelShape& s, const Tensor& out, const Tensor& x, c
     auto pick = [&](auto two) {
       constexpr bool kTwo = decltype(two)::value;
       const bool vectors = total % V == 0 && aligned({out.data_ptr(), x.data_ptr(), kTwo ? y.data_ptr() : nullptr});
-      if (total < (int64_t{1} << 31))
+      if (vectors && s.inner % V == 0 && total < (int64_t{1} << 31))
+        launch(affine_runs_kernel<kTwo, V, T>, blocks_for(total / V, kThreads * kRunVectors), kThreads, 0, out.data<T>(),
+               x.data<T>(), pointer<T>(y), a.data<C>(), pointer<C>(b), c.data<C>(), total / V, s.channels, s.inner / V);
+      else if (total < (int64_t{1} << 31))
         vectors ? go(affine_kernel<kTwo, V, uint32_t, T>, V) : go(affine_kernel<kTwo, 1, uint32_t, T>, 1);
       else
         go(affine_kernel<kTwo, 1, int64_t, T>, 1);

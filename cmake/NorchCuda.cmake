@@ -124,4 +124,10 @@ else()
   string(REGEX MATCH "^[0-9]+" toolkit_release "${CMAKE_CUDA_COMPILER_VERSION}")
 endif()
 target_compile_definitions(norch_cuda INTERFACE "NORCH_CUPTI_FILE=\"libcupti.so.${toolkit_release}\"")
+# Hopper's products of a warpgroup are not in its plain architecture 90, but in 90a. Where 90 is asked for, the few files
+# that use them are compiled for 90a (NorchLibrary.cmake).
+set(NORCH_CUDA_SM90A OFF)
+if(CMAKE_CUDA_ARCHITECTURES MATCHES "(^|;)90a?(-real|;|$)" AND CMAKE_CUDA_COMPILER_VERSION VERSION_GREATER_EQUAL 12.0)
+  set(NORCH_CUDA_SM90A ON)
+endif()
 set(NORCH_CUDA_SUMMARY "on (${CMAKE_CUDA_ARCHITECTURES})")

@@ -14,13 +14,14 @@ void run(const FusedAttention& a, const FusedAttentionGradients& grads) {
   using Slender = BackwardShape<128, 1, 32, 4, 2>;  // with that of any
   const bool general = a.mask.data || a.dropout > 0;
   if (std::max(a.width, a.value_width) <= 64)
-    (general ? launch_attention_backward<T, Narrow, true> : launch_attention_backward<T, Narrow, false>)(a, grads);
+    launch_attention_backward<T, Narrow>(
+        general ? attention_backward_kernel<T, Narrow, true> : attention_backward_kernel<T, Narrow, false>, a, grads);
   else if (general)
-    launch_attention_backward<T, Slender, true>(a, grads);
+    launch_attention_backward<T, Slender>(attention_backward_kernel<T, Slender, true>, a, grads);
   else if (norch::cuda::limits().shared_memory_per_block >= Wide::kShared)
-    launch_attention_backward<T, Wide, false>(a, grads);
+    launch_attention_backward<T, Wide>(attention_backward_kernel<T, Wide, false>, a, grads);
   else
-    launch_attention_backward<T, Slender, false>(a, grads);
+    launch_attention_backward<T, Slender>(attention_backward_kernel<T, Slender, false>, a, grads);
 }
 
 }  // namespace
@@ -38,8 +39,31 @@ bool has_fused_attention(DType dtype, int64_t width) {
   return answer == 2;
 }
 
+bool has_attention_backward_sm90a() {
+#if NORCH_HAVE_SM90A
+  static std::atomic<int> known[norch::cuda::kMaxDevices];  // 0: not yet; 1: no; 2: yes
+  const int device = norch::cuda::current_device();
+  if (known[device] == 0) {
+    int major = 0, minor = 0;
+    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
+    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "cudaDeviceGetAttribute");
+    known[device] = major == 9 && minor == 0 ? 2 : 1;
+  }
+  return known[device] == 2;
+#else
+  return false;
+#endif
+}
+
+#if !NORCH_HAVE_SM90A
+void attention_backward_sm90a(const FusedAttention&, const FusedAttentionGradients&) {
+  NORCH_CHECK(false, "scaled_dot_product_attention: this build has no kernel of compute capability 9.0");
+}
+#endif
+
 void fused_attention_backward(const FusedAttention& a, const FusedAttentionGradients& grads) {
   if (a.dtype == DType::Float32) return float_attention_backward(a, grads);
+  if (!a.mask.data && a.dropout == 0 && has_attention_backward_sm90a()) return attention_backward_sm90a(a, grads);
   if (norch::cuda::cudnn_attention_backward(a, grads)) return;
   if (a.dtype == DType::BFloat16)
     run<BFloat16>(a, grads);

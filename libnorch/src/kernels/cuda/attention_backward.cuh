@@ -2,14 +2,9 @@
 // memory, makes the weights again from the logarithms of their sums, and keeps the gradients of its keys and values in
 // registers. A warp has keys of its own and all the rows: the transposed weights and their gradients are the operands of
 // the next products where they lie.
-//
-// Every block of keys adds to the gradient of q, in a fixed order: the last block of keys first. The block of threads
-// that takes block j of the keys waits until that of block j + 1 is done with the same rows, which it began with earlier:
-// blocks of threads take their work in the order in which they start.
 #pragma once
 
-#include "core/factory.h"
-#include "kernels/cuda/attention_tiles.cuh"
+#include "kernels/cuda/attention_backward_work.cuh"
 
 namespace norch::kernels::cuda {
 
@@ -30,52 +25,6 @@ struct BackwardShape {
   static constexpr int kShared = 2 * K::kBytes + D::kBytes + 2 * kStage + 16;
 };
 
-/// Of a row: log2 of the sum of its exponentials, and its gradient times its result. Beyond the last row, inf and 0.
-struct RowValues {
-  float log2_sum, delta;
-};
-
-/// What the blocks share, in one allocation: RowValues (batch, heads, rows filled up), the float32 gradients of q, as
-/// fragments, and how far each block of threads has come.
-struct BackwardRoom {
-  RowValues* values;
-  float* grad_q;
-  int* taken;  // how many blocks have started; then (batch, kv_heads, blocks of keys): steps done
-  int padded;  // rows, filled up
-};
-
-template <class T, int width>
-__global__ void __launch_bounds__(256) attention_values_kernel(FusedAttention a, AttentionTensor grad, BackwardRoom room,
-                                                               int64_t counters) {
-  constexpr int kLanes = width / 8, kRows = 256 / kLanes;  // lanes to a row, rows to a block
-  constexpr float kUnit = std::is_same_v<T, float> ? 1 : kLog2e;
-  const int64_t thread = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  for (int64_t i = thread; i < counters; i += static_cast<int64_t>(gridDim.x) * 256) room.taken[i] = 0;
-  const int blocks = room.padded / kRows, heads = static_cast<int>(a.heads);  // blocks to a matrix
-  const int matrix = static_cast<int>(blockIdx.x) / blocks, batch = matrix / heads, head = matrix % heads;
-  const int row = static_cast<int>(blockIdx.x) % blocks * kRows + static_cast<int>(threadIdx.x) / kLanes;
-  const int chunk = static_cast<int>(threadIdx.x) % kLanes;
-  const bool inside = row < a.rows;
-  float delta = 0;
-  if (inside && chunk * 8 < a.value_width) {
-    constexpr int kWords = static_cast<int>(sizeof(T)) / 2;
-    uint4 x[kWords], y[kWords];
-#pragma unroll
-    for (int i = 0; i < kWords; ++i) {
-      x[i] = reinterpret_cast<const uint4*>(begin_of<const T>(a.out, batch, head) + row * a.out.row + chunk * 8)[i];
-      y[i] = reinterpret_cast<const uint4*>(begin_of<const T>(grad, batch, head) + row * grad.row + chunk * 8)[i];
-    }
-    const T *p = reinterpret_cast<const T*>(x), *q = reinterpret_cast<const T*>(y);
-#pragma unroll
-    for (int i = 0; i < 8; ++i) delta += static_cast<float>(p[i]) * static_cast<float>(q[i]);
-  }
-#pragma unroll
-  for (int by = kLanes / 2; by > 0; by /= 2) delta += __shfl_xor_sync(0xFFFFFFFFu, delta, by);
-  if (chunk == 0)
-    room.values[static_cast<int64_t>(matrix) * room.padded + row] =
-        inside ? RowValues{a.log_sums[matrix * a.rows + row] * kUnit, delta} : RowValues{kInfinity, 0.0f};
-}
-
 template <class T, class S, bool General>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_backward_kernel(AttentionCall call, FusedAttentionGradients grads, BackwardRoom room) {
@@ -92,32 +41,15 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   if (threadIdx.x == 0) ticket = atomicAdd(room.taken, 1);
   __syncthreads();
 
-  const int key_blocks = (columns + S::kKeys - 1) / S::kKeys, row_blocks = room.padded / S::kRows;
-  const int place = ticket, block = key_blocks - 1 - place % key_blocks, matrix = place / key_blocks;
-  const int kv_heads = static_cast<int>(a.kv_heads), kv_head = matrix % kv_heads, batch = matrix / kv_heads;
-  const int j0 = block * S::kKeys, first_key = j0 + warp * 16 * M;
+  const KeyBlock keys = KeyBlock::of<S>(call, room, ticket);
+  const int j0 = keys.j0, first_key = j0 + warp * 16 * M, batch = keys.batch, steps = keys.steps;
   const int width = static_cast<int>(a.width), value_width = static_cast<int>(a.value_width);
-  // The first block of rows that sees keys of a block.
-  const auto first_of = [&](int b) { return a.causal ? min(row_blocks, b * S::kKeys / S::kRows) : 0; };
-  const int first = first_of(block), next_first = block + 1 < key_blocks ? first_of(block + 1) : row_blocks;
-  const int first_head = kv_head * call.group, steps = (row_blocks - first) * call.group;
-  int* const progress = room.taken + 1 + matrix * key_blocks + block;
 
   const uint32_t k_tile = mma::shared_address(shared), v_tile = k_tile + K::kBytes, d_tile = v_tile + K::kBytes;
   const uint32_t stages = d_tile + D::kBytes;
-  // The block of rows of a step: every one that sees these keys, of one head after the other.
-  struct Place {
-    int head, i;
-    __device__ __forceinline__ void advance(int first, int end) {
-      if (++i == end) {
-        i = first;
-        ++head;
-      }
-    }
-  };
   const T *const q_from = begin_of<const T>(a.q, batch, 0), *const g_from = begin_of<const T>(grads.out, batch, 0);
   const RowValues* const values_from = room.values + static_cast<int64_t>(batch) * a.heads * room.padded;
-  const auto load_step = [&](int step, const Place& at) {
+  const auto load_step = [&](int step, const StepRows& at) {
     const int i0 = at.i * S::kRows;
     const uint32_t to = stages + (step & 1) * S::kStage;
     Q::template load<S::kThreads>(to, q_from + at.head * a.q.head + i0 * a.q.row, a.q.row, rows - i0, width);
@@ -128,8 +60,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
                       values_from + static_cast<int64_t>(at.head) * room.padded + i0 + threadIdx.x * 2, true);
     mma::commit_copies();
   };
-  Place now{first_head, first}, next = now;
-  const T *const k_from = begin_of<const T>(a.k, batch, kv_head), *const v_from = begin_of<const T>(a.v, batch, kv_head);
+  StepRows now(keys), next = now;
+  const T *const k_from = begin_of<const T>(a.k, batch, keys.kv_head),
+          *const v_from = begin_of<const T>(a.v, batch, keys.kv_head);
   K::template load<S::kThreads>(k_tile, k_from + j0 * a.k.row, a.k.row, columns - j0, width);
   K::template load<S::kThreads>(v_tile, v_from + j0 * a.v.row, a.v.row, columns - j0, value_width);
   if (steps > 0) load_step(0, now);
@@ -139,12 +72,12 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   float dk[M][W][4] = {}, dv[M][W][4] = {};
   int seen = 0;  // steps that the block of the next keys has done
 
-  for (int step = 0; step < steps; ++step, now.advance(first, row_blocks)) {
+  for (int step = 0; step < steps; ++step, now.advance(keys)) {
     mma::wait_for_copies<0>();
     __syncthreads();
-    if (threadIdx.x == 0 && step > 0 && step % kPublish == 0) mma::publish(progress, step);
+    if (threadIdx.x == 0 && step > 0 && step % kPublish == 0) mma::publish(keys.progress, step);
     if (step + 1 < steps) {
-      next.advance(first, row_blocks);
+      next.advance(keys);
       load_step(step + 1, next);
     }
     const int i = now.i, i0 = i * S::kRows, head = now.head;
@@ -264,11 +197,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       }
     }
 
-    const bool starts = i < next_first;  // the first to add to these rows
-    if (threadIdx.x == 0 && !starts) {
-      const int needed = (head - first_head) * (row_blocks - next_first) + (i - next_first) + 1;
-      while (seen < needed) seen = mma::observe(progress + 1);
-    }
+    const bool starts = now.starts(keys);
+    if (threadIdx.x == 0 && !starts)
+      while (seen < now.needed(keys)) seen = mma::observe(keys.progress + 1);
     __syncthreads();
 
     constexpr int kColumnGroups = S::kWidth / S::kOutColumns, C = S::kOutColumns / 8;
@@ -293,7 +224,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       }
     }
     float* sums = room.grad_q +
-                  ((static_cast<int64_t>(batch) * a.heads + head) * row_blocks + i) * (S::kRows * S::kWidth) +
+                  ((static_cast<int64_t>(batch) * a.heads + head) * keys.row_blocks + i) * (S::kRows * S::kWidth) +
                   (warp * 2 * C * 32 + lane) * 4;
     T* const to = begin_of<T>(grads.q, batch, head) + (i0 + out_row + g) * grads.q.row + out_column + 2 * t;
 #pragma unroll
@@ -302,7 +233,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       for (int c = 0; c < C; ++c) {
         float(&x)[4] = dq[m][c];
         float4* const at = reinterpret_cast<float4*>(sums + (m * C + c) * 128);
-        if (block > 0) {
+        if (keys.block > 0) {
           if (starts)
             __stcg(at, make_float4(x[0], x[1], x[2], x[3]));
           else
@@ -324,10 +255,10 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       }
   }
   __syncthreads();
-  if (threadIdx.x == 0) mma::publish(progress, steps);
+  if (threadIdx.x == 0) mma::publish(keys.progress, steps);
 
-  T* const k_out = begin_of<T>(grads.k, batch, kv_head);
-  T* const v_out = begin_of<T>(grads.v, batch, kv_head);
+  T* const k_out = begin_of<T>(grads.k, batch, keys.kv_head);
+  T* const v_out = begin_of<T>(grads.v, batch, keys.kv_head);
   const float v_scale = General ? call.keep_scale : 1.0f;
 #pragma unroll
   for (int m = 0; m < M; ++m)
@@ -347,41 +278,6 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       }
     }
 #endif
-}
-
-/// The room of a call and how many blocks of threads it takes.
-struct BackwardWork {
-  Tensor memory;
-  BackwardRoom room;
-  int64_t all_rows, blocks;
-
-  BackwardWork(const FusedAttention& a, int64_t rows, int64_t keys, int64_t width) {
-    const int64_t row_blocks = (a.rows + rows - 1) / rows, key_blocks = (a.columns + keys - 1) / keys;
-    const int64_t padded = row_blocks * rows;
-    all_rows = a.batch * a.heads * padded;
-    blocks = a.batch * a.kv_heads * key_blocks;
-    const int64_t sums = key_blocks > 1 ? all_rows * width : 0;
-    const Device device(DeviceType::CUDA, static_cast<int8_t>(norch::cuda::current_device()));
-    memory = new_tensor({all_rows * 2 + sums + blocks + 1}, DType::Float32, device);
-    room.values = static_cast<RowValues*>(memory.data_ptr());
-    room.grad_q = reinterpret_cast<float*>(room.values + all_rows);
-    room.taken = reinterpret_cast<int*>(room.grad_q + sums);
-    room.padded = static_cast<int>(padded);
-  }
-};
-
-template <class T, int width>
-void launch_attention_values(const FusedAttention& a, const AttentionTensor& grad, const BackwardWork& work) {
-  launch(attention_values_kernel<T, width>, blocks_for(work.all_rows, 256 / (width / 8)), 256, 0, a, grad, work.room,
-         work.blocks + 1);
-}
-
-template <class T, class S, bool General>
-void launch_attention_backward(const FusedAttention& a, const FusedAttentionGradients& grads) {
-  const BackwardWork work(a, S::kRows, S::kKeys, S::kWidth);
-  launch_attention_values<T, S::kWidth>(a, grads.out, work);
-  launch(attention_backward_kernel<T, S, General>, blocks_for(work.blocks, 1), S::kThreads, S::kShared, AttentionCall(a),
-         grads, work.room);
 }
 
 }  // namespace norch::kernels::cuda

@@ -1,8 +1,7 @@
 // The gradients of attention of float32: as in attention_backward.cuh, with products of attention_float_tiles.cuh.
 #pragma once
 
-#include "core/factory.h"
-#include "kernels/cuda/attention_backward.cuh"
+#include "kernels/cuda/attention_backward_work.cuh"
 #include "kernels/cuda/attention_float_tiles.cuh"
 
 namespace norch::kernels::cuda {

@@ -1,0 +1,150 @@
+// What the kernels of attention's gradients share: the memory of a call, and who takes which part of it in which order.
+//
+// A block of threads takes a block of keys past the rows of q. Every block of keys adds to the gradient of q, in a fixed
+// order: the last block of keys first. The block of threads that takes block j of the keys waits until that of block
+// j + 1 is done with the same rows, which it began with earlier: blocks of threads take their work in the order in which
+// they start.
+#pragma once
+
+#include <algorithm>
+
+#include "core/factory.h"
+#include "kernels/cuda/attention_tiles.cuh"
+
+namespace norch::kernels::cuda {
+
+/// Of a row: log2 of the sum of its exponentials, and its gradient times its result. Beyond the last row, inf and 0.
+struct RowValues {
+  float log2_sum, delta;
+};
+
+/// What the blocks share, in one allocation: RowValues (batch, heads, rows filled up), the float32 gradients of q, as
+/// fragments, and how far each block of threads has come.
+struct BackwardRoom {
+  RowValues* values;
+  float* grad_q;
+  int* taken;  // how many blocks have started; then (batch, kv_heads, blocks of keys): steps done
+  int padded;  // rows, filled up
+};
+
+/// The block of keys that a block of threads takes, and the rows that see it: the work of the block is a step for each
+/// block of rows from `first` on, of each head that shares the keys.
+struct KeyBlock {
+  int block, batch, kv_head, j0, row_blocks;
+  int first, next_first;  // blocks of rows: the first that sees these keys, and the one that sees the next block of keys
+  int first_head, steps;
+  int* progress;  // how many steps are done; after it, that of the next block of keys
+
+  /// That of the block of threads which started as number `ticket`.
+  template <class S>
+  static __device__ __forceinline__ KeyBlock of(const AttentionCall& call, const BackwardRoom& room, int ticket) {
+    const FusedAttention& a = call.a;
+    const int key_blocks = (static_cast<int>(a.columns) + S::kKeys - 1) / S::kKeys;
+    const int matrix = ticket / key_blocks, kv_heads = static_cast<int>(a.kv_heads);
+    KeyBlock k;
+    k.row_blocks = room.padded / S::kRows;
+    const auto first_of = [&](int b) { return a.causal ? std::min(k.row_blocks, b * S::kKeys / S::kRows) : 0; };
+    k.block = key_blocks - 1 - ticket % key_blocks;
+    k.batch = matrix / kv_heads;
+    k.kv_head = matrix % kv_heads;
+    k.j0 = k.block * S::kKeys;
+    k.first = first_of(k.block);
+    k.next_first = k.block + 1 < key_blocks ? first_of(k.block + 1) : k.row_blocks;
+    k.first_head = k.kv_head * call.group;
+    k.steps = (k.row_blocks - k.first) * call.group;
+    k.progress = room.taken + 1 + matrix * key_blocks + k.block;
+    return k;
+  }
+};
+
+/// The rows of a step: those of block `i` of a head.
+struct StepRows {
+  int head, i;
+  __device__ __forceinline__ explicit StepRows(const KeyBlock& k) : head(k.first_head), i(k.first) {}
+  __device__ __forceinline__ void advance(const KeyBlock& k) {
+    if (++i == k.row_blocks) {
+      i = k.first;
+      ++head;
+    }
+  }
+  /// Whether these keys are the first to add to their gradient of q.
+  __device__ __forceinline__ bool starts(const KeyBlock& k) const { return i < k.next_first; }
+  /// The steps that the block of the next keys has done once it has added, where it is not the first.
+  __device__ __forceinline__ int needed(const KeyBlock& k) const {
+    return (head - k.first_head) * (k.row_blocks - k.next_first) + (i - k.next_first) + 1;
+  }
+};
+
+template <class T, int width>
+__global__ void __launch_bounds__(256) attention_values_kernel(FusedAttention a, AttentionTensor grad, BackwardRoom room,
+                                                               int64_t counters) {
+  constexpr int kLanes = width / 8, kRows = 256 / kLanes;  // lanes to a row, rows to a block
+  constexpr float kUnit = std::is_same_v<T, float> ? 1 : kLog2e;
+  const int64_t thread = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
+  for (int64_t i = thread; i < counters; i += static_cast<int64_t>(gridDim.x) * 256) room.taken[i] = 0;
+  const int blocks = room.padded / kRows, heads = static_cast<int>(a.heads);  // blocks to a matrix
+  const int matrix = static_cast<int>(blockIdx.x) / blocks, batch = matrix / heads, head = matrix % heads;
+  const int row = static_cast<int>(blockIdx.x) % blocks * kRows + static_cast<int>(threadIdx.x) / kLanes;
+  const int chunk = static_cast<int>(threadIdx.x) % kLanes;
+  const bool inside = row < a.rows;
+  float delta = 0;
+  if (inside && chunk * 8 < a.value_width) {
+    constexpr int kWords = static_cast<int>(sizeof(T)) / 2;
+    uint4 x[kWords], y[kWords];
+#pragma unroll
+    for (int i = 0; i < kWords; ++i) {
+      x[i] = reinterpret_cast<const uint4*>(begin_of<const T>(a.out, batch, head) + row * a.out.row + chunk * 8)[i];
+      y[i] = reinterpret_cast<const uint4*>(begin_of<const T>(grad, batch, head) + row * grad.row + chunk * 8)[i];
+    }
+    const T *p = reinterpret_cast<const T*>(x), *q = reinterpret_cast<const T*>(y);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) delta += static_cast<float>(p[i]) * static_cast<float>(q[i]);
+  }
+#pragma unroll
+  for (int by = kLanes / 2; by > 0; by /= 2) delta += __shfl_xor_sync(0xFFFFFFFFu, delta, by);
+  if (chunk == 0)
+    room.values[static_cast<int64_t>(matrix) * room.padded + row] =
+        inside ? RowValues{a.log_sums[matrix * a.rows + row] * kUnit, delta} : RowValues{kInfinity, 0.0f};
+}
+
+/// The room of a call and how many blocks of threads it takes.
+struct BackwardWork {
+  Tensor memory;
+  BackwardRoom room;
+  int64_t all_rows, blocks;
+
+  BackwardWork(const FusedAttention& a, int64_t rows, int64_t keys, int64_t width) {
+    const int64_t row_blocks = (a.rows + rows - 1) / rows, key_blocks = (a.columns + keys - 1) / keys;
+    const int64_t padded = row_blocks * rows;
+    all_rows = a.batch * a.heads * padded;
+    blocks = a.batch * a.kv_heads * key_blocks;
+    const int64_t sums = key_blocks > 1 ? all_rows * width : 0;
+    const Device device(DeviceType::CUDA, static_cast<int8_t>(norch::cuda::current_device()));
+    memory = new_tensor({all_rows * 2 + sums + blocks + 1}, DType::Float32, device);
+    room.values = static_cast<RowValues*>(memory.data_ptr());
+    room.grad_q = reinterpret_cast<float*>(room.values + all_rows);
+    room.taken = reinterpret_cast<int*>(room.grad_q + sums);
+    room.padded = static_cast<int>(padded);
+  }
+};
+
+template <class T, int width>
+void launch_attention_values(const FusedAttention& a, const AttentionTensor& grad, const BackwardWork& work) {
+  launch(attention_values_kernel<T, width>, blocks_for(work.all_rows, 256 / (width / 8)), 256, 0, a, grad, work.room,
+         work.blocks + 1);
+}
+
+/// Runs `kernel`, which takes work of the shape S.
+template <class T, class S, class Kernel>
+void launch_attention_backward(Kernel* kernel, const FusedAttention& a, const FusedAttentionGradients& grads) {
+  const BackwardWork work(a, S::kRows, S::kKeys, S::kWidth);
+  launch_attention_values<T, S::kWidth>(a, grads.out, work);
+  launch(kernel, blocks_for(work.blocks, 1), S::kThreads, S::kShared, AttentionCall(a), grads, work.room);
+}
+
+/// Whether this build has attention_backward_sm90a, and the current device runs it: of compute capability 9.0, not above.
+bool has_attention_backward_sm90a();
+/// fused_attention_backward of 16-bit floats, without mask and dropout.
+void attention_backward_sm90a(const FusedAttention& a, const FusedAttentionGradients& grads);
+
+}  // namespace norch::kernels::cuda

@@ -216,3 +216,53 @@ def test_hooks_that_refer_to_their_tensor_are_collected():
     del tensor
     gc.collect()
     assert reference() is None
+
+
+def test_operators_with_arrays_give_tensors():
+    t, a = norch.arange(1.0, 4), np.arange(1.0, 4)
+    for result in (t + a, t * a, t / a, a / t, t**a, t @ a, norch.tensor(2.0) * a, np.exp(t), np.add(a, t), t * np.array(2.0)):
+        assert isinstance(result, norch.Tensor)
+    assert (t * a).dtype == norch.float64 and (t * a.astype(np.float32)).dtype == norch.float32
+    assert (norch.tensor(2.0) / norch.tensor([4.0]).numpy()).tolist() == [0.5]
+    assert (np.array([1, 3]) / norch.tensor([2, 4])).tolist() == [0.5, 0.75]
+    assert np.isnan(t).dtype == norch.uint8
+    for f in (lambda: a + t, lambda: a - t, lambda: a * t, lambda: a @ t, lambda: t < a):
+        with pytest.raises(TypeError):
+            f()
+    with pytest.raises(RuntimeError, match="requires_grad"):
+        a / t.requires_grad_()
+
+
+def test_equality_with_arrays_is_by_element():
+    t = norch.arange(3.0)
+    assert (t == np.array([0, 5, 2])).tolist() == [True, False, True]
+    assert (np.array([0, 5, 2]) == t).tolist() == [True, False, True]
+    assert (t == np.arange(3.0)[:, None]).shape == (3, 3)
+    assert (t == np.array(["x"])) is False and (t == [0, 1, 2]) is False
+    with pytest.raises(RuntimeError, match="do not broadcast"):
+        t == np.arange(2.0)
+
+
+@pytest.mark.parametrize(
+    "data, dtype, error",
+    [
+        ([[1, 2], 3], None, TypeError),
+        ([1, [2]], None, TypeError),
+        ([[1, 2], [3]], None, ValueError),
+        ([[1, 2], {}], None, RuntimeError),
+        ([[1, 2], {}], norch.float32, ValueError),
+        ([{}], norch.float32, TypeError),
+        ([None], norch.float32, TypeError),
+        ([None], None, RuntimeError),
+    ],
+)
+def test_uneven_data_raises_pytorchs_class(data, dtype, error):
+    with pytest.raises(error):
+        norch.tensor(data, dtype=dtype)
+
+
+def test_array_beside_a_dict():
+    with pytest.raises(ValueError, match=r"expected sequence of length 4 at dim 1 \(got 0\)"):
+        norch.FloatTensor((np.zeros(4), {}))
+    with pytest.raises(RuntimeError, match="Could not infer dtype of dict"):
+        norch.tensor((np.zeros(4), {}))

@@ -46,8 +46,8 @@ def test_tensor_copies():
     "data, error, text",
     [
         ([[1, 2], [3]], ValueError, r"expected sequence of length 2 at dim 1 \(got 1\)"),
-        ([1, [2]], ValueError, "at dim"),
-        ([[1], 2], ValueError, "at dim"),
+        ([1, [2]], TypeError, "at dim"),
+        ([[1], 2], TypeError, "at dim"),
         ("text", TypeError, "invalid data type 'str'"),
         (["text"], ValueError, "too many dimensions 'str'"),
         ([object()], RuntimeError, "Could not infer dtype of object"),

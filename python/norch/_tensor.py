@@ -272,6 +272,15 @@ def _to_device(self: Tensor, device, /, *, stream=None) -> Tensor:
     return self.to(device)
 
 
+def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Tensor:
+    """What NumPy's functions of a tensor return: tensor * array and np.exp(tensor) are tensors. Bools become uint8, as in
+    PyTorch."""
+    import numpy
+
+    array = numpy.asarray(array)
+    return _C.from_numpy(array.astype("uint8") if array.dtype == bool else array)
+
+
 for _name, _function in {
     "__array_namespace__": _array_namespace,
     "to_device": _to_device,
@@ -282,6 +291,7 @@ for _name, _function in {
     "__reversed__": _reversed,
     "__contains__": _contains,
     "__array__": _array,
+    "__array_wrap__": _array_wrap,
     "__reduce_ex__": _reduce,
     "__deepcopy__": _deepcopy,
     "__copy__": _copy,
@@ -293,7 +303,7 @@ for _name, _function in {
 # Functions and methods of _C are copied and pickled by name, as Python's own are: modules hold them.
 copyreg.pickle(type(_C.as_strided), lambda function: function.__name__)  # type: ignore[arg-type]
 copyreg.pickle(type(Tensor.as_strided), lambda method: (getattr, (Tensor, method.__name__)))
-# NumPy's operators leave the work to ours: array + tensor is a tensor.
+# NumPy's operators leave the work to ours, and its functions give tensors.
 Tensor.__array_priority__ = 1000  # type: ignore[attr-defined]
 _C.Parameter.__repr__ = _C.Parameter.__str__ = _parameter_repr  # type: ignore[method-assign]
 

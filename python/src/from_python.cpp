@@ -13,10 +13,18 @@ namespace {
 /// What a walk over nested sequences finds: the shape and the highest category of number.
 struct Found {
   Shape shape;
-  int category = -1;  // 0 bool, 1 int, 2 float, 3 complex
+  int category = -1;   // 0 bool, 1 int, 2 float, 3 complex
+  bool typed = false;  // whether the dtype is given, so that nothing is inferred from the elements
 };
 
 bool is_sequence(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o); }
+
+/// \throws ValueError for a dict or another collection that stands where a sequence of `length` has to.
+void check_collection(PyObject* o, int64_t length, size_t depth) {
+  const Py_ssize_t n = PyUnicode_Check(o) ? -1 : PyObject_Size(o);
+  PyErr_Clear();
+  NORCH_CHECK_VALUE(n < 0, "expected sequence of length ", length, " at dim ", depth, " (got ", n, ")");
+}
 
 void look(PyObject* o, Found& found, size_t depth) {
   if (is_sequence(o)) {
@@ -24,7 +32,7 @@ void look(PyObject* o, Found& found, size_t depth) {
                       kMaxTensorDims, ")");
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
     if (depth == found.shape.size()) {
-      NORCH_CHECK_VALUE(found.category < 0, "expected a number at dim ", depth, ", got a sequence");
+      NORCH_CHECK_TYPE(found.category < 0, "expected a number at dim ", depth, ", got a sequence");
       found.shape.push_back(n);
     }
     NORCH_CHECK_VALUE(found.shape[depth] == n, "expected sequence of length ", found.shape[depth], " at dim ", depth,
@@ -32,8 +40,6 @@ void look(PyObject* o, Found& found, size_t depth) {
     for (Py_ssize_t i = 0; i < n; ++i) look(PySequence_Fast_ITEMS(o)[i], found, depth + 1);
     return;
   }
-  NORCH_CHECK_VALUE(depth == found.shape.size() || (found.category < 0 && depth >= found.shape.size()),
-                    "expected sequence of length ", found.shape[depth], " at dim ", depth, " (got a number)");
   int category = 2;
   if (PyBool_Check(o)) {
     category = 0;
@@ -43,6 +49,8 @@ void look(PyObject* o, Found& found, size_t depth) {
     Scalar s;
     if (PyLong_Check(o) || !scalar_from_python(o, s)) {
       const char* name = Py_TYPE(o)->tp_name;
+      if (found.typed && depth < found.shape.size()) check_collection(o, found.shape[depth], depth);
+      NORCH_CHECK_TYPE(!found.typed || PyUnicode_Check(o), "expected a number, got ", name);
       NORCH_CHECK(PyUnicode_Check(o), "Could not infer dtype of ", name,
                   "; tensors are made from numbers, nested sequences of them, or arrays");
       NORCH_CHECK_VALUE(depth == 0 || found.category >= 0, "too many dimensions '", name,
@@ -51,6 +59,8 @@ void look(PyObject* o, Found& found, size_t depth) {
     }
     category = s.is_bool() ? 0 : s.is_integral() ? 1 : s.is_complex() ? 3 : 2;
   }
+  NORCH_CHECK_TYPE(depth >= found.shape.size(), "expected sequence of length ", found.shape[depth], " at dim ", depth,
+                   " (got a number)");
   if (category > found.category) found.category = category;
 }
 
@@ -147,12 +157,16 @@ Tensor tensor_from_python(nb::handle data, std::optional<DType> dtype, Device de
                                                 PyObject_HasAttrString(first, "__len__"));
     if (arrays) {
       TensorList parts;
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i)
-        parts.push_back(tensor_from_python(PySequence_Fast_ITEMS(o)[i], dtype, device));
+      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
+        PyObject* part = PySequence_Fast_ITEMS(o)[i];
+        if (dtype && PyDict_Check(part)) check_collection(part, parts[0].size(0), 1);
+        parts.push_back(tensor_from_python(part, dtype, device));
+      }
       return stack_parts(parts);
     }
   }
   Found found;
+  found.typed = dtype.has_value();
   look(o, found, 0);
   const DType inferred = found.category == 0   ? kBool
                          : found.category == 1 ? kInt64

@@ -127,6 +127,28 @@ PyObject* matrix_multiply(PyObject* a, PyObject* b) {
   return binary<names::matmul, matmul>(a, b);
 }
 
+bool is_numpy_array(PyObject* o) { return std::string_view(Py_TYPE(o)->tp_name) == "numpy.ndarray"; }
+
+/// a / b: an array divided by a tensor is the array times the tensor's reciprocal, for which NumPy asks __array_wrap__.
+PyObject* true_divide(PyObject* a, PyObject* b) {
+  if (!is_numpy_array(a) || !is_tensor(b)) return binary<names::div, div_one>(a, b);
+  return guarded([&]() -> PyObject* {
+    const nb::object inverse = nb::steal(wrap(reciprocal(unwrap(b))));
+    return PyNumber_Multiply(inverse.ptr(), a);
+  });
+}
+
+/// The array's numbers, for tensor == array; undefined for what is no array, or not of numbers.
+Tensor array_of_numbers(PyObject* o) {
+  if (!is_numpy_array(o)) return Tensor();
+  try {
+    return tensor_from_array(o);
+  } catch (const std::exception&) {
+    PyErr_Clear();
+    return Tensor();
+  }
+}
+
 PyObject* compare(PyObject* a, PyObject* b, int op) {
   if (overrides::on()) {
     static constexpr const char* kMethods[] = {"lt", "le", "__eq__", "ne", "gt", "ge"};
@@ -134,7 +156,9 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
     if (overrides::call(kMethods[op], {a, b}, result)) return result;
   }
   return guarded([&]() -> PyObject* {
-    const Tensor x = operand_from_python(a), y = operand_from_python(b);
+    Tensor x = operand_from_python(a), y = operand_from_python(b);
+    if (op == Py_EQ && !x.defined()) x = array_of_numbers(a);
+    if (op == Py_EQ && !y.defined()) y = array_of_numbers(b);
     if (!x.defined() || !y.defined()) Py_RETURN_NOTIMPLEMENTED;
     static constexpr const char* kNames[] = {"aten::lt", "aten::le", "aten::eq", "aten::ne", "aten::gt", "aten::ge"};
     static_assert(Py_LT == 0 && Py_LE == 1 && Py_EQ == 2 && Py_NE == 3 && Py_GT == 4 && Py_GE == 5);
@@ -268,7 +292,7 @@ PyType_Slot number_slots[] = {
     {Py_nb_subtract, slot(binary<names::sub, sub_one>)},
     {Py_nb_multiply, slot(binary<names::mul, mul>)},
     {Py_nb_matrix_multiply, slot(matrix_multiply)},
-    {Py_nb_true_divide, slot(binary<names::div, div_one>)},
+    {Py_nb_true_divide, slot(true_divide)},
     {Py_nb_inplace_add, slot(binary<names::add_, add_in_place>)},
     {Py_nb_inplace_subtract, slot(binary<names::sub_, sub_in_place>)},
     {Py_nb_inplace_multiply, slot(binary<names::mul_, mul_>)},

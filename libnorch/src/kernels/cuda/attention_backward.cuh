@@ -29,7 +29,7 @@ template <class T, class S, bool General>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     attention_backward_kernel(AttentionCall call, FusedAttentionGradients grads, BackwardRoom room) {
 #if __CUDA_ARCH__ >= 800
-  constexpr int M = S::kTiles, N = S::kRows / 8, W = S::kWidth / 8, kPublish = 128 / S::kRows;
+  constexpr int M = S::kTiles, N = S::kRows / 8, W = S::kWidth / 8, kPublish = S::kKeys / S::kRows;
   using Q = typename S::Q;
   using K = typename S::K;
   using D = typename S::D;

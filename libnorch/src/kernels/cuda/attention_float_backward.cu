@@ -6,8 +6,8 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-using Narrow = FloatBackwardShape<64, 1, 32, 4, 2>;
-using Wide = FloatBackwardShape<128, 1, 32, 8, 1>;
+using Narrow = FloatBackwardShape<64, 1, 32, 4, 2, 2>;
+using Wide = FloatBackwardShape<128, 1, 32, 8, 1, 2>;
 
 template <class S>
 void run(const FusedAttention& a, const FusedAttentionGradients& grads) {

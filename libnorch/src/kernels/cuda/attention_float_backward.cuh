@@ -6,10 +6,11 @@
 
 namespace norch::kernels::cuda {
 
-/// A warp takes 16 * tiles keys, and a step `rows` rows.
-template <int width, int tiles, int rows, int warps, int blocks>
+/// A warp takes 16 * tiles keys, a step `rows` rows, and a product 8 * kDepth columns of its operands.
+template <int width, int tiles, int rows, int warps, int blocks, int depth>
 struct FloatBackwardShape {
   static constexpr int kWidth = width, kTiles = tiles, kRows = rows, kThreads = warps * 32, kBlocks = blocks;
+  static constexpr int kDepth = depth;
   static constexpr int kKeys = 16 * tiles * warps;
   /// Of the gradient of q, rows x width, a warp makes kOutRows x kOutColumns.
   static constexpr int kOutColumns = 32, kOutRows = rows * width / warps / kOutColumns;
@@ -26,7 +27,7 @@ template <class S, bool General>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     float_attention_backward_kernel(AttentionCall call, FusedAttentionGradients grads, BackwardRoom room) {
 #if __CUDA_ARCH__ >= 800
-  constexpr int M = S::kTiles, N = S::kRows / 8, W = S::kWidth / 8, kPublish = 128 / S::kRows;
+  constexpr int M = S::kTiles, N = S::kRows / 8, W = S::kWidth / 8, Z = S::kDepth, kPublish = S::kKeys / S::kRows;
   using Q = typename S::Q;
   using K = typename S::K;
   using D = typename S::D;
@@ -88,7 +89,8 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   const auto store_gradients = [&](int m, int n, const float (&x)[4]) {
 #pragma unroll
     for (int r = 0; r < 4; ++r)
-      mma::store_shared((d_lane ^ ((m * 2 + r / 2) * 32 + r % 2 * 16)) + (n * 8 + r % 2) * D::kRowBytes, __float_as_uint(x[r]));
+      mma::store_shared((d_lane ^ ((m * 2 + r / 2) * 32 + r % 2 * 16)) + (n * 8 + r % 2) * D::kRowBytes,
+                        __float_as_uint(x[r]));
   };
   float dk[M][W][4] = {}, dv[M][W][4] = {};
   int seen = 0;  // steps that the block of the next keys has done
@@ -113,28 +115,28 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       float s[M][N][4] = {}, d[M][N][4] = {};
       const uint32_t q_lane = q_tile + Q::lane_b(lane), q_lane_across = q_tile + Q::lane_across(lane);
 #pragma unroll
-      for (int w = 0; w < W; ++w) {
-        Split<4> x[M];
+      for (int w = 0; w < W; w += Z) {
+        Split<4> x[Z][M];
+        Split<2> b[Z][N];
 #pragma unroll
-        for (int m = 0; m < M; ++m) load_a(x[m], (k_lane ^ (w * 32)) + m * 16 * K::kRowBytes);
+        for (int z = 0; z < Z; ++z) {
 #pragma unroll
-        for (int n = 0; n < N; n += 2) {
-          Split<2> b[2];
-          load_b(b, (q_lane ^ (w * 32)) + n * 8 * Q::kRowBytes);
-          add_products(s, n, x, b);
+          for (int m = 0; m < M; ++m) load_a(x[z][m], (k_lane ^ ((w + z) * 32)) + m * 16 * K::kRowBytes);
+          load_b<Q>(b[z], q_lane ^ ((w + z) * 32));
         }
+        add_products(s, 0, x, b);
       }
 #pragma unroll
-      for (int w = 0; w < W; ++w) {
-        Split<4> x[M];
+      for (int w = 0; w < W; w += Z) {
+        Split<4> x[Z][M];
+        Split<2> b[Z][N];
 #pragma unroll
-        for (int m = 0; m < M; ++m) load_a(x[m], (k_lane ^ (w * 32)) + K::kBytes + m * 16 * K::kRowBytes);
+        for (int z = 0; z < Z; ++z) {
 #pragma unroll
-        for (int n = 0; n < N; n += 2) {
-          Split<2> b[2];
-          load_b(b, (q_lane ^ (w * 32)) + Q::kBytes + n * 8 * Q::kRowBytes);
-          add_products(d, n, x, b);
+          for (int m = 0; m < M; ++m) load_a(x[z][m], (k_lane ^ ((w + z) * 32)) + K::kBytes + m * 16 * K::kRowBytes);
+          load_b<Q>(b[z], (q_lane ^ ((w + z) * 32)) + Q::kBytes);
         }
+        add_products(d, 0, x, b);
       }
 
       // s becomes the weights, as they met the values, and d the gradients of the scores.
@@ -176,25 +178,32 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       }
 
 #pragma unroll
-      for (int n = 0; n < N; ++n) {
-        Split<4> x[M];
+      for (int n = 0; n < N; n += Z) {
+        Split<4> x[Z][M];
 #pragma unroll
-        for (int m = 0; m < M; ++m) as_a(x[m], s[m][n]);
+        for (int z = 0; z < Z; ++z)
+#pragma unroll
+          for (int m = 0; m < M; ++m) as_a(x[z][m], s[m][n + z]);
 #pragma unroll
         for (int w = 0; w < W; w += 4) {
-          Split<2> b[4];
-          load_across<Q>(b, q_lane_across + Q::kBytes + w * 32 + n * 8 * Q::kRowBytes);
+          Split<2> b[Z][4];
+#pragma unroll
+          for (int z = 0; z < Z; ++z)
+            load_across<Q>(b[z], q_lane_across + Q::kBytes + w * 32 + (n + z) * 8 * Q::kRowBytes);
           add_products(dv, w, x, b);
         }
 #pragma unroll
-        for (int m = 0; m < M; ++m) {
-          store_gradients(m, n, d[m][n]);
-          as_a(x[m], d[m][n]);
-        }
+        for (int z = 0; z < Z; ++z)
+#pragma unroll
+          for (int m = 0; m < M; ++m) {
+            store_gradients(m, n + z, d[m][n + z]);
+            as_a(x[z][m], d[m][n + z]);
+          }
 #pragma unroll
         for (int w = 0; w < W; w += 4) {
-          Split<2> b[4];
-          load_across<Q>(b, q_lane_across + w * 32 + n * 8 * Q::kRowBytes);
+          Split<2> b[Z][4];
+#pragma unroll
+          for (int z = 0; z < Z; ++z) load_across<Q>(b[z], q_lane_across + w * 32 + (n + z) * 8 * Q::kRowBytes);
           add_products(dk, w, x, b);
         }
       }
@@ -213,12 +222,15 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     const uint32_t b_lane = k_tile + K::lane_across(lane) + out_column * 4;
     float dq[R][4][4] = {};
 #pragma unroll
-    for (int n = 0; n < S::kKeys / 8; ++n) {
-      Split<4> x[R];
+    for (int n = 0; n < S::kKeys / 8; n += Z) {
+      Split<4> x[Z][R];
+      Split<2> b[Z][4];
 #pragma unroll
-      for (int m = 0; m < R; ++m) load_a(x[m], (x_lane ^ (n * 32)) + m * 16 * D::kRowBytes);
-      Split<2> b[4];
-      load_across<K>(b, b_lane + n * 8 * K::kRowBytes);
+      for (int z = 0; z < Z; ++z) {
+#pragma unroll
+        for (int m = 0; m < R; ++m) load_a(x[z][m], (x_lane ^ ((n + z) * 32)) + m * 16 * D::kRowBytes);
+        load_across<K>(b[z], b_lane + (n + z) * 8 * K::kRowBytes);
+      }
       add_products(dq, 0, x, b);
     }
     float* sums = room.grad_q +

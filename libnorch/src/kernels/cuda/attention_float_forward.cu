@@ -18,9 +18,9 @@ void run(const FusedAttention& a) {
 
 void float_attention(const FusedAttention& a) {
   if (std::max(a.width, a.value_width) <= 64)
-    run<FloatForwardShape<64, 2, 32, 4, 2>>(a);
+    run<FloatForwardShape<64, 2, 32, 4, 2, 2>>(a);
   else
-    run<FloatForwardShape<128, 1, 32, 8, 1>>(a);
+    run<FloatForwardShape<128, 1, 32, 8, 1, 2>>(a);
 }
 
 }  // namespace norch::kernels::cuda

@@ -5,10 +5,12 @@
 
 namespace norch::kernels::cuda {
 
-/// kWidth is the width of q, k and v, filled up with zeros. A warp takes 16 * kTiles rows of q.
-template <int width, int tiles, int keys, int warps, int blocks>
+/// kWidth is the width of q, k and v, filled up with zeros. A warp takes 16 * kTiles rows of q, and a product 8 * kDepth
+/// columns of its operands.
+template <int width, int tiles, int keys, int warps, int blocks, int depth>
 struct FloatForwardShape {
   static constexpr int kWidth = width, kTiles = tiles, kKeys = keys, kThreads = warps * 32, kBlocks = blocks;
+  static constexpr int kDepth = depth;
   static constexpr int kRows = 16 * tiles * warps;
   using Q = FloatTile<kRows, width>;
   using K = FloatTile<keys, width>;
@@ -19,7 +21,7 @@ struct FloatForwardShape {
 template <class S, bool General>
 __global__ void __launch_bounds__(S::kThreads, S::kBlocks) float_attention_kernel(AttentionCall call) {
 #if __CUDA_ARCH__ >= 800
-  constexpr int M = S::kTiles, N = S::kKeys / 8, W = S::kWidth / 8;
+  constexpr int M = S::kTiles, N = S::kKeys / 8, W = S::kWidth / 8, Z = S::kDepth;
   using Q = typename S::Q;
   using K = typename S::K;
   extern __shared__ SharedBlock shared[];
@@ -70,16 +72,16 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks) float_attention_kerne
 
     float s[M][N][4] = {};
 #pragma unroll
-    for (int w = 0; w < W; ++w) {
-      Split<4> x[M];
+    for (int w = 0; w < W; w += Z) {
+      Split<4> x[Z][M];
+      Split<2> b[Z][N];
 #pragma unroll
-      for (int m = 0; m < M; ++m) load_a(x[m], (q_lane ^ (w * 32)) + m * 16 * Q::kRowBytes);
+      for (int z = 0; z < Z; ++z) {
 #pragma unroll
-      for (int n = 0; n < N; n += 2) {
-        Split<2> b[2];
-        load_b(b, (k_lane ^ (w * 32)) + n * 8 * K::kRowBytes);
-        add_products(s, n, x, b);
+        for (int m = 0; m < M; ++m) load_a(x[z][m], (q_lane ^ ((w + z) * 32)) + m * 16 * Q::kRowBytes);
+        load_b<K>(b[z], k_lane ^ ((w + z) * 32));
       }
+      add_products(s, 0, x, b);
     }
 
     const auto row_of = [&](int m, int r) { return first_row + m * 16 + g + (r / 2) * 8; };
@@ -142,14 +144,17 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks) float_attention_kerne
     }
 
 #pragma unroll
-    for (int n = 0; n < N; ++n) {
-      Split<4> p[M];
+    for (int n = 0; n < N; n += Z) {
+      Split<4> p[Z][M];
 #pragma unroll
-      for (int m = 0; m < M; ++m) as_a(p[m], s[m][n]);
+      for (int z = 0; z < Z; ++z)
+#pragma unroll
+        for (int m = 0; m < M; ++m) as_a(p[z][m], s[m][n + z]);
 #pragma unroll
       for (int w = 0; w < W; w += 4) {
-        Split<2> b[4];
-        load_across<K>(b, v_lane + w * 32 + n * 8 * K::kRowBytes);
+        Split<2> b[Z][4];
+#pragma unroll
+        for (int z = 0; z < Z; ++z) load_across<K>(b[z], v_lane + w * 32 + (n + z) * 8 * K::kRowBytes);
         add_products(out, w, p, b);
       }
     }

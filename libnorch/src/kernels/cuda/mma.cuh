@@ -36,12 +36,6 @@ __device__ __forceinline__ void multiply(float (&c)[4], const uint32_t (&a)[4], 
 // Of float32, a has 16 x 8 and b 8 x 8 numbers, 32 bits each: a[0] row g, column t; a[1] row g + 8; a[2] and a[3] the same
 // 4 columns on; b0 row t of column g; b1 4 rows on. The tensor cores read the upper 19 bits of each (TF32).
 
-/// The number rounded to TF32.
-__device__ __forceinline__ uint32_t to_tf32(float x) {
-  uint32_t word;
-  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(x));
-  return word;
-}
 /// c = a b for TF32.
 __device__ __forceinline__ void multiply_tf32(float (&c)[4], const uint32_t (&a)[4], uint32_t b0, uint32_t b1) {
   asm("mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%10,%10,%10};"

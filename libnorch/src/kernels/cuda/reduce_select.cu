@@ -1,3 +1,5 @@
+#include <climits>
+
 #include "kernels/cuda/reduce.cuh"
 
 namespace norch::kernels::cuda {
@@ -38,10 +40,138 @@ struct Select {
   }
 };
 
+using reduction::kThreads;
+using reduction::Raw;
+using reduction::Values;
+
+/// An element that stands first among its equals; `at` counts from the row's begin. Without one, `at` is behind all.
+struct Candidate {
+  float value;
+  int at;
+};
+
+template <bool kLargest>
+struct Better {
+  static constexpr float kWorst = kLargest ? -INFINITY : INFINITY;
+  static __device__ __forceinline__ Candidate nothing() { return {kWorst, INT_MAX}; }
+  /// Whether x comes before `best`, which has the smaller place, in two comparisons. NaN comes before all numbers.
+  static __device__ __forceinline__ bool than(float x, float best) {
+    return !(kLargest ? x <= best : x >= best) && best == best;
+  }
+  __device__ __forceinline__ Candidate operator()(const Candidate& a, const Candidate& b) const {
+    if (than(b.value, a.value)) return b;
+    return b.at < a.at && !than(a.value, b.value) ? b : a;
+  }
+};
+
+/// Where the candidates go: the results, or those of each row's parts.
+struct Target {
+  DType dtype;
+  void* values;      // optional
+  int64_t* indices;  // optional
+  Candidate* parts;  // (rows x number of parts), if there are several
+
+  __device__ __forceinline__ void store(int64_t row, const Candidate& c) const {
+    if (values) Values<float>::store(dtype, values, row, c.value);
+    if (indices) indices[row] = c.at;
+  }
+};
+
+/// Rows of `vectors` runs of 16 bytes, one after another, a group of threads for each part of a row. With places of 32 bits
+/// counted from the row, and a thread's first element as its candidate before any is compared, an element takes two
+/// comparisons and two moves.
+template <int kSize, bool kLargest>
+__global__ void __launch_bounds__(kThreads, 6) select_rows_kernel(Target target, const char* x, int64_t rows, int vectors,
+                                                                  int part, int size) {
+  constexpr int kRun = 16 / kSize, kUnroll = 4;
+  const Group group(size);
+  const int64_t row = group.row();
+  Candidate best = Better<kLargest>::nothing();
+  if (row < rows) {
+    x += row * vectors * 16;
+    const int begin = blockIdx.y * part, last = min(vectors - begin, part) + begin - 1;
+    if (begin + group.rank <= last) best.at = (begin + group.rank) * kRun;
+    for (int from = begin + group.rank; from <= last; from += kUnroll * size) {
+      Raw<kRun, 4> raw[kUnroll];
+      // Behind the end the last run is read again, which changes nothing.
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u)
+        raw[u].template load<16>(x + static_cast<int64_t>(min(from + u * size, last)) * 16);
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u) {
+        const int first = min(from + u * size, last) * kRun;
+        float v[kRun];
+        Values<float>::template decode<kSize>(target.dtype, raw[u], v);
+#pragma unroll
+        for (int j = 0; j < kRun; ++j) {
+          const bool better = Better<kLargest>::than(v[j], best.value);
+          best.value = better ? v[j] : best.value;
+          best.at = better ? first + j : best.at;
+        }
+      }
+    }
+  }
+  best = group.join(best, Better<kLargest>());
+  if (group.rank != 0 || row >= rows) return;
+  if (target.parts)
+    target.parts[row * gridDim.y + blockIdx.y] = best;
+  else
+    target.store(row, best);
+}
+
+/// Joins the parts of each row, a warp per row.
+template <bool kLargest>
+__global__ void __launch_bounds__(kThreads) select_parts_kernel(Target target, int64_t rows, int parts) {
+  const Group group(32);
+  const int64_t row = group.row();
+  Candidate best = Better<kLargest>::nothing();
+  if (row < rows)
+    for (int k = group.rank; k < parts; k += 32) best = Better<kLargest>()(best, target.parts[row * parts + k]);
+  best = group.join(best, Better<kLargest>());
+  if (group.rank == 0 && row < rows) target.store(row, best);
+}
+
+template <bool kLargest>
+void select_rows(const ReducePlan& plan, Target target, Device device) {
+  const int vectors = static_cast<int>(plan.n * static_cast<int64_t>(itemsize(plan.dtype)) / 16);
+  constexpr int kPerThread = 4, kOfWarp = 64;  // runs of 16 bytes
+  const int group = vectors <= 32 * kOfWarp ? group_for(vectors, kPerThread, 32) : kThreads;
+  const unsigned blocks = blocks_for(plan.outputs, kThreads / group);
+  int64_t parts = 1;
+  if (group == kThreads)
+    parts = std::max<int64_t>(1, std::min(reduction::kEnoughBlocks / std::max<int64_t>(blocks, 1),
+                                          static_cast<int64_t>(vectors) / (kThreads * 2 * kPerThread)));
+  const int part = static_cast<int>((vectors + parts - 1) / parts);
+  parts = (vectors + part - 1) / part;
+  Tensor room;
+  if (parts > 1) {
+    room = new_tensor({plan.outputs * parts * static_cast<int64_t>(sizeof(Candidate))}, DType::UInt8, device);
+    target.parts = static_cast<Candidate*>(room.data_ptr());
+  }
+  launch(itemsize(plan.dtype) == 4 ? select_rows_kernel<4, kLargest> : select_rows_kernel<2, kLargest>,
+         dim3(blocks, static_cast<unsigned>(parts)), kThreads, 0, target, plan.data, plan.outputs, vectors, part, group);
+  if (parts > 1)
+    launch(select_parts_kernel<kLargest>, blocks_for(plan.outputs, kThreads / 32), kThreads, 0, target, plan.outputs, parts);
+}
+
+/// Whether the plan is over rows of floats of up to 32 bits that lie one after another, in whole runs of 16 bytes.
+bool has_vector_rows(const ReducePlan& p) {
+  const int64_t size = static_cast<int64_t>(itemsize(p.dtype)), bytes = p.n * size;
+  const bool floats = p.dtype == DType::Float32 || p.dtype == DType::Float16 || p.dtype == DType::BFloat16;
+  const bool rows = p.outputs == 1 || (p.kept == 1 && p.keep[0].in == bytes && p.keep[0].out == 1);
+  return floats && rows && p.reduced == 1 && p.reduce[0].in == size && bytes % 16 == 0 && p.n <= INT_MAX - 8 &&
+         reinterpret_cast<uintptr_t>(p.data) % 16 == 0;
+}
+
 }  // namespace
 
 void reduce_select(bool largest, const ReducePlan& plan, const Tensor& values, const Tensor& indices) {
   const Device device = values.defined() ? values.device() : indices.device();
+  if (has_vector_rows(plan)) {
+    const Target target{plan.dtype, values.defined() ? values.data_ptr() : nullptr,
+                        indices.defined() ? indices.data<int64_t>() : nullptr, nullptr};
+    return largest ? select_rows<true>(plan, target, device) : select_rows<false>(plan, target, device);
+  }
   reduction::visit_value_type(plan.dtype, [&](auto tag) {
     reduction::run(plan,
                    Select<typename decltype(tag)::type>{largest, plan.dtype,

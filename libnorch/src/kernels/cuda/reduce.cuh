@@ -7,7 +7,8 @@
 //     void visit(f) const;                           // calls f(step) once, where step(Acc, Value, int64_t index) -> Acc
 //                                                    // takes one more element, number `index` of its reduction; a thread
 //                                                    // meets its elements in ascending order
-//     static constexpr bool kWide;                   // whether Acc is small enough for 16 bytes of 16-bit columns a thread
+//     static constexpr bool kWide;                   // whether a Value is a float and Acc no more: a thread's registers
+//                                                    // have room for four runs of 16 bytes of 16-bit columns
 //     static constexpr bool kByRuns;                 // whether neighbours of one reduction are taken together, by
 //     Acc take<N>(const Acc&, const Value (&)[N]) const;
 //     Acc join(const Acc&, const Acc&) const;
@@ -35,7 +36,8 @@ constexpr int kMaxDims = 10;
 /// Four blocks for each of the 132 multiprocessors of an H100 or H200: all run at once and end together (1e8 numbers in
 /// 109 us on an H200; 2,048 blocks, whose last wave is half empty, take 118). A constant, not the present device's count:
 /// the order of a sum depends on its shape alone.
-constexpr int64_t kEnoughBlocks = 528;
+constexpr int kBlocksAtOnce = 4;
+constexpr int64_t kEnoughBlocks = kBlocksAtOnce * 132;
 
 /// The plan as kernels see it. Strides in bytes, outputs in elements.
 struct Walk {
@@ -215,7 +217,8 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_
 /// Blocks of blockDim.x times V neighbouring columns by blockDim.y rows. kHalf: elements are 16-bit floats, of which V are
 /// 16 bytes.
 template <class P, int V, bool kHalf>
-__global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __grid_constant__ Walk w, int64_t strips) {
+__global__ void __launch_bounds__(kThreads, P::kWide ? kBlocksAtOnce : 1)
+    columns_kernel(const P p, const __grid_constant__ Walk w, int64_t strips) {
   using A = typename P::Value;
   using Acc = typename P::Acc;
   constexpr int kUnroll = 4;
@@ -236,9 +239,11 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __gr
     if (valid == V && stride == w.size && w.reduced == 1 && w.reduce_in[0] % bytes == 0 &&
         reinterpret_cast<uintptr_t>(x) % bytes == 0) {
       const int rows = blockDim.y;
-      for (int64_t i = begin + threadIdx.y; i < end; i += kUnroll * rows) {
+      const int64_t step = rows * w.reduce_in[0];
+      const char* at = x + (begin + threadIdx.y) * w.reduce_in[0];
+      for (int64_t i = begin + threadIdx.y; i < end; i += kUnroll * rows, at += kUnroll * step) {
         Raw<V, kHalf ? 2 : Values<A>::kLargest> raw[kUnroll];
-        auto address = [&](int u) { return x + (i + u * rows < end ? i + u * rows : i) * w.reduce_in[0]; };
+        auto address = [&](int u) { return i + u * rows < end ? at + u * step : at; };
         if constexpr (kHalf) {
 #pragma unroll
           for (int u = 0; u < kUnroll; ++u) raw[u].template load<2 * V>(address(u));
@@ -253,9 +258,9 @@ __global__ void __launch_bounds__(kThreads) columns_kernel(const P p, const __gr
             Values<A>::template decode<2>(w.dtype, raw[u], v);
           else
             decode(w.dtype, raw[u], v);
-          p.visit([&](const auto& step) {
+          p.visit([&](const auto& take) {
 #pragma unroll
-            for (int j = 0; j < V; ++j) acc[j] = step(acc[j], v[j], i + u * rows);
+            for (int j = 0; j < V; ++j) acc[j] = take(acc[j], v[j], i + u * rows);
           });
         }
       }
@@ -352,8 +357,9 @@ void run(const ReducePlan& plan, const P& p, Device device) {
   } else {
     auto columns = [&](auto* kernel, int V) {
       const int64_t size = plan.keep[0].size;
-      // Where there are enough results for all threads each has its own, and reads all rows of them.
-      const int widest = plan.outputs >= kEnoughBlocks * kThreads * V ? kThreads : 32;
+      // Where results are many, as few threads share one as keep all threads busy, and they read longer pieces of a row.
+      int widest = 32;
+      while (widest < kThreads && plan.outputs / V * (kThreads / widest / 2) >= kEnoughBlocks * kThreads) widest *= 2;
       const int x = power_of_two_at_least((size + V - 1) / V, widest), y = kThreads / x;
       const int64_t strips = (size + x * V - 1) / (x * V);
       const unsigned blocks = blocks_for(strips * (plan.outputs / size), 1);
@@ -362,7 +368,7 @@ void run(const ReducePlan& plan, const P& p, Device device) {
       launch(kernel, dim3(blocks, static_cast<unsigned>(w.parts)), dim3(x, y), 0, p, w, strips);
     };
     constexpr int V = Values<typename P::Value>::kColumns;
-    if constexpr (P::kWide && std::is_same_v<typename P::Value, float>) {
+    if constexpr (P::kWide) {
       const bool vectors = plan.keep[0].size % 8 == 0 && w.keep_in[0] == 2 && w.reduced == 1 && w.reduce_in[0] % 16 == 0 &&
                            reinterpret_cast<uintptr_t>(w.x) % 16 == 0;
       if (w.size == 2 && vectors)

@@ -11,7 +11,7 @@ template <class A, class Op>
 struct Fold {
   using Value = A;
   using Acc = A;
-  static constexpr bool kWide = true;
+  static constexpr bool kWide = std::is_same_v<A, float>;
   static constexpr bool kByRuns = false;
   Op op;
   void* out;

@@ -1,0 +1,334 @@
+// Normalisation of rows that some warps hold in registers: blocks stay and walk over rows, whose next ones are on their way
+// to shared memory meanwhile, and a row costs one barrier, or none where one warp holds it. That keeps the memory of an
+// H200 busy, which one short-lived block a row does not.
+#pragma once
+
+#include "kernels/cuda/norm.cuh"
+
+namespace norch::kernels::cuda {
+
+namespace {
+
+/// Copies N bytes from device to shared memory without waiting for them: copy_wait does, for all but the newest `Left`
+/// groups of copies, a group being what a thread started between two copy_group. (Before Ampere it is an ordinary copy.)
+#if defined(__NVCC__) && __CUDA_ARCH__ >= 800
+#define NORCH_COPIES_AHEAD 1
+#endif
+template <int N>
+__device__ __forceinline__ void copy_ahead(void* to, const void* from) {
+#if NORCH_COPIES_AHEAD
+  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  if constexpr (N == 16)
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address), "l"(from));
+  else
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(address), "l"(from), "n"(N));
+#else
+  memcpy(to, from, N);
+#endif
+}
+__device__ __forceinline__ void copy_group() {
+#if NORCH_COPIES_AHEAD
+  asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+template <int Left>
+__device__ __forceinline__ void copy_wait() {
+#if NORCH_COPIES_AHEAD
+  asm volatile("cp.async.wait_group %0;" ::"n"(Left) : "memory");
+#endif
+}
+
+template <class T, class C = ComputeType<T>>
+struct RowsIn {
+  const T* x;
+  const C* weight;
+  const C* bias;
+  int64_t rows, n;
+};
+
+/// Elements [i, i + V) of an optional parameter.
+template <int V, class C>
+__device__ __forceinline__ Vector<V, C> parameter(const C* p, int64_t i, C otherwise) {
+  if (p) return *reinterpret_cast<const Vector<V, C>*>(p + i);
+  Vector<V, C> all;
+#pragma unroll
+  for (C& v : all.v) v = otherwise;
+  return all;
+}
+
+/// Where a result in float32 goes once more, rounded to bfloat16 or float16.
+struct Twin {
+  uint16_t* data = nullptr;
+  bool bfloat16 = false;
+
+  Twin() = default;
+  explicit Twin(const Tensor& t)
+      : data(t.defined() ? static_cast<uint16_t*>(t.data_ptr()) : nullptr),
+        bfloat16(t.defined() && t.dtype() == DType::BFloat16) {}
+  template <int V>
+  __device__ __forceinline__ void store(int64_t i, const Vector<V, float>& wide) const {
+    Vector<V, uint16_t> narrow;
+#pragma unroll
+    for (int j = 0; j < V; ++j)
+      narrow.v[j] = bfloat16 ? BFloat16::from_float(wide.v[j]) : Half::from_float(wide.v[j]);
+    *reinterpret_cast<Vector<V, uint16_t>*>(data + i) = narrow;
+  }
+};
+
+/// `size` neighbouring threads of a block with a row: a power of two up to 32, or whole warps.
+struct RowGroup {
+  int size, rank, warps, lane;
+
+  explicit __device__ __forceinline__ RowGroup(int threads)
+      : size(threads), rank(threadIdx.x % threads), warps(threads > 32 ? threads / 32 : 1), lane(threadIdx.x % 32) {}
+
+  /// The sums over the warp, or over the group within it. In a whole warp one half sums a and the other b.
+  template <class C>
+  __device__ __forceinline__ Sums<C> sum_of_warp(Sums<C> s) const {
+    constexpr uint32_t kAll = 0xFFFFFFFFu;
+    if (size >= 32) {
+      const bool upper = lane >= 16;
+      C own = upper ? s.b : s.a;
+      own += __shfl_xor_sync(kAll, upper ? s.a : s.b, 16);
+#pragma unroll
+      for (int mask = 8; mask > 0; mask /= 2) own += __shfl_xor_sync(kAll, own, mask);
+      return {__shfl_sync(kAll, own, 0), __shfl_sync(kAll, own, 16)};
+    }
+    for (int mask = size / 2; mask > 0; mask /= 2) {
+      s.a += __shfl_xor_sync(kAll, s.a, mask);
+      s.b += __shfl_xor_sync(kAll, s.b, mask);
+    }
+    return s;
+  }
+  /// What each warp of the group gave, to all its threads. `turn` counts the calls, by all threads of the block: two rooms
+  /// taken in turn make one barrier do.
+  template <class C>
+  __device__ __forceinline__ const Sums<C>* exchange(const Sums<C>& of_warp, int turn) const {
+    using Room = Sums<C>;
+    __shared__ Room room[2][kMostThreads / 32];
+    Room* const rooms = room[turn & 1];
+    if (lane == 0) rooms[threadIdx.x / 32] = of_warp;
+    __syncthreads();
+    return rooms + (threadIdx.x - rank) / 32;
+  }
+  template <class C>
+  __device__ __forceinline__ Sums<C> sum(Sums<C> s, int turn) const {
+    s = sum_of_warp(s);
+    if (warps == 1) return s;
+    const Sums<C>* const of = exchange(s, turn);
+    s = of[0];
+    for (int w = 1; w < warps; ++w) s = s + of[w];
+    return s;
+  }
+};
+
+/// V elements as values, and back. The halves of a word are taken apart and put together two by two.
+template <int V, class T, class C>
+__device__ __forceinline__ void widen(const Vector<V, T>& raw, C (&v)[V]) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    uint32_t words[V / 2];
+    memcpy(words, &raw, sizeof(words));
+#pragma unroll
+    for (int j = 0; j < V; ++j) v[j] = __uint_as_float(j % 2 ? words[j / 2] & 0xFFFF0000u : words[j / 2] << 16);
+  } else {
+#pragma unroll
+    for (int j = 0; j < V; ++j) v[j] = static_cast<C>(raw.v[j]);
+  }
+}
+template <int V, class T, class C>
+__device__ __forceinline__ Vector<V, T> narrow(const C (&v)[V]) {
+  Vector<V, T> out;
+#if defined(__NVCC__)
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    __nv_bfloat162 pairs[V / 2];
+#pragma unroll
+    for (int j = 0; j < V / 2; ++j) pairs[j] = __floats2bfloat162_rn(v[2 * j], v[2 * j + 1]);
+    memcpy(&out, pairs, sizeof(out));
+    return out;
+  }
+#endif
+#pragma unroll
+  for (int j = 0; j < V; ++j) out.v[j] = static_cast<T>(v[j]);
+  return out;
+}
+
+/// V neighbouring elements, K times, `size` vectors apart, of a row, for each thread of its group.
+template <int V, int K, class F>
+__device__ __forceinline__ void each_vector(const RowGroup& group, int64_t n, const F& f) {
+#pragma unroll
+  for (int k = 0; k < K; ++k) {
+    const int i = (k * group.size + group.rank) * V;
+    f(k, i, i < n);
+  }
+}
+
+/// One row's part of the backward: dx = rstd (w g - mean(w g) - xn mean(w g xn)) with xn = (x - mean) rstd.
+template <class C>
+struct RowStats {
+  C mean, rstd;
+  __device__ __forceinline__ RowStats(const C* means, const C* rstds, int64_t row)
+      : mean(means ? means[row] : C(0)), rstd(rstds[row]) {}
+  __device__ __forceinline__ C normal(C x) const { return (x - mean) * rstd; }
+  __device__ __forceinline__ C gradient(C weighted, C normal, const Sums<C>& means) const {
+    return rstd * (weighted - means.a - normal * means.b);
+  }
+};
+
+/// For threads with `kElements` columns each: the largest block, how many threads a multiprocessor's registers have room
+/// for, and for how many rows there are places in shared memory. The more columns, the fewer barriers, shuffles and
+/// addresses an element; three times 128 threads of 24 columns still keep the memory busy. Measured on an H200.
+template <int kElements>
+struct RowBounds {
+  static constexpr int kThreads = kElements > 16 ? 128 : kElements > 4 ? 512 : 384;
+  static constexpr int kResident = kElements > 16 ? 384 : kElements > 8 ? 512 : kElements > 4 ? 1024 : 1152;
+  static constexpr int kBlocks = kResident / kThreads;
+  static constexpr int kPlaces = kElements > 4 ? 3 : 4;
+};
+
+/// All three gradients in one pass over g, of type G, and x, of type T. A thread has K vectors of columns, whose sums over
+/// its rows stay in registers: partial[block][2][n]. Its parts of the next rows are on their way to places of its own in
+/// shared memory while the present row is summed. With `add` dx is added to what is there; `twin` gets what dx gets.
+template <class T, class G, int K, class C = ComputeType<T>, class Bounds = RowBounds<K * 16 / sizeof(T)>>
+__global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
+    rows_backward_kernel(T* dx, bool add, Twin twin, C* partial, const G* grad, RowsIn<T> in, const C* means,
+                         const C* rstds, int size) {
+  constexpr int V = 16 / sizeof(T), kPlaces = Bounds::kPlaces;
+  using Xs = Vector<V, T>;
+  using Gs = Vector<V, G>;
+  using Cs = Vector<V, C>;
+  extern __shared__ uint4 room_ahead[];  // [place][vector][thread] of x, then of g
+  const int block = blockDim.x;
+  Xs* const xs = reinterpret_cast<Xs*>(room_ahead) + threadIdx.x;
+  Gs* const gs = reinterpret_cast<Gs*>(reinterpret_cast<Xs*>(room_ahead) + kPlaces * K * block) + threadIdx.x;
+  const RowGroup group(size);
+  const int together = block / size, mine = threadIdx.x / size;
+  const int64_t rows = in.rows, n = in.n;
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * together;
+  const C share = C(1) / static_cast<C>(n);
+  Cs w[K], dw[K] = {}, db[K] = {};
+  each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
+#pragma unroll
+    for (int j = 0; j < V; ++j) w[k].v[j] = C(1);
+    if (in.weight && inside) w[k] = *reinterpret_cast<const Cs*>(in.weight + i);
+  });
+  // Columns behind the row's end are zeros in all places.
+  each_vector<V, K>(group, n, [&](int k, int, bool inside) {
+    for (int place = 0; !inside && place < kPlaces; ++place) {
+      xs[(place * K + k) * block] = Xs{};
+      gs[(place * K + k) * block] = Gs{};
+    }
+  });
+  int64_t first = static_cast<int64_t>(blockIdx.x) * together;
+  auto start = [&](int64_t row, int place) {
+    if (row < rows)
+      each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
+        if (!inside) return;
+        copy_ahead<sizeof(Xs)>(xs + (place * K + k) * block, in.x + row * n + i);
+        copy_ahead<sizeof(Gs)>(gs + (place * K + k) * block, grad + row * n + i);
+      });
+    copy_group();
+  };
+  for (int k = 0; k + 1 < kPlaces; ++k) start(first + k * stride + mine, k);
+  int place = 0, turn = 0;
+  RowStats<C> next(means, rstds, min(first + mine, rows - 1));
+  for (; first < rows; first += stride, ++turn) {  // for all threads of the block alike
+    const int64_t row = first + mine;
+    const bool live = row < rows;
+    const RowStats<C> stats = next;
+    next = RowStats<C>(means, rstds, min(row + stride, rows - 1));
+    const C shift = -stats.mean * stats.rstd;
+    copy_wait<kPlaces - 2>();
+    start(row + (kPlaces - 1) * stride, place ? place - 1 : kPlaces - 1);  // where the row before was
+    const Xs* const x_place = xs + place * K * block;
+    const Gs* const g_place = gs + place * K * block;
+    place = place + 1 < kPlaces ? place + 1 : 0;
+    Xs x[K];
+    Gs g[K];
+    Sums<C> all{0, 0};
+    if (live) {
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        x[k] = x_place[k * block];
+        g[k] = g_place[k * block];
+        C xv[V], gv[V];
+        widen(x[k], xv);
+        widen(g[k], gv);
+#pragma unroll
+        for (int j = 0; j < V; ++j) {
+          const C xn = xv[j] * stats.rstd + shift, wg = gv[j] * w[k].v[j];
+          all.a += wg;
+          all.b += wg * xn;
+          dw[k].v[j] += gv[j] * xn;
+          db[k].v[j] += gv[j];
+        }
+      }
+    }
+    if (!dx) continue;
+    all = group.sum(all, turn);
+    const C of_normal = -stats.rstd * all.b * share, constant = means ? -stats.rstd * all.a * share : C(0);
+    if (!live) continue;
+    each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
+      if (!inside) return;
+      Xs* const to = reinterpret_cast<Xs*>(dx + row * n + i);
+      C xv[V], gv[V];
+      widen(x[k], xv);
+      widen(g[k], gv);
+#pragma unroll
+      for (int j = 0; j < V; ++j)
+        xv[j] = stats.rstd * (gv[j] * w[k].v[j]) + (of_normal * (xv[j] * stats.rstd + shift) + constant);
+      if (add) {
+        const Xs there = *to;
+        widen(there, gv);
+#pragma unroll
+        for (int j = 0; j < V; ++j) xv[j] += gv[j];
+      }
+      const Xs o = narrow<V, T>(xv);
+      *to = o;
+      if constexpr (std::is_same_v<T, float>)
+        if (twin.data) twin.store<V>(row * n + i, o);
+    });
+  }
+  if (!partial) return;
+  // Groups of one block add theirs up, in order, where the rows have been.
+  C* const room = reinterpret_cast<C*>(room_ahead);
+  copy_wait<0>();
+  for (int which = 0; which < 2; ++which) {
+    each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
+      Cs sum = which ? db[k] : dw[k];
+      if (together > 1) {
+        __syncthreads();
+#pragma unroll
+        for (int j = 0; j < V; ++j) room[j * block + threadIdx.x] = sum.v[j];
+        __syncthreads();
+      }
+      if (!inside || threadIdx.x >= size) return;
+#pragma unroll
+      for (int j = 0; j < V; ++j)
+        for (int other = 1; other < together; ++other) sum.v[j] += room[j * block + other * size + threadIdx.x];
+      *reinterpret_cast<Cs*>(partial + (static_cast<int64_t>(blockIdx.x) * 2 + which) * n + i) = sum;
+    });
+  }
+}
+
+/// Calls run(K, size): how many vectors of a row of n elements each of `size` threads gets. A warp, or as few as hold the
+/// row with the fewest threads idle: by 8, 16 or 24 elements of 16 bits, by 4 or 8 of float32, whose arithmetic is less.
+template <class T, class F>
+void visit_row_shape(int64_t n, const F& run) {
+  constexpr int V = 16 / sizeof(T);
+  const int64_t vectors = n / V;
+  auto size_of = [&](int64_t k) { return static_cast<int>((vectors + 32 * k - 1) / (32 * k) * 32); };
+  if (vectors <= 32) return run(std::integral_constant<int, 1>{}, group_for(vectors, 1, 32));
+  if constexpr (sizeof(T) == 4) {
+    if (vectors <= 256) return run(std::integral_constant<int, 1>{}, size_of(1));
+    run(std::integral_constant<int, 2>{}, size_of(2));
+  } else {
+    const int one = size_of(1), two = 2 * size_of(2), three = 3 * size_of(3);
+    if (three <= std::min(one, two) && three <= 3 * 128) return run(std::integral_constant<int, 3>{}, three / 3);
+    if (two <= one || one > 512) return run(std::integral_constant<int, 2>{}, two / 2);
+    run(std::integral_constant<int, 1>{}, one);
+  }
+}
+
+}  // namespace
+
+}  // namespace norch::kernels::cuda

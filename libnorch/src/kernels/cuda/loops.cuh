@@ -94,13 +94,27 @@ struct alignas(sizeof(T) * N) Vector {
 
 __device__ __forceinline__ bool is_wide(const Walk& w, int k) { return (w.wide >> k) & 1; }
 
+/// N elements of type T as they are loaded: in whole registers. Elements of 8 and 16 bits that are taken apart where they
+/// are loaded would each time wait for the load, before the next one begins.
+template <class T, int N>
+struct alignas(sizeof(T) * N) Loaded {
+  static_assert(sizeof(T) <= 4 && sizeof(T) * N >= 4);
+  uint32_t words[sizeof(T) * N / 4];
+};
+template <int N>
+struct alignas(sizeof(AnyFloat) * N) Loaded<AnyFloat, N> {
+  AnyFloat v[N];
+};
+
 /// The values in what was loaded of operand k: AnyFloat becomes float.
 template <class T, int N>
-__device__ __forceinline__ const Vector<T, N>& values_of(const Walk&, int, const Vector<T, N>& loaded) {
-  return loaded;
+__device__ __forceinline__ Vector<T, N> values_of(const Walk&, int, const Loaded<T, N>& loaded) {
+  Vector<T, N> values;
+  memcpy(&values, &loaded, sizeof values);
+  return values;
 }
 template <int N>
-__device__ __forceinline__ Vector<float, N> values_of(const Walk& w, int k, const Vector<AnyFloat, N>& loaded) {
+__device__ __forceinline__ Vector<float, N> values_of(const Walk& w, int k, const Loaded<AnyFloat, N>& loaded) {
   Vector<float, N> out;
   if (is_wide(w, k)) {
 #pragma unroll
@@ -126,7 +140,7 @@ __device__ __forceinline__ T value_of(const Walk&, int, const T& loaded) {
   return loaded;
 }
 __device__ __forceinline__ float value_of(const Walk& w, int k, const AnyFloat& loaded) {
-  return values_of(w, k, Vector<AnyFloat, 1>{{loaded}}).v[0];
+  return values_of(w, k, Loaded<AnyFloat, 1>{{loaded}}).v[0];
 }
 
 /// What a kernel keeps of an output of type T until it is stored.
@@ -212,27 +226,33 @@ __device__ __forceinline__ T load_one(const Walk& w, int k, uint32_t offset) {
 }
 
 template <class T, int N>
-__device__ __forceinline__ Vector<T, N> load_vector(const Walk& w, int k, uint32_t offset) {
+__device__ __forceinline__ Loaded<T, N> load_vector(const Walk& w, int k, uint32_t offset) {
   if (((w.immediate | w.repeated) >> k) & 1) {
     T one = load_one<T>(w, k, offset);
+    Loaded<T, N> all;
     if constexpr (std::is_same_v<T, AnyFloat>) {
       if (!is_wide(w, k)) one.bits = (one.bits & 0xFFFFu) * 0x10001u;  // a pair of them
-    }
-    Vector<T, N> all;
 #pragma unroll
-    for (int i = 0; i < N; ++i) all.v[i] = one;
+      for (int i = 0; i < N; ++i) all.v[i] = one;
+    } else {
+      uint32_t word = 0;
+      memcpy(&word, &one, sizeof one);
+      word *= sizeof(T) == 1 ? 0x01010101u : sizeof(T) == 2 ? 0x10001u : 1u;
+#pragma unroll
+      for (uint32_t& to : all.words) to = word;
+    }
     return all;
   }
   if constexpr (std::is_same_v<T, AnyFloat>) {
     if (!is_wide(w, k)) {
       const auto half = *reinterpret_cast<const Vector<AnyFloat, N / 2>*>(w.data[k] + offset);
-      Vector<T, N> all;
+      Loaded<T, N> all;
 #pragma unroll
       for (int i = 0; i < N; ++i) all.v[i].bits = i < N / 2 ? half.v[i % (N / 2)].bits : 0;
       return all;
     }
   }
-  return *reinterpret_cast<const Vector<T, N>*>(w.data[k] + offset);
+  return *reinterpret_cast<const Loaded<T, N>*>(w.data[k] + offset);
 }
 
 template <class F, class Outs, class Ins, class Seq>
@@ -303,7 +323,7 @@ struct Job<F, Types<Out...>, Types<In...>, std::index_sequence<I...>> {
   template <class G>
   static __device__ __forceinline__ void vectors(const Walk& w, const G& f) {
     const uint32_t first = blockIdx.x * (blockDim.x * kUnroll) + threadIdx.x;
-    Slots<kUnroll, std::index_sequence<I...>, Vector<In, kWidth>...> in;
+    Slots<kUnroll, std::index_sequence<I...>, Loaded<In, kWidth>...> in;
     uint32_t offset[kUnroll][kOperands];
 #pragma unroll
     for (int u = 0; u < kUnroll; ++u) {

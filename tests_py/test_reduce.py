@@ -240,8 +240,8 @@ def test_logsumexp_of_a_complex_number(device):
     np.testing.assert_allclose(z.logsumexp(0).item(), 1000 + (7 - 2 * math.pi) * 1j, rtol=1e-6)
 
 
-# Rows of whole vectors, by parts of a warp, a warp, a block and several blocks, and rows that are none.
-@pytest.mark.parametrize("shape", [(33, 4), (9, 100), (33, 1000), (3, 16384), (1, 40000), (5, 7)])
+# Rows of whole vectors, by parts of a warp, a warp, a block and several blocks, and rows that are none; so for columns.
+@pytest.mark.parametrize("shape", [(33, 4), (9, 100), (33, 1000), (3, 16384), (1, 40000), (3000, 12), (5, 7)])
 def test_first_of_the_extreme_elements(device, shape):
     rng = np.random.default_rng(1)
     kinds = [rng.normal(size=shape), rng.integers(0, 3, size=shape), np.where(rng.random(shape) < 0.5, -0.0, 0.0)]
@@ -251,9 +251,11 @@ def test_first_of_the_extreme_elements(device, shape):
             t = norch.tensor(x, dtype=getattr(norch, dtype), device=device)
             a = t.double().cpu().numpy()
             for largest in (True, False):
-                place = (np.argmax if largest else np.argmin)(a, 1)  # NumPy, too, takes the first NaN
-                values, found = (norch.max if largest else norch.min)(t, 1)
-                assert found.tolist() == place.tolist()
-                np.testing.assert_array_equal(values.double().cpu().numpy(), a[np.arange(shape[0]), place])
-                assert (norch.argmax if largest else norch.argmin)(t, 1).tolist() == place.tolist()
-                assert (norch.argmax if largest else norch.argmin)(t).item() == (np.argmax if largest else np.argmin)(a)
+                pick, best = (norch.argmax, norch.max) if largest else (norch.argmin, norch.min)
+                for dim in (0, 1):
+                    place = (np.argmax if largest else np.argmin)(a, dim)  # NumPy, too, takes the first NaN
+                    values, found = best(t, dim)
+                    assert found.tolist() == place.tolist() == pick(t, dim).tolist()
+                    want = np.take_along_axis(a, np.expand_dims(place, dim), dim).squeeze(dim)
+                    np.testing.assert_array_equal(values.double().cpu().numpy(), want)
+                assert pick(t).item() == (np.argmax if largest else np.argmin)(a)

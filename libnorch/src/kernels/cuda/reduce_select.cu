@@ -154,12 +154,111 @@ void select_rows(const ReducePlan& plan, Target target, Device device) {
     launch(select_parts_kernel<kLargest>, blocks_for(plan.outputs, kThreads / 32), kThreads, 0, target, plan.outputs, parts);
 }
 
+/// Columns of (outer, n, inner) elements: strides in bytes.
+struct SelectColumns {
+  const char* x;
+  int64_t inner, strips, stride, outer_stride;  // strips of columns, one a block
+  int n, part;
+};
+
+constexpr int kColumns = 4;  // neighbouring ones that a thread takes
+
+/// Blocks of blockDim.x times kColumns neighbouring columns by blockDim.y rows, with candidates as above.
+template <int kSize, bool kLargest>
+__global__ void __launch_bounds__(kThreads, 4) select_columns_kernel(Target target, SelectColumns s) {
+  constexpr int kUnroll = 4;
+  const int64_t outer = blockIdx.x / s.strips, strip = (blockIdx.x - outer * s.strips) * blockDim.x * kColumns;
+  const int64_t column = strip + threadIdx.x * kColumns;
+  Candidate best[kColumns];
+#pragma unroll
+  for (Candidate& c : best) c = Better<kLargest>::nothing();
+  if (column < s.inner) {
+    const char* const x = s.x + outer * s.outer_stride + column * kSize;
+    const int begin = blockIdx.y * s.part, end = min(s.n - begin, s.part) + begin, first = begin + threadIdx.y;
+    const int step = blockDim.y;
+    if (first < end) {
+#pragma unroll
+      for (Candidate& c : best) c.at = first;
+    }
+    for (int i = first; i < end; i += kUnroll * step) {
+      Raw<kColumns, 4> raw[kUnroll];
+      // Behind the end the first row is read again, which changes nothing.
+      const auto row = [&](int u) { return i + u * step < end ? i + u * step : i; };
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u) raw[u].template load<kColumns * kSize>(x + row(u) * s.stride);
+#pragma unroll
+      for (int u = 0; u < kUnroll; ++u) {
+        float v[kColumns];
+        Values<float>::template decode<kSize>(target.dtype, raw[u], v);
+#pragma unroll
+        for (int j = 0; j < kColumns; ++j) {
+          const bool better = Better<kLargest>::than(v[j], best[j].value);
+          best[j].value = better ? v[j] : best[j].value;
+          best[j].at = better ? row(u) : best[j].at;
+        }
+      }
+    }
+  }
+  __shared__ Candidate room[kThreads * kColumns];
+  const int width = blockDim.x * kColumns;
+#pragma unroll
+  for (int j = 0; j < kColumns; ++j) room[threadIdx.y * width + threadIdx.x * kColumns + j] = best[j];
+  __syncthreads();
+  for (int c = threadIdx.y * blockDim.x + threadIdx.x; c < width && strip + c < s.inner; c += kThreads) {
+    Candidate all = room[c];
+    for (int y = 1; y < blockDim.y; ++y) all = Better<kLargest>()(all, room[y * width + c]);
+    const int64_t result = outer * s.inner + strip + c;
+    if (target.parts)
+      target.parts[result * gridDim.y + blockIdx.y] = all;
+    else
+      target.store(result, all);
+  }
+}
+
+template <bool kLargest>
+void select_columns(const ReducePlan& plan, Target target, Device device) {
+  SelectColumns s{};
+  s.x = plan.data;
+  s.inner = plan.keep[0].size;
+  s.stride = plan.reduce[0].in;
+  s.outer_stride = plan.kept == 2 ? plan.keep[1].in : 0;
+  s.n = static_cast<int>(plan.n);
+  // Where there are enough results for all threads each has its own, and reads all rows of them.
+  const int widest = plan.outputs >= reduction::kEnoughBlocks * kThreads * kColumns ? kThreads : 32;
+  const int x = reduction::power_of_two_at_least(s.inner / kColumns, widest), y = kThreads / x;
+  s.strips = (s.inner + x * kColumns - 1) / (x * kColumns);
+  const unsigned blocks = blocks_for(s.strips * (plan.outputs / s.inner), 1);
+  int64_t parts = std::max<int64_t>(
+      1, std::min(reduction::kEnoughBlocks / std::max<int64_t>(blocks, 1), plan.n / (16 * static_cast<int64_t>(y))));
+  s.part = static_cast<int>((plan.n + parts - 1) / parts);
+  parts = (plan.n + s.part - 1) / s.part;
+  Tensor room;
+  if (parts > 1) {
+    room = new_tensor({plan.outputs * parts * static_cast<int64_t>(sizeof(Candidate))}, DType::UInt8, device);
+    target.parts = static_cast<Candidate*>(room.data_ptr());
+  }
+  launch(itemsize(plan.dtype) == 4 ? select_columns_kernel<4, kLargest> : select_columns_kernel<2, kLargest>,
+         dim3(blocks, static_cast<unsigned>(parts)), dim3(x, y), 0, target, s);
+  if (parts > 1)
+    launch(select_parts_kernel<kLargest>, blocks_for(plan.outputs, kThreads / 32), kThreads, 0, target, plan.outputs, parts);
+}
+
+bool is_small_float(DType t) { return t == DType::Float32 || t == DType::Float16 || t == DType::BFloat16; }
+
+/// Whether the plan is over columns of floats of up to 32 bits that can be read kColumns at once.
+bool has_vector_columns(const ReducePlan& p) {
+  if (p.by_rows || !is_small_float(p.dtype) || p.kept > 2 || p.reduced != 1 || p.n > INT_MAX / 2) return false;
+  const int64_t size = static_cast<int64_t>(itemsize(p.dtype)), bytes = kColumns * size;
+  if (p.keep[0].in != size || p.keep[0].out != 1 || p.keep[0].size % kColumns != 0) return false;
+  if (p.kept == 2 && (p.keep[1].in % bytes != 0 || p.keep[1].out != p.keep[0].size)) return false;
+  return p.reduce[0].in % bytes == 0 && reinterpret_cast<uintptr_t>(p.data) % static_cast<uintptr_t>(bytes) == 0;
+}
+
 /// Whether the plan is over rows of floats of up to 32 bits that lie one after another, in whole runs of 16 bytes.
 bool has_vector_rows(const ReducePlan& p) {
   const int64_t size = static_cast<int64_t>(itemsize(p.dtype)), bytes = p.n * size;
-  const bool floats = p.dtype == DType::Float32 || p.dtype == DType::Float16 || p.dtype == DType::BFloat16;
   const bool rows = p.outputs == 1 || (p.kept == 1 && p.keep[0].in == bytes && p.keep[0].out == 1);
-  return floats && rows && p.reduced == 1 && p.reduce[0].in == size && bytes % 16 == 0 && p.n <= INT_MAX - 8 &&
+  return is_small_float(p.dtype) && rows && p.reduced == 1 && p.reduce[0].in == size && bytes % 16 == 0 && p.n <= INT_MAX - 8 &&
          reinterpret_cast<uintptr_t>(p.data) % 16 == 0;
 }
 
@@ -167,11 +266,12 @@ bool has_vector_rows(const ReducePlan& p) {
 
 void reduce_select(bool largest, const ReducePlan& plan, const Tensor& values, const Tensor& indices) {
   const Device device = values.defined() ? values.device() : indices.device();
-  if (has_vector_rows(plan)) {
-    const Target target{plan.dtype, values.defined() ? values.data_ptr() : nullptr,
-                        indices.defined() ? indices.data<int64_t>() : nullptr, nullptr};
+  const Target target{plan.dtype, values.defined() ? values.data_ptr() : nullptr,
+                      indices.defined() ? indices.data<int64_t>() : nullptr, nullptr};
+  if (has_vector_rows(plan))
     return largest ? select_rows<true>(plan, target, device) : select_rows<false>(plan, target, device);
-  }
+  if (has_vector_columns(plan))
+    return largest ? select_columns<true>(plan, target, device) : select_columns<false>(plan, target, device);
   reduction::visit_value_type(plan.dtype, [&](auto tag) {
     reduction::run(plan,
                    Select<typename decltype(tag)::type>{largest, plan.dtype,

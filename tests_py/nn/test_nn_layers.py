@@ -272,3 +272,12 @@ def test_embedding_max_norm(device):
     np.testing.assert_allclose(to_numpy(m.weight)[2], [30, 40])
     out.sum().backward()
     assert m.weight.grad.tolist() == [[2, 2], [1, 1], [0, 0], [1, 1]]
+
+
+@pytest.mark.parametrize("name", ["running_mean", "running_var"])
+@pytest.mark.parametrize("norm", [nn.functional.batch_norm, nn.functional.instance_norm])
+def test_running_statistics_take_no_gradient(norm, name):
+    stats = {"running_mean": norch.zeros(3), "running_var": norch.ones(3)}
+    stats[name].requires_grad_()
+    with pytest.raises(RuntimeError, match=f"not differentiable with respect to argument '{name}'"):
+        norm(norch.ones(2, 3, 4), **stats)

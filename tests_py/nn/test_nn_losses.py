@@ -178,3 +178,12 @@ def test_normalize_over_several_dims():
     norm = np.sqrt((x**2).sum((1, 2), keepdims=True))
     check(F.normalize(norch.from_numpy(x), dim=(1, 2)), x / norm)
     check(F.normalize(norch.from_numpy(x), dim=()), x / np.sqrt((x**2).sum()))
+
+
+@pytest.mark.parametrize("loss", [F.nll_loss, F.cross_entropy])
+def test_class_weights_take_no_gradient(loss):
+    weight = norch.ones(3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="not differentiable with respect to argument 'weight'"):
+        loss(norch.zeros(2, 3), norch.tensor([0, 1]), weight)
+    with norch.no_grad():
+        loss(norch.zeros(2, 3), norch.tensor([0, 1]), weight)

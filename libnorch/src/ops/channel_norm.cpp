@@ -126,6 +126,10 @@ void check_input(const char* op, const Tensor& x, const Tensor& weight, const Te
   check_channels(op, "bias", bias, x, channels);
   check_channels(op, "running_mean", running_mean, x, channels);
   check_channels(op, "running_var", running_var, x, channels);
+  NORCH_CHECK(!recording(running_mean), op, ": is not differentiable with respect to argument 'running_mean', which "
+              "requires grad; detach() it");
+  NORCH_CHECK(!recording(running_var), op, ": is not differentiable with respect to argument 'running_var', which "
+              "requires grad; detach() it");
 }
 
 NormGradients batch_gradients(const Tensor& grad, const Tensor& input, const Tensor& mean, const Tensor& rstd,

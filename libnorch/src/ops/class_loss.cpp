@@ -47,6 +47,8 @@ Arguments prepare(const char* name, const Tensor& x, const Tensor& target, const
                     target.dim() ? target.sizes()[0] : 0, ").");
   NORCH_CHECK(target.dtype() == kInt64 || target.dtype() == kUInt8, name, ": expected target dtype to be int64 or uint8 (class indices), but got ",
               target.dtype(), "; convert the target with .to(norch.int64)");
+  NORCH_CHECK(!recording(weight), name, ": is not differentiable with respect to argument 'weight', which requires grad; "
+              "detach() it");
   const Shape rows = row_shape(x);
   NORCH_CHECK(target.sizes() == rows, name, ": Expected target size ", rows, ", got ", target.sizes());
   NORCH_CHECK(target.device() == x.device() && (!weight.defined() || weight.device() == x.device()), name,

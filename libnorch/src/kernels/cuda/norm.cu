@@ -70,6 +70,139 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) forward_kernel(
   });
 }
 
+/// As ForwardBounds, for threads that also keep the sums of their columns. The more columns, the fewer barriers, shuffles
+/// and addresses an element; three times 128 threads of 24 columns still keep the memory busy. Measured on an H200.
+template <int kElements>
+struct BackwardBounds {
+  static constexpr int kThreads = kElements > 16 ? 128 : kElements > 4 ? 512 : 384;
+  static constexpr int kResident = kElements > 16 ? 384 : kElements > 8 ? 512 : kElements > 4 ? 1024 : 1152;
+  static constexpr int kBlocks = kResident / kThreads;
+  static constexpr int kPlaces = kElements > 4 ? 3 : 4;
+};
+
+/// All three gradients in one pass over g, of type G, and x, of type T. A thread has K vectors of columns, whose sums over
+/// its rows stay in registers: partial[block][2][n]. Its parts of the next rows are on their way to places of its own in
+/// shared memory while the present row is summed. With `add` dx is added to what is there; `twin` gets what dx gets.
+template <class T, class G, int K, class C = ComputeType<T>, class Bounds = BackwardBounds<K * 16 / sizeof(T)>>
+__global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
+    rows_backward_kernel(T* dx, bool add, Twin twin, C* partial, const G* grad, RowsIn<T> in, const C* means,
+                         const C* rstds, int size) {
+  constexpr int V = 16 / sizeof(T), kPlaces = Bounds::kPlaces;
+  using Xs = Vector<V, T>;
+  using Gs = Vector<V, G>;
+  using Cs = Vector<V, C>;
+  extern __shared__ uint4 room_ahead[];  // [place][vector][thread] of x, then of g
+  const int block = blockDim.x;
+  Xs* const xs = reinterpret_cast<Xs*>(room_ahead) + threadIdx.x;
+  Gs* const gs = reinterpret_cast<Gs*>(reinterpret_cast<Xs*>(room_ahead) + kPlaces * K * block) + threadIdx.x;
+  const RowGroup group(size);
+  const int together = block / size, mine = threadIdx.x / size;
+  const int64_t rows = in.rows, n = in.n;
+  const int64_t stride = static_cast<int64_t>(gridDim.x) * together;
+  const C share = C(1) / static_cast<C>(n);
+  Cs w[K], dw[K] = {}, db[K] = {};
+  each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
+    w[k] = parameter<V>(inside ? in.weight : nullptr, i, C(1));
+  });
+  // Columns behind the row's end are zeros in all places.
+  each_vector<V, K>(group, n, [&](int k, int, bool inside) {
+    for (int place = 0; !inside && place < kPlaces; ++place) {
+      xs[(place * K + k) * block] = Xs{};
+      gs[(place * K + k) * block] = Gs{};
+    }
+  });
+  int64_t first = static_cast<int64_t>(blockIdx.x) * together;
+  auto start = [&](int64_t row, int place) {
+    if (row < rows)
+      each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
+        if (!inside) return;
+        copy_ahead<sizeof(Xs)>(xs + (place * K + k) * block, in.x + row * n + i);
+        copy_ahead<sizeof(Gs)>(gs + (place * K + k) * block, grad + row * n + i);
+      });
+    copy_group();
+  };
+  for (int k = 0; k + 1 < kPlaces; ++k) start(first + k * stride + mine, k);
+  int place = 0, turn = 0;
+  RowStats<C> next(means, rstds, min(first + mine, rows - 1));
+  for (; first < rows; first += stride, ++turn) {  // for all threads of the block alike
+    const int64_t row = first + mine;
+    const bool live = row < rows;
+    const RowStats<C> stats = next;
+    next = RowStats<C>(means, rstds, min(row + stride, rows - 1));
+    const C shift = -stats.mean * stats.rstd;
+    copy_wait<kPlaces - 2>();
+    start(row + (kPlaces - 1) * stride, place ? place - 1 : kPlaces - 1);  // where the row before was
+    const Xs* const x_place = xs + place * K * block;
+    const Gs* const g_place = gs + place * K * block;
+    place = place + 1 < kPlaces ? place + 1 : 0;
+    Xs x[K];
+    Gs g[K];
+    Sums<C> all{0, 0};
+    if (live) {
+#pragma unroll
+      for (int k = 0; k < K; ++k) {
+        x[k] = x_place[k * block];
+        g[k] = g_place[k * block];
+        C xv[V], gv[V];
+        widen(x[k], xv);
+        widen(g[k], gv);
+#pragma unroll
+        for (int j = 0; j < V; ++j) {
+          const C xn = xv[j] * stats.rstd + shift, wg = gv[j] * w[k].v[j];
+          all.a += wg;
+          all.b += wg * xn;
+          dw[k].v[j] += gv[j] * xn;
+          db[k].v[j] += gv[j];
+        }
+      }
+    }
+    if (!dx) continue;
+    all = group.sum(all, turn);
+    const C of_normal = -stats.rstd * all.b * share, constant = means ? -stats.rstd * all.a * share : C(0);
+    if (!live) continue;
+    each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
+      if (!inside) return;
+      Xs* const to = reinterpret_cast<Xs*>(dx + row * n + i);
+      C xv[V], gv[V];
+      widen(x[k], xv);
+      widen(g[k], gv);
+#pragma unroll
+      for (int j = 0; j < V; ++j)
+        xv[j] = stats.rstd * (gv[j] * w[k].v[j]) + (of_normal * (xv[j] * stats.rstd + shift) + constant);
+      if (add) {
+        const Xs there = *to;
+        widen(there, gv);
+#pragma unroll
+        for (int j = 0; j < V; ++j) xv[j] += gv[j];
+      }
+      const Xs o = narrow<V, T>(xv);
+      *to = o;
+      if constexpr (std::is_same_v<T, float>)
+        if (twin.data) twin.store<V>(row * n + i, o);
+    });
+  }
+  if (!partial) return;
+  // Groups of one block add theirs up, in order, where the rows have been.
+  C* const room = reinterpret_cast<C*>(room_ahead);
+  copy_wait<0>();
+  for (int which = 0; which < 2; ++which) {
+    each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
+      Cs sum = which ? db[k] : dw[k];
+      if (together > 1) {
+        __syncthreads();
+#pragma unroll
+        for (int j = 0; j < V; ++j) room[j * block + threadIdx.x] = sum.v[j];
+        __syncthreads();
+      }
+      if (!inside || threadIdx.x >= size) return;
+#pragma unroll
+      for (int j = 0; j < V; ++j)
+        for (int other = 1; other < together; ++other) sum.v[j] += room[j * block + other * size + threadIdx.x];
+      *reinterpret_cast<Cs*>(partial + (static_cast<int64_t>(blockIdx.x) * 2 + which) * n + i) = sum;
+    });
+  }
+}
+
 /// dx alone, for rows that a block cannot hold or that cannot be read by 16 bytes.
 template <class Walk, class T, class C = ComputeType<T>>
 __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks)
@@ -135,10 +268,11 @@ void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tens
   const RowsIn<T> in{x.data<T>(), pointer<C>(weight), nullptr, rows, n};
   visit_row_shape<T>(n, [&](auto vectors, int group) {
     constexpr int K = decltype(vectors)::value, kElements = K * 16 / static_cast<int>(sizeof(T));
-    using Bounds = RowBounds<kElements>;
+    using Bounds = BackwardBounds<kElements>;
     const int threads = group * std::max(1, std::min(256, Bounds::kThreads) / group);
     // As many blocks as an H100 runs at once: a constant, so that sums do not depend on the card.
-    const int64_t parts = std::min<int64_t>(blocks_for(rows, threads / group), 132 * std::max(1, Bounds::kResident / threads));
+    const int64_t parts =
+        std::min<int64_t>(blocks_for(rows, threads / group), 132 * std::max(1, Bounds::kResident / threads));
     const Tensor partial = room_for<C>(parts, n, x.device());
     // 1 KB more than the rows take: 48 KB of rows and RowGroup's own 512 bytes are more than a kernel may have unasked, and
     // `launch` asks only for what is above 48 KB.
@@ -146,6 +280,21 @@ void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tens
     launch(rows_backward_kernel<T, G, K>, static_cast<unsigned>(parts), threads, places + 1024, output<T>(dx), add,
            Twin(twin), partial.data<C>(), g.data<G>(), in, pointer<C>(mean), pointer<C>(rstd), group);
     join_parts<C>(dweight, dbias, partial, n, parts);
+  });
+}
+
+/// Rows of up to 4096 16-bit floats.
+template <class T>
+void forward_by_rows(const RowsIn<T>& in, const Tensor& out, const Tensor& mean, const Tensor& rstd, double eps) {
+  visit_row_shape<T>(in.n, [&](auto vectors, int group) {
+    constexpr int K = decltype(vectors)::value;
+    using Bounds = ForwardBounds<8 * K>;
+    const int threads = group * std::max(1, std::min(256, Bounds::kThreads) / group);
+    const int64_t blocks =
+        std::min<int64_t>(blocks_for(in.rows, threads / group), 132 * std::max(1, Bounds::kResident / threads));
+    launch(rows_forward_kernel<T, K>, static_cast<unsigned>(blocks), threads,
+           static_cast<size_t>(threads) * Bounds::kPlaces * K * 16 + 1024, out.data<T>(), output<float>(mean),
+           output<float>(rstd), in, static_cast<float>(eps), group);
   });
 }
 
@@ -178,6 +327,8 @@ void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, 
     // Four accesses of 16 bytes per thread of a block keep the memory busy.
     constexpr int kKept = 128 / sizeof(C), kOfBlock = sizeof(T) == 2 ? kKept : kKept / 2;
     const bool vectors = rows_have_vectors<T>(n, {in.x, out.data_ptr(), in.weight, in.bias});
+    if constexpr (sizeof(T) == 2)
+      if (vectors && n > 256 && n <= 4096) return forward_by_rows(in, out, mean, rstd, eps);
     visit_row_walk<T, kKept, kOfBlock>(n, vectors, [&](auto walk, int group) {
       const int threads = block_of_groups(group);
       launch(forward_kernel<decltype(walk), T>, blocks_for(rows, threads / group), threads, 0, out.data<T>(), Twin(twin),

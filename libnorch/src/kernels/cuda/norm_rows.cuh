@@ -1,5 +1,5 @@
 // Normalisation of rows that some warps hold in registers: blocks stay and walk over rows, whose next ones are on their way
-// to shared memory meanwhile, and a row costs one barrier, or none where one warp holds it. That keeps the memory of an
+// to shared memory meanwhile, and a sum costs one barrier, or none where one warp holds the row. That keeps the memory of an
 // H200 busy, which one short-lived block a row does not.
 #pragma once
 
@@ -82,6 +82,16 @@ struct RowGroup {
   explicit __device__ __forceinline__ RowGroup(int threads)
       : size(threads), rank(threadIdx.x % threads), warps(threads > 32 ? threads / 32 : 1), lane(threadIdx.x % 32) {}
 
+  /// The sum over the warp, or over the group within it.
+  __device__ __forceinline__ float sum_of_warp(float s) const {
+    if (size >= 32) {
+#pragma unroll
+      for (int mask = 16; mask > 0; mask /= 2) s += __shfl_xor_sync(0xFFFFFFFFu, s, mask);
+      return s;
+    }
+    for (int mask = size / 2; mask > 0; mask /= 2) s += __shfl_xor_sync(0xFFFFFFFFu, s, mask);
+    return s;
+  }
   /// The sums over the warp, or over the group within it. In a whole warp one half sums a and the other b.
   template <class C>
   __device__ __forceinline__ Sums<C> sum_of_warp(Sums<C> s) const {
@@ -102,20 +112,19 @@ struct RowGroup {
   }
   /// What each warp of the group gave, to all its threads. `turn` counts the calls, by all threads of the block: two rooms
   /// taken in turn make one barrier do.
-  template <class C>
-  __device__ __forceinline__ const Sums<C>* exchange(const Sums<C>& of_warp, int turn) const {
-    using Room = Sums<C>;
-    __shared__ Room room[2][kMostThreads / 32];
-    Room* const rooms = room[turn & 1];
+  template <class Sum>
+  __device__ __forceinline__ const Sum* exchange(const Sum& of_warp, int turn) const {
+    __shared__ Sum room[2][kMostThreads / 32];
+    Sum* const rooms = room[turn & 1];
     if (lane == 0) rooms[threadIdx.x / 32] = of_warp;
     __syncthreads();
     return rooms + (threadIdx.x - rank) / 32;
   }
-  template <class C>
-  __device__ __forceinline__ Sums<C> sum(Sums<C> s, int turn) const {
+  template <class Sum>
+  __device__ __forceinline__ Sum sum(Sum s, int turn) const {
     s = sum_of_warp(s);
     if (warps == 1) return s;
-    const Sums<C>* const of = exchange(s, turn);
+    const Sum* const of = exchange(s, turn);
     s = of[0];
     for (int w = 1; w < warps; ++w) s = s + of[w];
     return s;
@@ -139,16 +148,19 @@ template <int V, class T, class C>
 __device__ __forceinline__ Vector<V, T> narrow(const C (&v)[V]) {
   Vector<V, T> out;
 #if defined(__NVCC__)
-  if constexpr (std::is_same_v<T, BFloat16>) {
+  constexpr bool kPairs = std::is_same_v<T, BFloat16>;
+#else
+  constexpr bool kPairs = false;
+#endif
+  if constexpr (kPairs) {
     __nv_bfloat162 pairs[V / 2];
 #pragma unroll
     for (int j = 0; j < V / 2; ++j) pairs[j] = __floats2bfloat162_rn(v[2 * j], v[2 * j + 1]);
     memcpy(&out, pairs, sizeof(out));
-    return out;
-  }
-#endif
+  } else {
 #pragma unroll
-  for (int j = 0; j < V; ++j) out.v[j] = static_cast<T>(v[j]);
+    for (int j = 0; j < V; ++j) out.v[j] = static_cast<T>(v[j]);
+  }
   return out;
 }
 
@@ -175,137 +187,90 @@ struct RowStats {
 };
 
 /// For threads with `kElements` columns each: the largest block, how many threads a multiprocessor's registers have room
-/// for, and for how many rows there are places in shared memory. The more columns, the fewer barriers, shuffles and
-/// addresses an element; three times 128 threads of 24 columns still keep the memory busy. Measured on an H200.
+/// for, and for how many rows there are places in shared memory.
 template <int kElements>
-struct RowBounds {
-  static constexpr int kThreads = kElements > 16 ? 128 : kElements > 4 ? 512 : 384;
-  static constexpr int kResident = kElements > 16 ? 384 : kElements > 8 ? 512 : kElements > 4 ? 1024 : 1152;
+struct ForwardBounds {
+  static constexpr int kThreads = kElements > 16 ? 128 : kElements > 8 ? 256 : 512;
+  static constexpr int kResident = kElements > 16 ? 512 : kElements > 8 ? 768 : 1024;
   static constexpr int kBlocks = kResident / kThreads;
-  static constexpr int kPlaces = kElements > 4 ? 3 : 4;
+  static constexpr int kPlaces = 3;
 };
 
-/// All three gradients in one pass over g, of type G, and x, of type T. A thread has K vectors of columns, whose sums over
-/// its rows stay in registers: partial[block][2][n]. Its parts of the next rows are on their way to places of its own in
-/// shared memory while the present row is summed. With `add` dx is added to what is there; `twin` gets what dx gets.
-template <class T, class G, int K, class C = ComputeType<T>, class Bounds = RowBounds<K * 16 / sizeof(T)>>
+/// out = (x - mean) rstd weight + bias for 16-bit floats; the variance is taken around the mean in a second pass over
+/// registers. Float32 has as many bytes for the same arithmetic: there forward_kernel is as fast.
+template <class T, int K, class Bounds = ForwardBounds<8 * K>>
 __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
-    rows_backward_kernel(T* dx, bool add, Twin twin, C* partial, const G* grad, RowsIn<T> in, const C* means,
-                         const C* rstds, int size) {
+    rows_forward_kernel(T* out, float* means, float* rstds, RowsIn<T> in, float eps, int size) {
   constexpr int V = 16 / sizeof(T), kPlaces = Bounds::kPlaces;
   using Xs = Vector<V, T>;
-  using Gs = Vector<V, G>;
-  using Cs = Vector<V, C>;
-  extern __shared__ uint4 room_ahead[];  // [place][vector][thread] of x, then of g
+  using Cs = Vector<V, float>;
+  extern __shared__ uint4 room_ahead[];  // [place][vector][thread]
   const int block = blockDim.x;
   Xs* const xs = reinterpret_cast<Xs*>(room_ahead) + threadIdx.x;
-  Gs* const gs = reinterpret_cast<Gs*>(reinterpret_cast<Xs*>(room_ahead) + kPlaces * K * block) + threadIdx.x;
   const RowGroup group(size);
   const int together = block / size, mine = threadIdx.x / size;
   const int64_t rows = in.rows, n = in.n;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * together;
-  const C share = C(1) / static_cast<C>(n);
-  Cs w[K], dw[K] = {}, db[K] = {};
+  const float share = 1 / static_cast<float>(n);
+  Cs w[K], b[K];
   each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
-#pragma unroll
-    for (int j = 0; j < V; ++j) w[k].v[j] = C(1);
-    if (in.weight && inside) w[k] = *reinterpret_cast<const Cs*>(in.weight + i);
+    w[k] = parameter<V>(inside ? in.weight : nullptr, i, 1.0f);
+    b[k] = parameter<V>(inside ? in.bias : nullptr, i, 0.0f);
   });
   // Columns behind the row's end are zeros in all places.
   each_vector<V, K>(group, n, [&](int k, int, bool inside) {
-    for (int place = 0; !inside && place < kPlaces; ++place) {
-      xs[(place * K + k) * block] = Xs{};
-      gs[(place * K + k) * block] = Gs{};
-    }
+    for (int place = 0; !inside && place < kPlaces; ++place) xs[(place * K + k) * block] = Xs{};
   });
-  int64_t first = static_cast<int64_t>(blockIdx.x) * together;
   auto start = [&](int64_t row, int place) {
     if (row < rows)
       each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
-        if (!inside) return;
-        copy_ahead<sizeof(Xs)>(xs + (place * K + k) * block, in.x + row * n + i);
-        copy_ahead<sizeof(Gs)>(gs + (place * K + k) * block, grad + row * n + i);
+        if (inside) copy_ahead<sizeof(Xs)>(xs + (place * K + k) * block, in.x + row * n + i);
       });
     copy_group();
   };
+  int64_t first = static_cast<int64_t>(blockIdx.x) * together;
   for (int k = 0; k + 1 < kPlaces; ++k) start(first + k * stride + mine, k);
   int place = 0, turn = 0;
-  RowStats<C> next(means, rstds, min(first + mine, rows - 1));
-  for (; first < rows; first += stride, ++turn) {  // for all threads of the block alike
+  for (; first < rows; first += stride) {  // for all threads of the block alike
     const int64_t row = first + mine;
-    const bool live = row < rows;
-    const RowStats<C> stats = next;
-    next = RowStats<C>(means, rstds, min(row + stride, rows - 1));
-    const C shift = -stats.mean * stats.rstd;
     copy_wait<kPlaces - 2>();
-    start(row + (kPlaces - 1) * stride, place ? place - 1 : kPlaces - 1);  // where the row before was
-    const Xs* const x_place = xs + place * K * block;
-    const Gs* const g_place = gs + place * K * block;
-    place = place + 1 < kPlaces ? place + 1 : 0;
-    Xs x[K];
-    Gs g[K];
-    Sums<C> all{0, 0};
-    if (live) {
+    float x[K][V] = {}, even = 0, odd = 0;
 #pragma unroll
-      for (int k = 0; k < K; ++k) {
-        x[k] = x_place[k * block];
-        g[k] = g_place[k * block];
-        C xv[V], gv[V];
-        widen(x[k], xv);
-        widen(g[k], gv);
+    for (int k = 0; k < K; ++k) {
+      if (row >= rows) break;
+      widen(xs[(place * K + k) * block], x[k]);
 #pragma unroll
-        for (int j = 0; j < V; ++j) {
-          const C xn = xv[j] * stats.rstd + shift, wg = gv[j] * w[k].v[j];
-          all.a += wg;
-          all.b += wg * xn;
-          dw[k].v[j] += gv[j] * xn;
-          db[k].v[j] += gv[j];
-        }
+      for (int j = 0; j < V; j += 2) {
+        even += x[k][j];
+        odd += x[k][j + 1];
       }
     }
-    if (!dx) continue;
-    all = group.sum(all, turn);
-    const C of_normal = -stats.rstd * all.b * share, constant = means ? -stats.rstd * all.a * share : C(0);
-    if (!live) continue;
+    start(row + (kPlaces - 1) * stride, place ? place - 1 : kPlaces - 1);  // where the row before was
+    place = place + 1 < kPlaces ? place + 1 : 0;
+    const float mean = means ? group.sum(even + odd, turn++) * share : 0.0f;
+    even = odd = 0;
+    each_vector<V, K>(group, n, [&](int k, int, bool inside) {
+      if (!inside) return;
+#pragma unroll
+      for (int j = 0; j < V; j += 2) {
+        x[k][j] -= mean;
+        x[k][j + 1] -= mean;
+        even += x[k][j] * x[k][j];
+        odd += x[k][j + 1] * x[k][j + 1];
+      }
+    });
+    const float rstd = rsqrtf(group.sum(even + odd, turn++) * share + eps);
+    if (row >= rows) continue;
+    if (group.rank == 0) {
+      if (means) means[row] = mean;
+      rstds[row] = rstd;
+    }
+    T* const to = out + row * n;
     each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
       if (!inside) return;
-      Xs* const to = reinterpret_cast<Xs*>(dx + row * n + i);
-      C xv[V], gv[V];
-      widen(x[k], xv);
-      widen(g[k], gv);
 #pragma unroll
-      for (int j = 0; j < V; ++j)
-        xv[j] = stats.rstd * (gv[j] * w[k].v[j]) + (of_normal * (xv[j] * stats.rstd + shift) + constant);
-      if (add) {
-        const Xs there = *to;
-        widen(there, gv);
-#pragma unroll
-        for (int j = 0; j < V; ++j) xv[j] += gv[j];
-      }
-      const Xs o = narrow<V, T>(xv);
-      *to = o;
-      if constexpr (std::is_same_v<T, float>)
-        if (twin.data) twin.store<V>(row * n + i, o);
-    });
-  }
-  if (!partial) return;
-  // Groups of one block add theirs up, in order, where the rows have been.
-  C* const room = reinterpret_cast<C*>(room_ahead);
-  copy_wait<0>();
-  for (int which = 0; which < 2; ++which) {
-    each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
-      Cs sum = which ? db[k] : dw[k];
-      if (together > 1) {
-        __syncthreads();
-#pragma unroll
-        for (int j = 0; j < V; ++j) room[j * block + threadIdx.x] = sum.v[j];
-        __syncthreads();
-      }
-      if (!inside || threadIdx.x >= size) return;
-#pragma unroll
-      for (int j = 0; j < V; ++j)
-        for (int other = 1; other < together; ++other) sum.v[j] += room[j * block + other * size + threadIdx.x];
-      *reinterpret_cast<Cs*>(partial + (static_cast<int64_t>(blockIdx.x) * 2 + which) * n + i) = sum;
+      for (int j = 0; j < V; ++j) x[k][j] = x[k][j] * rstd * w[k].v[j] + b[k].v[j];
+      *reinterpret_cast<Xs*>(to + i) = narrow<V, T>(x[k]);
     });
   }
 }

@@ -353,3 +353,20 @@ def test_whole_modules_carry_pytorchs_names(tmp_path):
     assert lines(tmp_path, WHOLE) == [
         "[]", "True ParameterDict(  (a): Parameter containing: [torch.FloatTensor of size 1])",
     ]  # fmt: skip
+
+
+ASSIGNED = """
+import torch
+net = torch.nn.Linear(2, 1)
+try:
+    net.weight = torch.ones(1, 2)
+except TypeError as e:
+    print(e)
+net.weight = torch.nn.Parameter(torch.ones(1, 2))
+print(torch.func.functional_call(net, {"bias": torch.zeros(1)}, torch.ones(1, 2)).item())
+"""
+
+
+def test_a_parameter_takes_no_plain_tensor(tmp_path):
+    message, value = lines(tmp_path, ASSIGNED)
+    assert message.startswith("cannot assign 'torch.Tensor' as parameter 'weight' (") and value == "2.0"

@@ -183,9 +183,10 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
             object.__setattr__(self, name, value)
 
     def _replace_value(self, name: str, value: Any) -> None:
-        """A plain tensor assigned to a parameter's name: the parameter stays, and takes the values."""
+        """A plain tensor assigned to a parameter's name: the parameter stays, and takes the values. Under norch.compat it
+        is an error, as in PyTorch."""
         param = self._parameters[name]
-        if param is None or not isinstance(value, Tensor):
+        if param is None or not isinstance(value, Tensor) or norch._C._package_name() == "torch":
             raise TypeError(
                 f"cannot assign '{typename(value)}' as parameter '{name}' (norch.nn.Parameter or None expected)"
             )

@@ -86,15 +86,15 @@ struct BackwardBounds {
 template <class T, class G, int K, class C = ComputeType<T>, class Bounds = BackwardBounds<K * 16 / sizeof(T)>>
 __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
     rows_backward_kernel(T* dx, bool add, Twin twin, C* partial, const G* grad, RowsIn<T> in, const C* means,
-                         const C* rstds, int size) {
-  constexpr int V = 16 / sizeof(T), kPlaces = Bounds::kPlaces;
+                         const C* rstds, int size, int places) {
+  constexpr int V = 16 / sizeof(T);
   using Xs = Vector<V, T>;
   using Gs = Vector<V, G>;
   using Cs = Vector<V, C>;
   extern __shared__ uint4 room_ahead[];  // [place][vector][thread] of x, then of g
   const int block = blockDim.x;
   Xs* const xs = reinterpret_cast<Xs*>(room_ahead) + threadIdx.x;
-  Gs* const gs = reinterpret_cast<Gs*>(reinterpret_cast<Xs*>(room_ahead) + kPlaces * K * block) + threadIdx.x;
+  Gs* const gs = reinterpret_cast<Gs*>(reinterpret_cast<Xs*>(room_ahead) + places * K * block) + threadIdx.x;
   const RowGroup group(size);
   const int together = block / size, mine = threadIdx.x / size;
   const int64_t rows = in.rows, n = in.n;
@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
   });
   // Columns behind the row's end are zeros in all places.
   each_vector<V, K>(group, n, [&](int k, int, bool inside) {
-    for (int place = 0; !inside && place < kPlaces; ++place) {
+    for (int place = 0; !inside && place < places; ++place) {
       xs[(place * K + k) * block] = Xs{};
       gs[(place * K + k) * block] = Gs{};
     }
@@ -121,7 +121,7 @@ __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
       });
     copy_group();
   };
-  for (int k = 0; k + 1 < kPlaces; ++k) start(first + k * stride + mine, k);
+  for (int k = 0; k + 1 < places; ++k) start(first + k * stride + mine, k);
   int place = 0, turn = 0;
   RowStats<C> next(means, rstds, min(first + mine, rows - 1));
   for (; first < rows; first += stride, ++turn) {  // for all threads of the block alike
@@ -130,11 +130,16 @@ __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
     const RowStats<C> stats = next;
     next = RowStats<C>(means, rstds, min(row + stride, rows - 1));
     const C shift = -stats.mean * stats.rstd;
-    copy_wait<kPlaces - 2>();
-    start(row + (kPlaces - 1) * stride, place ? place - 1 : kPlaces - 1);  // where the row before was
+    if (places == 4)
+      copy_wait<2>();
+    else if (places == 3)
+      copy_wait<1>();
+    else
+      copy_wait<0>();
+    start(row + (places - 1) * stride, place ? place - 1 : places - 1);  // where the row before was
     const Xs* const x_place = xs + place * K * block;
     const Gs* const g_place = gs + place * K * block;
-    place = place + 1 < kPlaces ? place + 1 : 0;
+    place = place + 1 < places ? place + 1 : 0;
     Xs x[K];
     Gs g[K];
     Sums<C> all{0, 0};
@@ -275,10 +280,12 @@ void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tens
         std::min<int64_t>(blocks_for(rows, threads / group), 132 * std::max(1, Bounds::kResident / threads));
     const Tensor partial = room_for<C>(parts, n, x.device());
     // 1 KB more than the rows take: 48 KB of rows and RowGroup's own 512 bytes are more than a kernel may have unasked, and
-    // `launch` asks only for what is above 48 KB.
-    const size_t places = static_cast<size_t>(threads) * Bounds::kPlaces * kElements * (sizeof(T) + sizeof(G));
-    launch(rows_backward_kernel<T, G, K>, static_cast<unsigned>(parts), threads, places + 1024, output<T>(dx), add,
-           Twin(twin), partial.data<C>(), g.data<G>(), in, pointer<C>(mean), pointer<C>(rstd), group);
+    // `launch` asks only for what is above 48 KB. Before Ampere a block may have no more than 64 KB.
+    const size_t row = static_cast<size_t>(threads) * kElements * (sizeof(T) + sizeof(G));
+    const bool fits = Bounds::kPlaces * row + 1024 <= static_cast<size_t>(limits().shared_memory_per_block);
+    const int places = fits ? Bounds::kPlaces : 2;
+    launch(rows_backward_kernel<T, G, K>, static_cast<unsigned>(parts), threads, places * row + 1024, output<T>(dx), add,
+           Twin(twin), partial.data<C>(), g.data<G>(), in, pointer<C>(mean), pointer<C>(rstd), group, places);
     join_parts<C>(dweight, dbias, partial, n, parts);
   });
 }

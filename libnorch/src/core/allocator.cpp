@@ -2,6 +2,8 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -24,10 +26,15 @@ constexpr size_t kSmallPerClass = 64;
 constexpr size_t kLargeCacheBytes = size_t{1} << 30;
 constexpr int kLargeClasses = 4 * 52;
 
-/// Large blocks begin at a page. Where the heap lays blocks of a class one behind the other, a result would else begin 64
-/// bytes behind an operand in their pages, and processors, which compare the low 12 bits of addresses first, would hold
-/// up each load for the store before it: half as long again for `a * b`.
+/// Processors compare the low 12 bits of addresses first, and hold up a load for a store before it where these agree: a
+/// result that begins a little behind an operand in their pages, as blocks of a class do when the heap lays them one
+/// behind the other, costs `a * b` half as long again. So large blocks begin at different places of their first page, and
+/// those that follow each other at places far apart. The page is what is freed.
 constexpr size_t kPage = 4096;
+size_t place_in_page() {
+  static std::atomic<size_t> count{0};
+  return count.fetch_add(1, std::memory_order_relaxed) * 1280 % kPage;
+}
 
 /// Blocks of several huge pages ask for them: first touch of fresh memory then costs a fraction.
 constexpr size_t kHugePage = size_t{2} << 20;
@@ -45,10 +52,16 @@ void* exact_allocate(size_t nbytes) {
 }
 
 void* system_allocate(size_t rounded) {
-  if (rounded < 2 * kHugePage) return std::aligned_alloc(rounded > kSmallLimit ? kPage : kAlign, rounded);
-  void* p = std::aligned_alloc(kHugePage, (rounded + kHugePage - 1) & ~(kHugePage - 1));
-  if (p) madvise(p, rounded & ~(kHugePage - 1), MADV_HUGEPAGE);  // a wish: where it fails, ordinary pages do
-  return p;
+  if (rounded <= kSmallLimit) return std::aligned_alloc(kAlign, rounded);
+  const bool huge = rounded >= 2 * kHugePage;
+  void* p = std::aligned_alloc(huge ? kHugePage : kPage, (rounded + 2 * kPage - 1) & ~(kPage - 1));
+  if (!p) return nullptr;
+  if (huge) madvise(p, rounded & ~(kHugePage - 1), MADV_HUGEPAGE);  // a wish: where it fails, ordinary pages do
+  return static_cast<char*>(p) + place_in_page();
+}
+
+void free_large(void* p) noexcept {
+  std::free(reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(p) & ~(kPage - 1)));
 }
 
 struct SmallCache {
@@ -87,7 +100,7 @@ struct LargeCache {
   size_t bytes = 0;
   void clear() noexcept {
     for (auto& list : blocks) {
-      for (void* p : list) std::free(p);
+      for (void* p : list) free_large(p);
       list.clear();
     }
     bytes = 0;
@@ -182,7 +195,7 @@ void deallocate(void* p, size_t nbytes) noexcept {
       }
     }
   }
-  std::free(p);
+  free_large(p);
 }
 
 void empty_cache() noexcept {

@@ -261,9 +261,11 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
     const Channels memory(x);
     const Tensor input = memory.of(x);
     out = memory.make(x);
-    // Enough groups are rows of layer_norm, in one pass, where neither weights nor the variances are asked for.
+    // On the GPU enough groups are rows of layer_norm, in one pass, where neither weights nor the variances are asked for.
     constexpr int64_t kEnoughRows = 256;
-    if (!memory.innermost && !weight.defined() && !bias.defined() && !group_var && x.numel() && l.n * groups >= kEnoughRows) {
+    // Without weights the channels of a group, which follow each other, are as good as one.
+    const bool whole = !memory.innermost && !weight.defined() && !bias.defined();
+    if (whole && !x.is_cpu() && !group_var && x.numel() && l.n * groups >= kEnoughRows) {
       mean = new_tensor(stats, type, x.device());
       rstd = new_tensor(stats, type, x.device());
       kernels::layer_norm(x.device(), l.n * groups, members, out, Tensor(), mean, rstd, input, Tensor(), Tensor(), eps);
@@ -283,8 +285,8 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
       }
       rstd = rsqrt(var + Scalar(eps));
       const Tensor w = as_stats(weight, x), b = as_stats(bias, x);
-      const Tensor scale = expand(w.defined() ? mul(reshape(w, channels), rstd) : rstd, all).contiguous();
-      affine(per_sample(memory, l), memory.of(out), input, scale,
+      const Tensor scale = whole ? rstd : expand(w.defined() ? mul(reshape(w, channels), rstd) : rstd, all).contiguous();
+      affine(whole ? ChannelShape{1, l.n * groups, members} : per_sample(memory, l), memory.of(out), input, scale,
              shift_of(b.defined() ? reshape(b, channels) : b, mean, scale));
       if (group_var) *group_var = var;
     }

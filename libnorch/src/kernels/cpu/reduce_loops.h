@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "kernels/cpu/reducer.h"
 #include "kernels/reduce.h"
@@ -121,14 +122,45 @@ struct Fold {
   static constexpr bool kNanApart =
       std::is_floating_point_v<L> && (std::is_same_v<Op<L>, MaxOf<L>> || std::is_same_v<Op<L>, MinOf<L>>);
 
-  /// Joins the accumulators of a row as a tree.
+  /// Op's join on vectors.
+  template <class V>
+  static V join(V a, V b) {
+    if constexpr (std::is_same_v<Op<L>, ProdOf<L>>)
+      return a * b;
+    else if constexpr (std::is_same_v<Op<L>, MaxOf<L>>)
+      return (b > a) | (b != b) ? b : a;
+    else if constexpr (std::is_same_v<Op<L>, MinOf<L>>)
+      return (b < a) | (b != b) ? b : a;
+    else
+      return a + b;
+  }
+  /// Joins the lanes of a vector as a tree, lane l with lane l + half, and so on. By shuffles in registers where the compiler
+  /// has them: a loop over lanes in memory takes so long that nothing is asked of memory meanwhile.
+  template <int kCount, class V, int... I>
+  static L join_halves(V v, std::integer_sequence<int, I...>) {
+    if constexpr (kCount == 2) {
+      return Op<L>{}.join(v[0], v[1]);
+    } else {
+#if __has_builtin(__builtin_shufflevector)
+      return join_halves<kCount / 2>(
+          join(__builtin_shufflevector(v, v, I...), __builtin_shufflevector(v, v, (I + kCount / 2)...)),
+          std::make_integer_sequence<int, kCount / 4>());
+#else
+      L lanes[kCount];
+      std::memcpy(lanes, &v, sizeof lanes);
+      for (int half = kCount / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; ++l) lanes[l] = Op<L>{}.join(lanes[l], lanes[l + half]);
+      return lanes[0];
+#endif
+    }
+  }
+  /// Joins the accumulators of a row.
   static L join_lanes(const Vector* acc) {
-    const Op<L> op{};
-    L lanes[kLanes];
-    std::memcpy(lanes, acc, sizeof lanes);
-    for (int half = kLanes / 2; half > 0; half /= 2)
-      for (int l = 0; l < half; ++l) lanes[l] = op.join(lanes[l], lanes[l + half]);
-    return lanes[0];
+    Vector v[kVectors];
+    for (int i = 0; i < kVectors; ++i) v[i] = acc[i];
+    for (int half = kVectors / 2; half > 0; half /= 2)
+      for (int i = 0; i < half; ++i) v[i] = join(v[i], v[i + half]);
+    return join_halves<kWidth>(v[0], std::make_integer_sequence<int, kWidth / 2>());
   }
 
   /// Folds n elements of each of four rows: four chains of dependent steps hide each other's latency.

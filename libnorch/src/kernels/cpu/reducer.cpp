@@ -28,7 +28,9 @@ struct Cut {
     const int64_t size = p.keep[0].size, inner = p.reduce[0].size;
     keep_rest = p.outputs / size;
     reduce_rest = inner ? p.n / inner : 0;
-    block = std::min(size, p.by_rows ? std::clamp<int64_t>(kChunk / std::max<int64_t>(p.n, 1), 1, kBlock) : kBlock);
+    // Long runs of rows, for a memory that likes long streams, but enough of them to share out.
+    const int64_t chunk_of_rows = std::clamp(p.outputs * p.n / 64, kChunk, 16 * kChunk);
+    block = std::min(size, p.by_rows ? std::clamp<int64_t>(chunk_of_rows / std::max<int64_t>(p.n, 1), 1, kBlock) : kBlock);
     blocks = (size + block - 1) / block;
     piece = inner;
     pieces = 1;

@@ -261,11 +261,12 @@ Tensor group_op(const char* node, const Tensor& x, int64_t groups, const Tensor&
     const Channels memory(x);
     const Tensor input = memory.of(x);
     out = memory.make(x);
-    // On the GPU enough groups are rows of layer_norm, in one pass, where neither weights nor the variances are asked for.
-    constexpr int64_t kEnoughRows = 256;
+    const bool plain = !memory.innermost && !weight.defined() && !bias.defined();
     // Without weights the channels of a group, which follow each other, are as good as one.
-    const bool whole = !memory.innermost && !weight.defined() && !bias.defined();
-    if (whole && !x.is_cpu() && !group_var && x.numel() && l.n * groups >= kEnoughRows) {
+    const bool whole = plain && x.is_cpu();
+    // On the GPU enough groups are rows of layer_norm, in one pass, where the variances are not asked for.
+    constexpr int64_t kEnoughRows = 256;
+    if (plain && !whole && !group_var && x.numel() && l.n * groups >= kEnoughRows) {
       mean = new_tensor(stats, type, x.device());
       rstd = new_tensor(stats, type, x.device());
       kernels::layer_norm(x.device(), l.n * groups, members, out, Tensor(), mean, rstd, input, Tensor(), Tensor(), eps);

@@ -117,35 +117,18 @@ TEST_F(CudnnAttention, IsAttention) {
     SCOPED_TRACE(c.what);
     Call call(c);
     ASSERT_TRUE(cuda::cudnn_attention(call.a));
-    const bool backward = cuda::cudnn_attention_backward(call.a, call.to);
+    kernels::fused_attention_backward(kCUDA, call.a, call.to);
     const std::vector<Tensor> got = call.results(), want = call.expected();
-    for (size_t i = 0; i < (backward ? got.size() : 2); ++i) {
+    for (size_t i = 0; i < got.size(); ++i) {
       const double off = amax(abs(got[i].to(kFloat32) - want[i])).item<double>(), most = amax(abs(want[i])).item<double>();
       EXPECT_LE(off, most * (c.dtype == kBFloat16 ? 1e-2 : 2e-3)) << kResults[i];
     }
-    if (!backward) continue;
     for (int repeat = 0; repeat < 3; ++repeat) {
       call.clear();
-      ASSERT_TRUE(cuda::cudnn_attention(call.a) && cuda::cudnn_attention_backward(call.a, call.to));
+      ASSERT_TRUE(cuda::cudnn_attention(call.a));
+      kernels::fused_attention_backward(kCUDA, call.a, call.to);
       const std::vector<Tensor> again = call.results();
       for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(equal(again[i], got[i])) << kResults[i] << " of another run";
-    }
-  }
-}
-
-TEST_F(CudnnAttention, GoesThroughALargeBatchInParts) {
-  for (const bool groups : {false, true}) {
-    Call all({"", kBFloat16, 3, 32, groups ? 8 : 32, 4096, 2048, 128, 128, true, false});
-    ASSERT_TRUE(cuda::cudnn_attention(all.a));
-    if (!cuda::cudnn_attention_backward(all.a, all.to)) GTEST_SKIP() << "no backward pass here";
-    for (int64_t b = 0; b < 3; ++b) {
-      Call one({"", kBFloat16, 1, 32, groups ? 8 : 32, 4096, 2048, 128, 128, true, false});
-      for (auto [part, whole] : {std::pair(&one.q, &all.q), {&one.k, &all.k}, {&one.v, &all.v}, {&one.grad, &all.grad}})
-        *part = narrow(*whole, 0, b, 1).contiguous();
-      one.clear();
-      ASSERT_TRUE(cuda::cudnn_attention(one.a) && cuda::cudnn_attention_backward(one.a, one.to));
-      const std::vector<Tensor> got = one.results(), want = all.results();
-      for (size_t i = 0; i < got.size(); ++i) EXPECT_TRUE(equal(got[i], narrow(want[i], 0, b, 1))) << kResults[i] << " of " << b;
     }
   }
 }
@@ -157,15 +140,11 @@ TEST_F(CudnnAttention, MayBeCapturedBeforeItEverRan) {
   cuda::CUDAGraph graph;
   graph.capture_begin();
   ASSERT_TRUE(cuda::cudnn_attention(call.a));
-  const bool backward = cuda::cudnn_attention_backward(call.a, call.to);
   graph.capture_end();
   graph.replay();
   const std::vector<Tensor> replayed = call.results();
   call.clear();
   ASSERT_TRUE(cuda::cudnn_attention(call.a));
-  if (backward) {
-    ASSERT_TRUE(cuda::cudnn_attention_backward(call.a, call.to));
-  }
   const std::vector<Tensor> run = call.results();
   for (size_t i = 0; i < run.size(); ++i) EXPECT_TRUE(equal(run[i], replayed[i])) << kResults[i];
 }
@@ -175,7 +154,6 @@ TEST_F(CudnnAttention, LeavesTheRestToTheCaller) {
   {
     const cuda::WithoutCudnn without;
     EXPECT_FALSE(cuda::cudnn_attention(call.a));
-    EXPECT_FALSE(cuda::cudnn_attention_backward(call.a, call.to));
   }
   FusedAttention dropping = call.a, uneven = call.a, small = call.a;
   dropping.dropout = 0.1;

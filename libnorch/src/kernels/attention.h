@@ -88,9 +88,7 @@ NORCH_CUDA_KERNEL(fused_attention_backward, void(const FusedAttention& a, const 
 namespace norch::cuda {
 
 /// Attention through cuDNN, on the current device and stream. False, having done nothing, where cuDNN is missing or has
-/// no plan for it that gives the same bits every time; the caller's own kernel does it then. The backward pass takes `out`
-/// and `log_sums` from either forward pass.
+/// no plan for it that gives the same bits every time; the caller's own kernel does it then.
 bool cudnn_attention(const kernels::FusedAttention& a);
-bool cudnn_attention_backward(const kernels::FusedAttention& a, const kernels::FusedAttentionGradients& grads);
 
 }  // namespace norch::cuda

@@ -64,7 +64,6 @@ void attention_backward_sm90a(const FusedAttention&, const FusedAttentionGradien
 void fused_attention_backward(const FusedAttention& a, const FusedAttentionGradients& grads) {
   if (a.dtype == DType::Float32) return float_attention_backward(a, grads);
   if (!a.mask.data && a.dropout == 0 && has_attention_backward_sm90a()) return attention_backward_sm90a(a, grads);
-  if (norch::cuda::cudnn_attention_backward(a, grads)) return;
   if (a.dtype == DType::BFloat16)
     run<BFloat16>(a, grads);
   else

@@ -70,14 +70,6 @@ class CudnnGraph {
         .finalize();
   }
 
-  /// The same elements under other sizes and strides.
-  void view(const Tensor& in, const Tensor& out) {
-    add(CUDNN_BACKEND_OPERATION_RESHAPE_DESCRIPTOR)
-        .set(CUDNN_ATTR_OPERATION_RESHAPE_XDESC, *in.descriptor)
-        .set(CUDNN_ATTR_OPERATION_RESHAPE_YDESC, *out.descriptor)
-        .finalize();
-  }
-
   /// Elementwise, of up to three operands; `axis` is that of an index.
   void pointwise(cudnnPointwiseMode_t mode, std::initializer_list<Tensor> in, const Tensor& out,
                  cudnnDataType_t precision = CUDNN_DATA_FLOAT, int64_t axis = -1) {

@@ -39,7 +39,6 @@ template <class T>
 void run(const SoftmaxShape& s, T* out, const T* in) {
   using C = ComputeType<T>;
   constexpr bool kDirect = std::is_same_v<T, C>;
-  constexpr int64_t kT = sizeof(T), kC = sizeof(C);
   // Strips are narrower where the copies of 16-bit floats would be large.
   const int64_t widest = kDirect ? kStrip : std::clamp<int64_t>((1 << 20) / (s.n + 1), 16, kStrip);
   const int64_t width = std::min(s.inner, widest), strips = (s.inner + width - 1) / width;
@@ -60,8 +59,8 @@ void run(const SoftmaxShape& s, T* out, const T* in) {
       } else {
         const int64_t rows = s.inner == 1 ? 1 : s.n, run = s.n * m / rows;
         for (int64_t r = 0; r < rows; ++r)
-          move<C, T>(reinterpret_cast<char*>(buffer.data() + r * run), kC, reinterpret_cast<const char*>(x + r * s.inner),
-                     kT, run);
+          move<C, T>(reinterpret_cast<char*>(buffer.data() + r * run), sizeof(C),
+                     reinterpret_cast<const char*>(x + r * s.inner), sizeof(T), run);
         make(buffer.data(), m);
       }
       T* to = out + (i / strips * s.inner + from);

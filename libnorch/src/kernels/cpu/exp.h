@@ -48,8 +48,9 @@ inline float fast_exp(float x) {
   const float p = expm1_of_rest(x, shifted) + 1.0f;
   // 2^k in two factors: k reaches beyond the exponents of normal numbers.
   const int32_t n = bits_as<int32_t>(shifted) - bits_as<int32_t>(kRound);
-  const int32_t half = n >> 1;
-  return p * bits_as<float>((half + 127) << 23) * bits_as<float>((n - half + 127) << 23);
+  const int32_t half = n >> 1;  // of a NaN any number: its bits are shifted as unsigned ones
+  const auto power = [](int32_t k) { return bits_as<float>(static_cast<uint32_t>(k + 127) << 23); };
+  return p * power(half) * power(n - half);
 }
 
 /// As fast_exp, for x <= 0: the shorter arithmetic of softmax. Results below the normal numbers are 0.
@@ -65,9 +66,9 @@ inline float exp_of_negative(float x) {
 inline float fast_log(float x) {
   const bool tiny = x < 1.17549435e-38f;  // below the normal numbers
   const float y = tiny ? x * 8388608.0f : x;
-  const int32_t exponent = (bits_as<int32_t>(y) - 0x3f2aaaab) & static_cast<int32_t>(0xff800000);  // k 2^23, from 2/3
-  const float f = bits_as<float>(bits_as<int32_t>(y) - exponent) - 1.0f;
-  const float k = mul_add(static_cast<float>(exponent), 1.0f / 8388608.0f, tiny ? -23.0f : 0.0f);
+  const uint32_t exponent = (bits_as<uint32_t>(y) - 0x3f2aaaabu) & 0xff800000u;  // k 2^23, from 2/3
+  const float f = bits_as<float>(bits_as<uint32_t>(y) - exponent) - 1.0f;
+  const float k = mul_add(static_cast<float>(static_cast<int32_t>(exponent)), 1.0f / 8388608.0f, tiny ? -23.0f : 0.0f);
   float p = -1.28916787e-1f;
   p = mul_add(p, f, 1.39844363e-1f);
   p = mul_add(p, f, -1.21842625e-1f);
@@ -104,7 +105,8 @@ inline double fast_exp(double x) {
   p = p * (r * r) + r + 1.0;
   const int64_t n = bits_as<int64_t>(shifted) - bits_as<int64_t>(kRound);
   const int64_t half = n >> 1;
-  return p * bits_as<double>((half + 1023) << 52) * bits_as<double>((n - half + 1023) << 52);
+  const auto power = [](int64_t k) { return bits_as<double>(static_cast<uint64_t>(k + 1023) << 52); };
+  return p * power(half) * power(n - half);
 }
 
 inline double exp_of_negative(double x) { return fast_exp(x); }

@@ -1,7 +1,5 @@
-#include "kernels/softmax.h"
-
 #include <algorithm>
-#include <vector>
+#include <cmath>
 
 #include "kernels/cpu/softmax_loops.h"
 
@@ -52,19 +50,11 @@ void columns(C* y, const C* x, int64_t n, int64_t inner, int64_t m) {
   C high[kStrip], total[kStrip];
   double sum[kStrip];
   highest_of_columns(high, x, n, inner, m);
-  std::fill_n(sum, m, 0.0);
-  for (int64_t from = 0; from < n; from += 64) {
-    std::fill_n(total, m, C(0));
-    for (int64_t i = from; i < std::min(from + 64, n); ++i) {
-#pragma omp simd
-      for (int64_t j = 0; j < m; ++j) {
-        const C e = exp_of_negative(x[i * inner + j] - high[j]);
-        if constexpr (!kLog) y[i * inner + j] = e;
-        total[j] += e;
-      }
-    }
-    for (int64_t j = 0; j < m; ++j) sum[j] += static_cast<double>(total[j]);
-  }
+  sum_over_columns<C>(sum, n, m, [&](int64_t i, int64_t j) {
+    const C e = exp_of_negative(x[i * inner + j] - high[j]);
+    if constexpr (!kLog) y[i * inner + j] = e;
+    return e;
+  });
   for (int64_t j = 0; j < m; ++j) total[j] = static_cast<C>(kLog ? std::log(sum[j]) : 1 / sum[j]);
   for (int64_t i = 0; i < n; ++i) {
 #pragma omp simd
@@ -86,17 +76,11 @@ void row_backward(C* dx, const C* g, const C* y, int64_t n) {
 
 template <bool kLog, class C>
 void columns_backward(C* dx, const C* g, const C* y, int64_t n, int64_t inner, int64_t m) {
-  C part[kStrip], s[kStrip];
+  C s[kStrip];
   double sum[kStrip];
-  std::fill_n(sum, m, 0.0);
-  for (int64_t from = 0; from < n; from += 64) {
-    std::fill_n(part, m, C(0));
-    for (int64_t i = from; i < std::min(from + 64, n); ++i) {
-#pragma omp simd
-      for (int64_t j = 0; j < m; ++j) part[j] += kLog ? g[i * inner + j] : g[i * inner + j] * y[i * inner + j];
-    }
-    for (int64_t j = 0; j < m; ++j) sum[j] += static_cast<double>(part[j]);
-  }
+  sum_over_columns<C>(sum, n, m, [&](int64_t i, int64_t j) {
+    return kLog ? g[i * inner + j] : g[i * inner + j] * y[i * inner + j];
+  });
   for (int64_t j = 0; j < m; ++j) s[j] = static_cast<C>(sum[j]);
   for (int64_t i = 0; i < n; ++i) {
 #pragma omp simd
@@ -107,39 +91,17 @@ void columns_backward(C* dx, const C* g, const C* y, int64_t n, int64_t inner, i
   }
 }
 
-/// Calls f(out, inputs, inner, m) for every strip of m columns (every row, if inner is 1). The 16-bit floats are brought
-/// to float and side by side around it, so that each loop is compiled for two types only.
+/// Calls f(out, inputs, inner, m) for every strip of columns; `out` may be the first input.
 template <class T, int inputs, class F>
 void walk(const SoftmaxShape& s, T* out, const T* const (&in)[inputs], const F& f) {
   using C = ComputeType<T>;
-  constexpr bool kDirect = std::is_same_v<T, C>;
-  // Strips are narrower where the copies would be large.
-  const int64_t widest = kDirect ? kStrip : std::clamp<int64_t>((1 << 20) / (s.n + 1), 16, kStrip);
-  const int64_t width = std::min(s.inner, widest), strips = (s.inner + width - 1) / width;
-  parallel_for(s.outer * strips, 1 + 8192 / (s.n * width + 1), [&](int64_t begin, int64_t end) {
-    std::vector<C> buffer(kDirect ? 0 : static_cast<size_t>(inputs * s.n * width));
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t from = i % strips * width, at = i / strips * s.n * s.inner + from, m = std::min(width, s.inner - from);
-      const C* x[inputs];
-      if constexpr (kDirect) {
-        for (int k = 0; k < inputs; ++k) x[k] = in[k] + at;
-        f(out + at, x, s.inner, m);
-      } else {
-        // Rows of one column are one run.
-        const int64_t rows = m == 1 && s.inner == 1 ? 1 : s.n, run = s.n * m / rows;
-        constexpr int64_t kT = sizeof(T), kC = sizeof(C);
-        for (int k = 0; k < inputs; ++k) {
-          C* to = buffer.data() + k * s.n * m;
-          x[k] = to;
-          for (int64_t r = 0; r < rows; ++r)
-            move<C, T>(reinterpret_cast<char*>(to + r * run), kC, reinterpret_cast<const char*>(in[k] + at + r * s.inner),
-                       kT, run);
-        }
-        f(buffer.data(), x, m, m);
-        for (int64_t r = 0; r < rows; ++r)
-          move<T, C>(reinterpret_cast<char*>(out + at + r * s.inner), kT,
-                     reinterpret_cast<const char*>(buffer.data() + r * run), kC, run);
-      }
+  for_each_strip<T, inputs>(s, in, [&](const Strip<C, inputs>& strip) {
+    T* to = out + (strip.outer * s.n * s.inner + strip.column);
+    if constexpr (std::is_same_v<T, C>) {
+      f(to, strip.x, strip.inner, strip.m);
+    } else {
+      f(strip.copy, strip.x, strip.inner, strip.m);
+      move_rows(to, s.inner, strip.copy, strip.m, s.n, strip.m);
     }
   });
 }

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <algorithm>
+#include <type_traits>
+#include <vector>
 
 #include "kernels/cpu/blocks.h"
 #include "kernels/cpu/exp.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/reduce_loops.h"
+#include "kernels/softmax.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
@@ -73,6 +76,69 @@ void highest_of_columns(C* high, const C* x, int64_t n, int64_t inner, int64_t m
 #pragma omp simd
     for (int64_t j = 0; j < m; ++j) high[j] = MaxOf<C>{}.step(high[j], x[i * inner + j]);
   }
+}
+
+/// Sums f(i, j) over i < n for each of m <= kStrip columns side by side: runs of 64 rows, runs in double.
+template <class C, class F>
+void sum_over_columns(double* sum, int64_t n, int64_t m, const F& f) {
+  C run[kStrip];
+  std::fill_n(sum, m, 0.0);
+  for (int64_t from = 0; from < n; from += 64) {
+    std::fill_n(run, m, C(0));
+    for (int64_t i = from; i < std::min(from + 64, n); ++i) {
+#pragma omp simd
+      for (int64_t j = 0; j < m; ++j) run[j] += f(i, j);
+    }
+    for (int64_t j = 0; j < m; ++j) sum[j] += static_cast<double>(run[j]);
+  }
+}
+
+/// Copies n rows of m numbers that lie `to_inner` and `from_inner` apart, from one type to another.
+template <class To, class From>
+void move_rows(To* to, int64_t to_inner, const From* from, int64_t from_inner, int64_t n, int64_t m) {
+  const bool one_run = to_inner == m && from_inner == m;
+  const int64_t rows = one_run ? 1 : n, run = one_run ? n * m : m;
+  for (int64_t r = 0; r < rows; ++r)
+    move<To, From>(reinterpret_cast<char*>(to + r * to_inner), sizeof(To),
+                   reinterpret_cast<const char*>(from + r * from_inner), sizeof(From), run);
+}
+
+/// n rows of m neighbouring columns of each input.
+template <class C, int inputs>
+struct Strip {
+  const C* x[inputs];
+  int64_t inner, m;       // from row to row in x; columns
+  int64_t outer, column;  // where in the inputs it begins: outer * n * s.inner + column
+  C* copy;                // x[0] where it is a copy that may be overwritten, else null
+};
+
+/// Calls f(strip) for every strip of columns (every row, if s.inner is 1). The 16-bit floats are brought to float and side
+/// by side before it, so that each loop is compiled for two types only.
+template <class T, int inputs, class F>
+void for_each_strip(const SoftmaxShape& s, const T* const (&in)[inputs], const F& f) {
+  using C = ComputeType<T>;
+  constexpr bool kDirect = std::is_same_v<T, C>;
+  // Strips are narrower where the copies would be large.
+  const int64_t widest = kDirect ? kStrip : std::clamp<int64_t>((1 << 20) / (s.n + 1), 16, kStrip);
+  const int64_t width = std::min(s.inner, widest), strips = (s.inner + width - 1) / width;
+  parallel_for(s.outer * strips, 1 + 8192 / (s.n * width + 1), [&](int64_t begin, int64_t end) {
+    std::vector<C> buffer(kDirect ? 0 : static_cast<size_t>(inputs * s.n * width));
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t outer = i / strips, column = i % strips * width, m = std::min(width, s.inner - column);
+      Strip<C, inputs> strip{{}, kDirect ? s.inner : m, m, outer, column, kDirect ? nullptr : buffer.data()};
+      for (int k = 0; k < inputs; ++k) {
+        const T* x = in[k] + (outer * s.n * s.inner + column);
+        if constexpr (kDirect) {
+          strip.x[k] = x;
+        } else {
+          C* copy = buffer.data() + k * s.n * m;
+          move_rows(copy, m, x, s.inner, s.n, m);
+          strip.x[k] = copy;
+        }
+      }
+      f(strip);
+    }
+  });
 }
 
 }  // namespace

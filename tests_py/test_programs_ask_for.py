@@ -108,6 +108,21 @@ def test_compiler_settings_are_kept():
     config.triton.unique_kernel_names = True
     norch._dynamo.config.suppress_errors = True
     assert norch._dynamo.config.suppress_errors
+    with config.patch({"triton.cudagraphs": True}, max_autotune=True), config.patch("not_listed", 1):
+        assert config.triton.cudagraphs and config.max_autotune and config.not_listed == 1
+    assert not config.triton.cudagraphs and not config.max_autotune and not hasattr(config, "not_listed")
+
+    @norch._dynamo.config.patch(verbose=True)
+    def verbose(depth):
+        return norch._dynamo.config.verbose and (depth == 0 or verbose(depth - 1))
+
+    kept = norch._dynamo.config.get_config_copy()
+    assert verbose(2) and not norch._dynamo.config.verbose and kept["cache_size_limit"] == 8
+    norch._dynamo.config.cache_size_limit = 64
+    norch._dynamo.config.load_config(kept)
+    assert norch._dynamo.config.get_config_copy() == kept and norch._dynamo.config.cache_size_limit == 8
+    with pytest.raises(TypeError, match="load_config: expected a mapping of names to values, got bytes"):
+        norch._dynamo.config.load_config(b"")
     norch._dynamo.reset()
     assert norch._dynamo.optimize("inductor")(len) is len and norch._dynamo.disable(len) is len
 

@@ -1,8 +1,9 @@
 """Settings of a compiler that norch does without: programs may read and set them, nothing else does."""
 
-from __future__ import annotations
+import sys as _sys
+from typing import Any as _Any
 
-from typing import Any
+from norch.utils._config_module import install_config_module as _install_config_module
 
 accumulated_cache_size_limit: int = 256
 accumulated_recompile_limit: int = 256
@@ -17,7 +18,9 @@ disable: bool = False
 dynamic_shapes: bool = True
 force_parameter_static_shapes: bool = True
 inline_inbuilt_nn_modules: bool = True
-optimize_ddp: Any = True
+optimize_ddp: _Any = True
 recompile_limit: int = 8
 suppress_errors: bool = False
 verbose: bool = False
+
+_install_config_module(_sys.modules[__name__])

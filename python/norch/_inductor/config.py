@@ -1,8 +1,9 @@
 """Settings of a code generator that norch does without: programs may read and set them, nothing else does."""
 
-from __future__ import annotations
+import sys as _sys
+from typing import Any as _Any
 
-from typing import Any
+from norch.utils._config_module import install_config_module as _install_config_module
 
 combo_kernels: bool = False
 compile_threads: int = 1
@@ -39,4 +40,7 @@ class cpp:
     """Settings of its CPU kernels."""
 
     threads: int = -1
-    simdlen: Any = None
+    simdlen: _Any = None
+
+
+_install_config_module(_sys.modules[__name__])

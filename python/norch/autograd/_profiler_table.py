@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable, NamedTuple
 
 from norch.autograd.profiler_util import DeviceType, format_memory, format_time
 
@@ -21,6 +21,38 @@ def _percent(part: float, whole: float) -> str:
     if whole == 0:
         return "NaN" if part else "0.00%"
     return f"{part * 100.0 / whole:.2f}%"
+
+
+class _Column(NamedTuple):
+    title: str
+    cell: Callable[[Any], str]  # of an event
+    width: int = _WIDTH
+
+
+def _fitted(title: str, text: Callable[[Any], str], events: Any, limit: int) -> _Column:
+    """A column as wide as its longest text, or `limit` where that is above 0 and less."""
+    longest = max(len(text(event)) for event in events) + 4
+    return _Column(title, lambda e: _shortened(text(e), limit), longest if limit <= 0 else min(longest, limit))
+
+
+def _time_columns(name: str, time: Callable[[float], str], total: float, device: str) -> list[_Column]:
+    """The times of one device, "cpu" or "device", called `name`; `total` is what percentages are of."""
+    own, whole, mean = f"self_{device}_time_total", f"{device}_time_total", f"{device}_time"
+    return [
+        _Column(f"Self {name} %", lambda e: _percent(getattr(e, own), total)),
+        _Column(f"Self {name}", lambda e: time(getattr(e, own))),
+        _Column(f"{name} total %", lambda e: _percent(getattr(e, whole), total)),
+        _Column(f"{name} total", lambda e: time(getattr(e, whole))),
+        _Column(f"{name} time avg", lambda e: time(getattr(e, mean))),
+    ]
+
+
+def _memory_columns(name: str, device: str) -> list[_Column]:
+    whole, own = f"{device}_memory_usage", f"self_{device}_memory_usage"
+    return [
+        _Column(f"{name} Mem", lambda e: format_memory(getattr(e, whole))),
+        _Column(f"Self {name} Mem", lambda e: format_memory(getattr(e, own))),
+    ]
 
 
 def table(
@@ -54,74 +86,40 @@ def table(
     # A kernel's time is that of the operation that launched it too: it is counted where it ran.
     device_total = sum(e.self_device_time_total for e in events if e.device_type is not DeviceType.CPU)
     device = (use_device or "").upper()
-    with_shapes = any(e.input_shapes for e in events)
-    with_stack = any(e.stack for e in events)
 
-    titles = ["Name", "Self CPU %", "Self CPU", "CPU total %", "CPU total", "CPU time avg"]
+    columns = [_fitted("Name", lambda e: e.key, events, max_name_column_width)]
+    columns += _time_columns("CPU", time, cpu_total, "cpu")
     if on_device:
-        titles += [f"Self {device}", f"Self {device} %", f"{device} total", f"{device} time avg"]
+        percent, own, _, *rest = _time_columns(device, time, device_total, "device")
+        columns += [own, percent, *rest]
     if profile_memory:
-        titles += ["CPU Mem", "Self CPU Mem"]
+        columns += _memory_columns("CPU", "cpu")
         if use_device is not None:
-            titles += [f"{device} Mem", f"Self {device} Mem"]
-    titles.append("# of Calls")
-
-    rows: list[list[str]] = []
-    for event in shown:
-        if row_limit >= 0 and len(rows) == row_limit:
-            break
-        if top_level_events_only and event.cpu_parent is not None:
-            continue
-        row = [
-            _shortened(event.key, max_name_column_width),
-            _percent(event.self_cpu_time_total, cpu_total),
-            time(event.self_cpu_time_total),
-            _percent(event.cpu_time_total, cpu_total),
-            time(event.cpu_time_total),
-            time(event.cpu_time),
-        ]
-        if on_device:
-            row += [
-                time(event.self_device_time_total),
-                _percent(event.self_device_time_total, device_total),
-                time(event.device_time_total),
-                time(event.device_time),
-            ]
-        if profile_memory:
-            row += [format_memory(event.cpu_memory_usage), format_memory(event.self_cpu_memory_usage)]
-            if use_device is not None:
-                row += [format_memory(event.device_memory_usage), format_memory(event.self_device_memory_usage)]
-        row.append(str(event.count))
-        if with_shapes:
-            row.append(_shortened(str(event.input_shapes), max_shapes_column_width))
-        if with_stack:
-            row.append(_shortened(event.stack[0] if event.stack else "", max_src_column_width))
-        rows.append(row)
-
-    widths = [_WIDTH] * len(titles)
-    names = [len(e.key) for e in events]
-    widths[0] = max(names) + 4 if max_name_column_width <= 0 else min(max(names) + 4, max_name_column_width)
-    if with_shapes:
-        titles.append("Input Shapes")
-        longest = max(len(str(e.input_shapes)) for e in events) + 4
-        widths.append(longest if max_shapes_column_width <= 0 else min(longest, max_shapes_column_width))
-    if with_stack:
-        titles.append("Source Location")
-        longest = max(len(frame) for e in events for frame in e.stack[:1]) + 4
-        widths.append(longest if max_src_column_width <= 0 else min(longest, max_src_column_width))
+            columns += _memory_columns(device, "device")
+    columns.append(_Column("# of Calls", lambda e: str(e.count)))
+    if any(e.input_shapes for e in events):
+        columns.append(_fitted("Input Shapes", lambda e: str(e.input_shapes), events, max_shapes_column_width))
+    if any(e.stack for e in events):
+        columns.append(_fitted("Source Location", lambda e: e.stack[0] if e.stack else "", events, max_src_column_width))
+    if top_level_events_only:
+        shown = [e for e in shown if e.cpu_parent is None]
+    if row_limit >= 0:
+        shown = shown[:row_limit]
+    rows = [[column.cell(event) for column in columns] for event in shown]
 
     gap = " " * _SPACING
 
     def line(cells: list[str]) -> str:
         return "".join(f"{cell:>{width}}" + gap for cell, width in zip(cells, widths))
 
+    widths = [column.width for column in columns]
     rule = "".join("-" * width + gap for width in widths)
     lines = []
     if header is not None:
         lines += ["=" * len(rule), header]
     if top_level_events_only:
         lines += ["=" * len(rule), "This report only display top-level ops statistics"]
-    lines += [rule, line(titles), rule, *map(line, rows), rule]
+    lines += [rule, line([column.title for column in columns]), rule, *map(line, rows), rule]
     lines.append(f"Self CPU time total: {time(cpu_total)}")
     if on_device:
         lines.append(f"Self {device} time total: {time(device_total)}")

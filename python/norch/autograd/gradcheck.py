@@ -83,6 +83,59 @@ def _refuse(name: str, **checks: bool) -> None:
             raise NotImplementedError(f"{name}: {check} needs vmap or forward-mode differentiation, which norch does not have")
 
 
+def _dependence(func: Callable, inputs: tuple, wanted: list[Tensor], eps: float, atol: float) -> str | None:
+    """How a function whose outputs require no grad depends on its inputs; None if it is constant around them."""
+    with norch.no_grad():
+        for which, x in enumerate(wanted):
+            for block in _numeric_jacobians(func, inputs, x, eps):
+                if any(abs(v) > atol for row in block for v in row):
+                    return (
+                        f"Numerical gradient for function expected to be zero: none of the outputs require grad, "
+                        f"but they depend on input {which}"
+                    )
+    return None
+
+
+def _disagreement(
+    func: Callable,
+    inputs: tuple,
+    wanted: list[Tensor],
+    eps: float,
+    atol: float,
+    rtol: float,
+    nondet_tol: float,
+    check_grad_dtypes: bool,
+) -> str | None:
+    """The first place where the analytic gradient is not the numeric one, or changes from pass to pass."""
+    for which, x in enumerate(wanted):
+        with norch.no_grad():
+            numeric = _numeric_jacobians(func, inputs, x, eps)
+        outputs = _float_outputs(func(*inputs))
+        for k, out in enumerate(outputs):
+            if not out.requires_grad:
+                continue
+            for j in range(out.numel()):
+                seed = norch.zeros(out.numel(), dtype=out.dtype, device=out.device)
+                seed[j] = 1
+                seed = seed.reshape(out.shape)
+                (g,) = norch.autograd.grad(out, x, seed, retain_graph=True, allow_unused=True)
+                analytic = [0.0] * x.numel() if g is None else g.reshape(-1).tolist()
+                if g is not None and check_grad_dtypes and g.dtype is not x.dtype:
+                    return f"gradcheck: the gradient of input {which} has dtype {g.dtype}, not {x.dtype}"
+                for i, a in enumerate(analytic):
+                    n = numeric[k][i][j]
+                    if not _close(a, n, atol, rtol):
+                        return (
+                            f"Jacobian mismatch for output {k} with respect to input {which}: d(output[{j}])/d(input[{i}]) "
+                            f"is {a} analytically, {n} numerically"
+                        )
+                if nondet_tol == 0.0 and g is not None:
+                    (again,) = norch.autograd.grad(out, x, seed, retain_graph=True, allow_unused=True)
+                    if again.reshape(-1).tolist() != analytic and not any(v != v for v in analytic):
+                        return f"Backward is not reentrant: two passes gave different gradients for input {which}"
+    return None
+
+
 def gradcheck(
     func: Callable,
     inputs: Any,
@@ -118,11 +171,6 @@ def gradcheck(
     if not check_backward_ad:
         return True
 
-    def fail(text: str) -> bool:
-        if raise_exception:
-            raise GradcheckError(text)
-        return False
-
     func, inputs = _by_parts(func, _tuple(inputs))
     wanted = [x for x in inputs if isinstance(x, Tensor) and x.requires_grad]
     if not wanted:
@@ -132,45 +180,13 @@ def gradcheck(
             import warnings
 
             warnings.warn("gradcheck: an input is not of double precision; the check will likely fail", stacklevel=2)
-    outputs = _float_outputs(func(*inputs))
-    if not any(o.requires_grad for o in outputs):
-        # Right for a function that is constant around the inputs, and wrong for any other.
-        with norch.no_grad():
-            for which, x in enumerate(wanted):
-                for block in _numeric_jacobians(func, inputs, x, eps):
-                    if any(abs(v) > atol for row in block for v in row):
-                        return fail(
-                            f"Numerical gradient for function expected to be zero: none of the outputs require grad, "
-                            f"but they depend on input {which}"
-                        )
-        return True
-    for which, x in enumerate(wanted):
-        with norch.no_grad():
-            numeric = _numeric_jacobians(func, inputs, x, eps)
-        outputs = _float_outputs(func(*inputs))
-        for k, out in enumerate(outputs):
-            if not out.requires_grad:
-                continue
-            for j in range(out.numel()):
-                seed = norch.zeros(out.numel(), dtype=out.dtype, device=out.device)
-                seed[j] = 1
-                seed = seed.reshape(out.shape)
-                (g,) = norch.autograd.grad(out, x, seed, retain_graph=True, allow_unused=True)
-                analytic = [0.0] * x.numel() if g is None else g.reshape(-1).tolist()
-                if g is not None and check_grad_dtypes and g.dtype is not x.dtype:
-                    return fail(f"gradcheck: the gradient of input {which} has dtype {g.dtype}, not {x.dtype}")
-                for i, a in enumerate(analytic):
-                    n = numeric[k][i][j]
-                    if not _close(a, n, atol, rtol):
-                        return fail(
-                            f"Jacobian mismatch for output {k} with respect to input {which}: d(output[{j}])/d(input[{i}]) "
-                            f"is {a} analytically, {n} numerically"
-                        )
-                if nondet_tol == 0.0 and g is not None:
-                    (again,) = norch.autograd.grad(out, x, seed, retain_graph=True, allow_unused=True)
-                    if again.reshape(-1).tolist() != analytic and not any(v != v for v in analytic):
-                        return fail(f"Backward is not reentrant: two passes gave different gradients for input {which}")
-    return True
+    if any(o.requires_grad for o in _float_outputs(func(*inputs))):
+        found = _disagreement(func, inputs, wanted, eps, atol, rtol, nondet_tol, check_grad_dtypes)
+    else:
+        found = _dependence(func, inputs, wanted, eps, atol)
+    if found is not None and raise_exception:
+        raise GradcheckError(found)
+    return found is None
 
 
 def gradgradcheck(

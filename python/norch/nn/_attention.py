@@ -125,6 +125,42 @@ def _one_more(mask: Tensor | None) -> Tensor | None:
     return None if mask is None else _C._nn.pad(mask, (0, 1))
 
 
+def _by_rows(mask: Tensor | None, rows: int, target: int, source: int) -> Tensor | None:
+    """The mask of attention weights (rows or 1, target, source), from one with or without the first dim."""
+    if mask is None:
+        return None
+    expected = (target, source) if mask.ndim == 2 else (rows, target, source)
+    if tuple(mask.shape) != expected:
+        raise RuntimeError(f"The shape of the {mask.ndim}D attn_mask is {mask.shape}, but should be {expected}.")
+    return mask.unsqueeze(0) if mask.ndim == 2 else mask
+
+
+def _attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    heads: int,
+    dropout_p: float,
+    is_causal: bool,
+    need_weights: bool,
+) -> tuple[Tensor, Tensor | None]:
+    """Attention of q (batch * heads, target, size) to k and v (batch * heads, source, size): the result in q's shape and,
+    with `need_weights`, the weights (batch, heads, target, source)."""
+    rows, target, size = q.shape
+    batch, source = rows // heads, k.size(1)
+    if need_weights:
+        q, keys = q * math.sqrt(1 / size), k.transpose(-2, -1)
+        weights = _C.softmax(_C.bmm(q, keys) if mask is None else _C.baddbmm(mask, q, keys), -1)
+        weights = _C._nn.dropout(weights, dropout_p) if dropout_p > 0 else weights
+        return _C.bmm(weights, v), weights.view(batch, heads, target, source)
+    if mask is not None:
+        mask = mask.unsqueeze(0) if mask.size(0) == 1 else mask.view(batch, heads, mask.size(1), source)
+    q, k, v = (x.reshape(batch, heads, x.size(1), size) for x in (q, k, v))
+    out = _C._nn.scaled_dot_product_attention(q, k, v, mask, dropout_p, is_causal)
+    return out.reshape(rows, target, size), None
+
+
 def multi_head_attention_forward(
     query: Tensor,
     key: Tensor,
@@ -170,11 +206,8 @@ def multi_head_attention_forward(
             "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
             "`generate_square_subsequent_mask` to create this mask."
         )
-    if is_causal and key_padding_mask is None and not need_weights:
-        attn_mask = None
-    else:
-        attn_mask = _additive_mask(attn_mask, "attn_mask", query)
-        is_causal = False  # the mask says it
+    is_causal = is_causal and key_padding_mask is None and not need_weights  # else the mask says it
+    attn_mask = None if is_causal else _additive_mask(attn_mask, "attn_mask", query)
     _check(size == embed_dim_to_check, f"was expecting embedding dimension of {embed_dim_to_check}, but got {size}")
     _check(size % num_heads == 0, f"embed_dim {size} not divisible by num_heads {num_heads}")
     head = size // num_heads
@@ -189,14 +222,7 @@ def multi_head_attention_forward(
     q, k, v = _project(query, key, value, weights, in_proj_bias, use_separate_proj_weight)
 
     rows = batch * num_heads
-    if attn_mask is not None:
-        expected = (target, source) if attn_mask.ndim == 2 else (rows, target, source)
-        if tuple(attn_mask.shape) != expected:
-            raise RuntimeError(
-                f"The shape of the {attn_mask.ndim}D attn_mask is {attn_mask.shape}, but should be {expected}."
-            )
-        if attn_mask.ndim == 2:
-            attn_mask = attn_mask.unsqueeze(0)
+    attn_mask = _by_rows(attn_mask, rows, target, source)
     _check((bias_k is None) == (bias_v is None), "bias_k and bias_v must be given together")
     if bias_k is not None and bias_v is not None:
         _check(static_k is None, "bias cannot be added to static key.")
@@ -221,21 +247,10 @@ def multi_head_attention_forward(
         attn_mask = padding if attn_mask is None else attn_mask + padding
     dropout_p = dropout_p if training else 0.0
 
-    attention: Tensor | None = None
-    if need_weights:
-        q, keys = q * math.sqrt(1 / head), k.transpose(-2, -1)
-        attention = _C.softmax(_C.bmm(q, keys) if attn_mask is None else _C.baddbmm(attn_mask, q, keys), -1)
-        attention = _C._nn.dropout(attention, dropout_p) if dropout_p > 0 else attention
-        out = _C.bmm(attention, v)
-        attention = attention.view(batch, num_heads, target, source)
+    out, attention = _attend(q, k, v, attn_mask, num_heads, dropout_p, is_causal, need_weights)
+    if attention is not None:
         attention = attention.mean(1) if average_attn_weights else attention
         attention = attention if batched else attention.squeeze(0)
-    else:
-        if attn_mask is not None:
-            one = attn_mask.size(0) == 1
-            attn_mask = attn_mask.unsqueeze(0) if one else attn_mask.view(batch, num_heads, attn_mask.size(1), source)
-        q, k, v = (x.reshape(batch, num_heads, x.size(1), head) for x in (q, k, v))
-        out = _C._nn.scaled_dot_product_attention(q, k, v, attn_mask, dropout_p, is_causal).reshape(rows, target, head)
     out = out.transpose(0, 1).reshape(target * batch, size)
     out = _C._nn.linear(out, out_proj_weight, out_proj_bias)
     out = out.view(target, batch, out.size(1))

@@ -4,7 +4,7 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-/// Welford's running mean and variance; those of neighbouring elements are joined as a part.
+/// Welford's running mean and variance; what a thread reads at once is joined as a part.
 template <class A>
 struct Moments {
   using Value = A;
@@ -34,17 +34,31 @@ struct Moments {
       return a;
     });
   }
-  template <int N>
-  __device__ __forceinline__ Acc take(const Acc& a, const A (&x)[N]) const {
+  /// In two passes over the registers: the mean first, then the squares of what is left of it.
+  template <int kSize, int N, int U, class F>
+  __device__ __forceinline__ Acc take(const Acc& a, int count, const F& values) const {
     // By the distances from the first: their sum does not overflow where the elements' would.
-    A off[N], sum = 0, m2 = 0;
+    A x[N], sum = 0, m2 = 0;
+    values(0, x);
+    const A first = x[0];
 #pragma unroll
-    for (int j = 0; j < N; ++j) sum += off[j] = x[j] - x[0];
-    const A shift = sum * (A(1) / A(N)), center = x[0] + shift;
+    for (int u = 0; u < U; ++u) {
+      values(u, x);
+      A some = 0;
 #pragma unroll
-    for (int j = 0; j < N; ++j) m2 += (off[j] - shift) * (off[j] - shift);
-    const A total = a.n + A(N), delta = center - a.mean, share = quotient(A(N), total);
-    return {total, a.mean + delta * share, a.m2 + (m2 + delta * delta * a.n * share)};
+      for (int j = 0; j < N; ++j) some += x[j] - first;
+      sum += u < count ? some : A(0);
+    }
+    const A n = static_cast<A>(N * count), shift = quotient(sum, n);
+#pragma unroll
+    for (int u = 0; u < U; ++u) {
+      values(u, x);
+      A some = 0;
+#pragma unroll
+      for (int j = 0; j < N; ++j) some += (x[j] - first - shift) * (x[j] - first - shift);
+      m2 += u < count ? some : A(0);
+    }
+    return join(a, {n, first + shift, m2});
   }
   /// As MomentsOf::join; with fast division, and without branches: short rows spend their time here.
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {

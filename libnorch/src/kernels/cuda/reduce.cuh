@@ -10,7 +10,8 @@
 //     static constexpr bool kWide;                   // whether a Value is a float and Acc no more: a thread's registers
 //                                                    // have room for four runs of 16 bytes of 16-bit columns
 //     static constexpr bool kByRuns;                 // whether neighbours of one reduction are taken together, by
-//     Acc take<N>(const Acc&, const Value (&)[N]) const;
+//     Acc take<kSize, N, U>(const Acc&, int count, values) const;   // `count` of U runs of N elements of kSize bytes:
+//                                                                   // values(u, v) gives v the values of run u
 //     Acc join(const Acc&, const Acc&) const;
 //     void store(const Acc&, int64_t output) const;  // the result
 //   };
@@ -125,11 +126,11 @@ __device__ __forceinline__ void fold_singles(const P& p, const Walk& w, typename
 ///
 /// The size of an element is a constant here, so that the loop is pointers and loads only: with it among the kernel's
 /// arguments the kernel took 64 registers, spilled, and half of the threads that could hide memory's latency.
-template <int kSize, class P>
+template <int kSize, int kUnroll, class P>
 __device__ __forceinline__ void fold_runs(const P& p, DType dtype, typename P::Acc& acc, const char* x, int64_t runs,
                                           int64_t first, int me, int threads) {
   using A = typename P::Value;
-  constexpr int kRun = 16 / kSize, kUnroll = 4;
+  constexpr int kRun = 16 / kSize;
   const char* const end = x + 16 * runs;
   const int step = 16 * threads;
   p.visit([&](const auto& fold) {
@@ -138,14 +139,19 @@ __device__ __forceinline__ void fold_runs(const P& p, DType dtype, typename P::A
       // Behind the end the first run is read again: no load waits for a condition.
 #pragma unroll
       for (int u = 0; u < kUnroll; ++u) raw[u].template load<16>(at + u * step < end ? at + u * step : at);
+      if constexpr (P::kByRuns) {
+        int count = 1;
 #pragma unroll
-      for (int u = 0; u < kUnroll; ++u) {
-        if (at + u * step >= end) break;
-        A v[kRun];
-        Values<A>::template decode<kSize>(dtype, raw[u], v);
-        if constexpr (P::kByRuns) {
-          acc = p.take(acc, v);
-        } else {
+        for (int u = 1; u < kUnroll; ++u) count += at + u * step < end;
+        acc = p.template take<kSize, kRun, kUnroll>(acc, count, [&](int u, A(&v)[kRun]) {
+          Values<A>::template decode<kSize>(dtype, raw[u], v);
+        });
+      } else {
+#pragma unroll
+        for (int u = 0; u < kUnroll; ++u) {
+          if (at + u * step >= end) break;
+          A v[kRun];
+          Values<A>::template decode<kSize>(dtype, raw[u], v);
           const int64_t index = first + (at + u * step - x) / kSize;
 #pragma unroll
           for (int j = 0; j < kRun; ++j) acc = fold(acc, v[j], index + j);
@@ -155,16 +161,18 @@ __device__ __forceinline__ void fold_runs(const P& p, DType dtype, typename P::A
   });
 }
 
-/// Folds n adjacent elements, number `first` on, by `threads` threads of which this is number `me`.
-template <class P>
+/// Folds n adjacent elements, number `first` on, by `threads` threads of which this is number `me`; kUnroll runs of 16
+/// bytes of each are on their way at once.
+template <int kUnroll, class P>
 __device__ __forceinline__ void fold_run(const P& p, const Walk& w, typename P::Acc& acc, const char* x, int64_t n,
                                          int64_t first, int me, int threads) {
   // From the first 16-byte boundary on by runs, what lies before and behind them one by one.
   const int64_t head = min(n, static_cast<int64_t>((16 - (reinterpret_cast<uintptr_t>(x) & 15)) % 16 >> w.log_size));
   const int64_t runs = (n - head) << w.log_size >> 4, in_runs = runs << 4 >> w.log_size;
   Values<typename P::Value>::visit_size(w.dtype, [&](auto size) {
-    fold_runs<size.value>(p, w.dtype, acc, x + head * size.value, runs, first + head, me, threads);
+    fold_runs<size.value, kUnroll>(p, w.dtype, acc, x + head * size.value, runs, first + head, me, threads);
   });
+  if (in_runs == n) return;
   auto single = [&](int64_t i) { return i < head ? i : i + in_runs; };
   typename P::Acc rest = p.identity();
   fold_singles<1>(
@@ -179,12 +187,13 @@ __device__ __forceinline__ typename P::Acc fold_range(const P& p, const Walk& w,
                                                       int64_t end, int me, int threads) {
   typename P::Acc acc = p.identity();
   if constexpr (kAdjacent) {
-    fold_run(p, w, acc, x + begin * w.size, end - begin, begin, me, threads);
+    // A warp has a row of 1,000 float32 on its way at once: a loop's second turn would wait for memory again.
+    fold_run<8>(p, w, acc, x + begin * w.size, end - begin, begin, me, threads);
   } else if (w.reduce_in[0] == w.size && w.reduce_size[0] >= 4 * threads) {
     const int64_t size = w.reduce_size[0];
     for (int64_t at = begin; at < end;) {
       const int64_t run = min(size - at % size, end - at);
-      fold_run(p, w, acc, x + element_offset(w, at), run, at, me, threads);
+      fold_run<4>(p, w, acc, x + element_offset(w, at), run, at, me, threads);
       at += run;
     }
   } else {
@@ -196,7 +205,8 @@ __device__ __forceinline__ typename P::Acc fold_range(const P& p, const Walk& w,
 }
 
 template <bool kAdjacent, class P>
-__global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_constant__ Walk w, int threads) {
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce) rows_kernel(const P p, const __grid_constant__ Walk w,
+                                                                        int threads) {
   const Group group(threads);
   const int64_t i = group.row();
   typename P::Acc acc = p.identity();
@@ -217,7 +227,7 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const __grid_
 /// Blocks of blockDim.x times V neighbouring columns by blockDim.y rows. kHalf: elements are 16-bit floats, of which V are
 /// 16 bytes.
 template <class P, int V, bool kHalf>
-__global__ void __launch_bounds__(kThreads, P::kWide ? kBlocksAtOnce : 1)
+__global__ void __launch_bounds__(kThreads, kBlocksAtOnce)
     columns_kernel(const P p, const __grid_constant__ Walk w, int64_t strips) {
   using A = typename P::Value;
   using Acc = typename P::Acc;

@@ -19,11 +19,23 @@ struct CountNonzero {
   __device__ __forceinline__ void visit(const F& f) const {
     f([m = mask](int64_t a, int64_t x, int64_t) { return a + ((x & m) != 0); });
   }
-  template <int N>
-  __device__ __forceinline__ int64_t take(int64_t a, const int64_t (&x)[N]) const {
+  template <int kSize, int N, int U, class F>
+  __device__ __forceinline__ int64_t take(int64_t a, int count, const F& values) const {
     int found = 0;
 #pragma unroll
-    for (int j = 0; j < N; ++j) found += (x[j] & mask) != 0;
+    for (int u = 0; u < U; ++u) {
+      int64_t x[N];
+      values(u, x);
+      int some = 0;
+#pragma unroll
+      for (int j = 0; j < N; ++j) {
+        if constexpr (kSize <= 4)
+          some += (static_cast<uint32_t>(x[j]) & static_cast<uint32_t>(mask)) != 0;
+        else
+          some += (x[j] & mask) != 0;
+      }
+      found += u < count ? some : 0;
+    }
     return a + found;
   }
   __device__ __forceinline__ int64_t join(int64_t a, int64_t b) const { return a + b; }

@@ -47,27 +47,64 @@ struct StagedRows {
 
 constexpr int kTogether = 4;  // rows of a block, where they are short enough
 
+/// Whether rows lie one after another in whole runs of 16 bytes.
+template <class U>
+bool have_runs(const StagedRows& s) {
+  const int64_t bytes = s.size * static_cast<int64_t>(sizeof(U));
+  return s.src_row == bytes && bytes % 16 == 0 && reinterpret_cast<uintptr_t>(s.src) % 16 == 0;
+}
+
+/// Copies `runs` runs of 16 bytes to shared memory, several of each thread on their way at once.
+__device__ __forceinline__ void stage_runs(uint4* to, const uint4* from, int runs) {
+  for (int i = threadIdx.x; i < runs; i += kTogether * kThreads) {
+    uint4 run[kTogether];
+#pragma unroll
+    for (int u = 0; u < kTogether; ++u) run[u] = from[min(i + u * kThreads, runs - 1)];
+#pragma unroll
+    for (int u = 0; u < kTogether; ++u)
+      if (i + u * kThreads < runs) to[i + u * kThreads] = run[u];
+  }
+}
+
 template <class U>
 __global__ void __launch_bounds__(kThreads) gather_rows_kernel(const __grid_constant__ StagedRows s, const DeviceAlong along,
-                                                               int together) {
+                                                               int together, bool runs) {
   extern __shared__ uint4 room[];
   U* const held = reinterpret_cast<U*>(room);
   const int64_t first = static_cast<int64_t>(blockIdx.x) * together;
   const int rows = static_cast<int>(min(static_cast<int64_t>(together), s.rows - first));
-  for (int r = 0; r < rows; ++r) {
-    const U* row = reinterpret_cast<const U*>(s.src + (first + r) * s.src_row);
+  if (runs) {
+    const int bytes = s.size * static_cast<int>(sizeof(U));
+    stage_runs(room, reinterpret_cast<const uint4*>(s.src + first * s.src_row), rows * bytes / 16);
+  } else {
+    for (int r = 0; r < rows; ++r) {
+      const U* row = reinterpret_cast<const U*>(s.src + (first + r) * s.src_row);
 #pragma unroll 4
-    for (int i = threadIdx.x; i < s.size; i += kThreads) held[r * s.size + i] = row[i];
+      for (int i = threadIdx.x; i < s.size; i += kThreads) held[r * s.size + i] = row[i];
+    }
   }
   __syncthreads();
+  if (s.index_row == 0) {  // one index for all rows, looked at once
+#pragma unroll 4
+    for (int c = threadIdx.x; c < s.count; c += kThreads) {
+      int64_t index = reinterpret_cast<const int64_t*>(s.index)[c];
+      const bool valid = along.resolve(index);
+      const U* const from = held + (valid ? index : 0);
+      U* const to = reinterpret_cast<U*>(s.out + first * s.out_row) + c;
+#pragma unroll
+      for (int r = 0; r < kTogether; ++r) {
+        if (r >= rows) break;
+        *reinterpret_cast<U*>(reinterpret_cast<char*>(to) + r * s.out_row) = valid ? from[r * s.size] : U{};
+      }
+    }
+    return;
+  }
   for (int c = threadIdx.x; c < s.count; c += kThreads) {
     int64_t index[kTogether];
 #pragma unroll
     for (int r = 0; r < kTogether; ++r) {
-      if (r == 0 || (s.index_row != 0 && r < rows))
-        index[r] = *reinterpret_cast<const int64_t*>(s.index + (first + r) * s.index_row + c * int64_t{8});
-      else
-        index[r] = index[0];
+      const int64_t row = first + (r < rows ? r : 0);
+      index[r] = *reinterpret_cast<const int64_t*>(s.index + row * s.index_row + c * int64_t{8});
     }
 #pragma unroll
     for (int r = 0; r < kTogether; ++r) {
@@ -174,8 +211,9 @@ void gather(const Plan& plan, const Along& along) {
     const int bytes = rows.size * static_cast<int>(plan.itemsize(0));
     const int together = std::max(1, std::min(kTogether, (16 << 10) / bytes));
     return by_width(plan.itemsize(0), [&](auto tag) {
-      launch(gather_rows_kernel<typename decltype(tag)::type>, blocks_for(rows.rows, together), kThreads,
-             static_cast<size_t>(bytes * together), rows, DeviceAlong(along), together);
+      using U = typename decltype(tag)::type;
+      launch(gather_rows_kernel<U>, blocks_for(rows.rows, together), kThreads, static_cast<size_t>(bytes * together), rows,
+             DeviceAlong(along), together, have_runs<U>(rows));
     });
   }
   Plan wide = plan;

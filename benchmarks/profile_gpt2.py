@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import statistics
 from typing import Callable, NamedTuple
 
 import norch
 from curves import GPT2_SIZES, gpt2
 from norch.profiler import ProfilerActivity, profile
-from training import model_step
+from training import model_step, time_kernel
 
 
 class Entry(NamedTuple):
@@ -62,26 +61,13 @@ def entries(layers: int, width: int, tokens: int, context: int, batch: int, para
     ]
 
 
-def seconds_of(f: Callable[[], object], repeats: int = 10) -> float:
-    times = []
-    for _ in range(7):
-        start, stop = norch.cuda.Event(enable_timing=True), norch.cuda.Event(enable_timing=True)
-        start.record()
-        for _ in range(repeats):
-            f()
-        stop.record()
-        norch.cuda.synchronize()
-        times.append(start.elapsed_time(stop) / 1e3 / repeats)
-    return statistics.median(times)
-
-
 def speeds() -> tuple[float, float]:
     """FLOP/s of a product and bytes/s of a copy."""
     a = norch.randn(8192, 8192, device="cuda").bfloat16()
-    product = seconds_of(lambda: a @ a)
+    product = time_kernel(norch, "cuda", lambda: a @ a, 0.2)
     source = norch.zeros(1 << 28, device="cuda")
     target = norch.empty_like(source)
-    return 2 * 8192**3 / product, 2 * source.nbytes / seconds_of(lambda: target.copy_(source))
+    return 2 * 8192**3 / product, 2 * source.nbytes / time_kernel(norch, "cuda", lambda: target.copy_(source), 0.2)
 
 
 def launches(step: Callable[[], None]) -> list[tuple[str, str, float]]:

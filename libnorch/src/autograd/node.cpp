@@ -78,6 +78,17 @@ Tensor shallow_copy(const Tensor& t) {
   return Tensor(Ref<TensorImpl>(new TensorImpl(impl.storage, impl.sizes, impl.strides, impl.offset, impl.dtype)));
 }
 
+void set_row_sums(const Tensor& grad, const Tensor& sums) {
+  Meta& meta = meta_of(grad);
+  meta.row_sums = sums;
+  meta.row_sums_version = grad.version();
+}
+
+Tensor row_sums(const Tensor& grad) {
+  const Meta* meta = grad.impl()->meta.get();
+  return meta && meta->row_sums.defined() && meta->row_sums_version == grad.version() ? meta->row_sums : Tensor();
+}
+
 namespace detail {
 
 void connect(Node& node, TensorRefs inputs) {

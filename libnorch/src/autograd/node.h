@@ -38,6 +38,11 @@ struct OutputMeta {
   Device device;
   /// Whether the node's backward also takes a gradient of a narrower float dtype: what a cast would only widen.
   bool takes_narrow = false;
+  /// Whether it hands a gradient of 16-bit floats on as it is to an input of float32 (a cast's): then also one of float32,
+  /// which need not be rounded in between.
+  bool takes_wide = false;
+  /// Whether it takes the gradient's sums over all dims but the last, too (those of a bias).
+  bool takes_row_sums = false;
 };
 
 /// What a backward closure sees: the gradients of its op's outputs, and where to put those of its inputs.
@@ -67,8 +72,18 @@ class NORCH_API Backward {
   Tensor take_sum(size_t i) const;
   /// The narrower float dtype to which the gradient of input i will be cast next, if the node that it goes to hands it on so
   /// (a sum of tensors of two dtypes, as on a residual path under autocasting). A closure that can write both at once leaves
-  /// the narrower beside the other (autocast::set_twin).
-  std::optional<DType> cast_next(size_t i) const;
+  /// the narrower beside the other (autocast::set_twin), and beside that its row sums where they are wanted.
+  struct Cast {
+    DType dtype;
+    bool wants_row_sums;
+  };
+  std::optional<Cast> cast_next(size_t i) const;
+  /// The dtype in which a closure that can make the gradient of input i in either had best do so: float32 where a gradient of
+  /// 16-bit floats is cast to that next (a weight's under autocasting), otherwise the input's.
+  DType best_dtype(size_t i) const;
+  /// Whether the node that the gradient of input i goes to also takes its sums over all dims but the last. A closure that can
+  /// make them on the way leaves them beside it (set_row_sums).
+  bool wants_row_sums(size_t i) const;
   /// Room for a gradient that looks like `saved`, which is what get() returned: its own memory, if this pass is the last to
   /// need it and nothing else shows it, otherwise new memory.
   Tensor room_like(const Tensor& saved) const;
@@ -141,6 +156,9 @@ struct Meta {
   // autocast::set_twin), and the storage's version at which they were the same.
   Tensor twin;
   uint32_t twin_version = 0;
+  // Of a gradient: its sums over all dims but the last, as the op that made it left them, and as above.
+  Tensor row_sums;
+  uint32_t row_sums_version = 0;
 };
 
 /// The Meta of a tensor, made if missing.
@@ -183,5 +201,11 @@ class ViewGeometry {
 void forget_retained(TensorImpl& impl);
 /// A new tensor object on the same memory with no history, for code below autograd.
 NORCH_API Tensor shallow_copy(const Tensor& t);
+
+/// Keeps the sums of a gradient over all dims but the last beside it: who needs them (the engine, for the gradient of a bias)
+/// takes them instead of reading it again, unless it is written to first.
+NORCH_API void set_row_sums(const Tensor& grad, const Tensor& sums);
+/// What set_row_sums kept, undefined if nothing or no longer right.
+NORCH_API Tensor row_sums(const Tensor& grad);
 
 }  // namespace norch::autograd

@@ -9,6 +9,7 @@
 #include "norch/ops.h"
 #include "norch/profiler.h"
 #include "ops/autocast.h"
+#include "ops/reduce_common.h"
 
 namespace norch::autograd {
 
@@ -19,6 +20,12 @@ std::atomic<int64_t> g_passes{0};
 
 bool is_narrower(DType a, DType b) {
   return is_floating_point(a) && is_floating_point(b) && itemsize(a) < itemsize(b);
+}
+
+/// The gradient of what was broadcast from `sizes`, of dtype `type` if it has to be added up and can be so at once.
+Tensor reduced(const Tensor& g, Ints sizes, DType type) {
+  if (Tensor sums = grad_enabled() ? Tensor() : row_sums(g); sums.defined() && sums.sizes() == sizes) return sums;
+  return sum_to_size(g, sizes, is_narrower(g.dtype(), type) ? std::optional(type) : std::nullopt);
 }
 
 /// Whether a gradient is nobody else's.
@@ -235,6 +242,19 @@ void Pass::process(uint32_t index, TensorList* results) {
   }
 }
 
+bool Pass::takes_one(const Edge& e) {
+  const Task& task = tasks_[index_.at(e.node.get())];
+  return !mode_ && task.waiting_for == 1 && e.node->hooks.empty() && captures_.empty() &&
+         (task.grads.empty() || !task.grads[e.input_nr].defined());
+}
+
+DType Pass::best_dtype(const Edge& e) {
+  const OutputMeta& m = e.node->outputs[e.input_nr];
+  if (!m.takes_wide || !takes_one(e)) return m.dtype;
+  const Edge& next = e.node->next_edges[0];
+  return next.node ? next.node->outputs[next.input_nr].dtype : m.dtype;
+}
+
 bool Pass::wanted(const Edge& e) {
   const uint32_t next = index_.at(e.node.get());
   if (tasks_[next].needed) return true;
@@ -256,12 +276,11 @@ void Pass::deliver(const Node& from, const Edge& e, size_t i, Tensor g) {
       else if (g.dtype() != m.dtype)
         g = make_sparse(parts->indices, parts->values.to(m.dtype), g.sizes(), parts->coalesced);
     }
-    if (g.sizes() != Ints(m.sizes)) g = sum_to_size(g, m.sizes);
+    if (g.sizes() != Ints(m.sizes)) g = reduced(g, m.sizes, best_dtype(e));
     Tensor& slot = task.grads[e.input_nr];
     if (slot.defined() && slot.dtype() != m.dtype && !is_sparse(slot)) slot = slot.to(m.dtype);
-    // The only gradient of a node that takes it as it is: nobody else sees it either.
-    const bool as_it_is = m.takes_narrow && is_narrower(g.dtype(), m.dtype) && !slot.defined() && !mode_ &&
-                          task.waiting_for == 1 && e.node->hooks.empty() && captures_.empty();
+    const bool as_it_is = ((m.takes_narrow && is_narrower(g.dtype(), m.dtype)) ||
+                           (m.takes_wide && is_narrower(m.dtype, g.dtype()))) && takes_one(e);
     // A real input of a complex result: what is left of the gradient is its real part, which the cast takes.
     if (g.dtype() != m.dtype && !as_it_is) g = autocast::cast(g, m.dtype);
     add_to(slot, std::move(g));
@@ -271,13 +290,26 @@ void Pass::deliver(const Node& from, const Edge& e, size_t i, Tensor g) {
 
 Tensor Backward::take_sum(size_t i) const { return pass_ ? pass_->take_sum(node_, i) : Tensor(); }
 
-std::optional<DType> Backward::cast_next(size_t i) const {
+std::optional<Backward::Cast> Backward::cast_next(size_t i) const {
   const Edge& to = node_.next_edges[i];
   if (!to.node || !pass_) return {};
   const DType own = to.node->outputs[to.input_nr].dtype;
-  for (const Edge& e : to.node->next_edges)
-    if (e.node && is_narrower(e.node->outputs[e.input_nr].dtype, own)) return e.node->outputs[e.input_nr].dtype;
+  for (const Edge& e : to.node->next_edges) {
+    if (!e.node) continue;
+    const OutputMeta& m = e.node->outputs[e.input_nr];
+    if (is_narrower(m.dtype, own)) return Cast{m.dtype, m.takes_row_sums};
+  }
   return {};
+}
+
+DType Backward::best_dtype(size_t i) const {
+  const Edge& e = node_.next_edges[i];
+  return pass_ ? pass_->best_dtype(e) : e.node->outputs[e.input_nr].dtype;
+}
+
+bool Backward::wants_row_sums(size_t i) const {
+  const Edge& e = node_.next_edges[i];
+  return e.node && pass_ && e.node->outputs[e.input_nr].takes_row_sums;
 }
 
 Tensor Backward::room_like(const Tensor& saved) const {

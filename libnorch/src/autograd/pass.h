@@ -33,6 +33,8 @@ class Pass {
 
   /// See Backward::take_sum.
   Tensor take_sum(const Node& node, size_t i);
+  /// See Backward::best_dtype.
+  DType best_dtype(const Edge& e);
   /// Whether saved tensors are dropped once their node has run, and no op on them is recorded.
   bool drops_saved() const { return !retain_ && !mode_; }
 
@@ -59,6 +61,8 @@ class Pass {
   [[gnu::noinline]] void process_recorded(uint32_t index, TensorList* results);
   bool wanted(const Edge& e);
   void deliver(const Node& from, const Edge& e, size_t i, Tensor g);
+  /// Whether the node that e leads to gets but one gradient there, which is yet to come over e, and nobody else sees it.
+  bool takes_one(const Edge& e);
   void add_to(Tensor& slot, Tensor grad);
 
   bool retain_, mode_;

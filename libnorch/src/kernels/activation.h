@@ -2,10 +2,12 @@
 #pragma once
 
 #include "kernels/cpu/exp.h"
+#include "kernels/cuda_kernel.h"
 #include "kernels/kernel.h"
 #include "kernels/plan.h"
 #include "kernels/scalar_math.h"
 #include "kernels/unary.h"
+#include "norch/tensor.h"
 
 namespace norch::kernels {
 
@@ -24,6 +26,28 @@ enum class Activation : uint8_t {
 NORCH_KERNEL(activation, void(Activation f, const Plan& plan, const Parameters& p))
 /// out = grad * f'(x) over a plan of operands {out, grad, x}; for the OfResult entries x is f's result.
 NORCH_KERNEL(activation_backward, void(Activation f, const Plan& plan, const Parameters& p))
+
+/// Those that mostly stand behind a product with a bias, whose gradient is the sum of theirs over the rows.
+#define NORCH_ACTIVATIONS_OF_PRODUCTS(X) X(Relu) X(Gelu) X(GeluTanh) X(Silu)
+
+/// dx = g * f'(x) for `rows` rows of n adjacent elements of one float dtype, and sums[column] = the sum over the rows of dx, in
+/// float32. For what activation_makes_row_sums says.
+NORCH_CUDA_KERNEL(activation_backward_with_sums, void(Activation f, int64_t rows, int64_t n, const Tensor& dx,
+                                                      const Tensor& sums, const Tensor& g, const Tensor& x))
+inline bool activation_makes_row_sums(Activation f, const Tensor& g, const Tensor& x) {
+  switch (f) {
+#define NORCH_CASE(name) case Activation::name:
+    NORCH_ACTIVATIONS_OF_PRODUCTS(NORCH_CASE)
+#undef NORCH_CASE
+    break;
+    default: return false;
+  }
+  // Fewer rows leave most of a GPU idle; their sums cost little.
+  return x.is_cuda() && is_floating_point(x.dtype()) && x.itemsize() <= 4 && g.dtype() == x.dtype() && x.dim() > 1 &&
+         g.sizes() == x.sizes() && x.size(-1) * x.itemsize() % 16 == 0 && x.numel() >= (int64_t{1} << 20) &&
+         g.is_contiguous() && x.is_contiguous() &&
+         (reinterpret_cast<uintptr_t>(g.data_ptr()) | reinterpret_cast<uintptr_t>(x.data_ptr())) % 16 == 0;
+}
 
 inline namespace NORCH_ISA {
 

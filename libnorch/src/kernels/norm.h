@@ -15,11 +15,12 @@ namespace norch::kernels {
 NORCH_KERNEL(layer_norm, void(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, const Tensor& mean,
                               const Tensor& rstd, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps))
 /// Gradients of that for the gradient g of its result. With `add` the gradient of x is added to what dx holds; `twin` gets
-/// what dx gets in bfloat16 or float16, for x in float32. Optional: mean (RMS), weight, twin, and each of dx, dweight,
-/// dbias. On CUDA, g of a narrower float dtype than x, `add` and twin are for layer_norm_in_one_pass alone.
+/// what dx gets in bfloat16 or float16, for x in float32, and `sums` (on CUDA, where g is narrower than x) the
+/// sum over the rows of what dx gets. Optional: mean (RMS), weight, twin, sums, and each of dx, dweight, dbias. On CUDA, g of a narrower float dtype than
+/// x, `add` and twin are for layer_norm_in_one_pass alone.
 NORCH_KERNEL(layer_norm_backward, void(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin,
-                                       const Tensor& dweight, const Tensor& dbias, const Tensor& g, const Tensor& x,
-                                       const Tensor& mean, const Tensor& rstd, const Tensor& weight))
+                                       const Tensor& sums, const Tensor& dweight, const Tensor& dbias, const Tensor& g,
+                                       const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& weight))
 /// Whether the CUDA twin makes the gradients of x and of a weight or bias in one pass over x's rows of n elements, given
 /// these tensors as they lie: rows that a block can hold, read by 16 bytes.
 inline bool layer_norm_in_one_pass(int64_t n, const Tensor& x, const Tensor& g, const Tensor& weight) {

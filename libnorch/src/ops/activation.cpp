@@ -5,6 +5,7 @@
 
 #include "autograd/in_place.h"
 #include "autograd/record.h"
+#include "core/factory.h"
 #include "kernels/activation.h"
 #include "kernels/binary.h"
 #include "kernels/ternary.h"
@@ -40,10 +41,18 @@ Tensor forward(const char* name, Activation f, const Tensor& x, const Parameters
 }
 
 /// g * f'(x) in one kernel, or in differentiable ops when the backward is recorded itself (create_graph). The
-/// derivative as ops, `slope(x, p)`, is what makes derivatives of any order right.
+/// derivative as ops, `slope(x, p)`, is what makes derivatives of any order right. With `row_sums` the sums over all dims but the
+/// last are left beside it, if that kernel can make them on the way.
 template <class Slope>
-Tensor backward(Activation f, const Tensor& g, const Tensor& x, const Parameters& p, Slope slope) {
+Tensor backward(Activation f, const Tensor& g, const Tensor& x, const Parameters& p, Slope slope, bool row_sums = false) {
   if (recording(g, x)) return g * slope(x, p);
+  if (row_sums && kernels::activation_makes_row_sums(f, g, x)) {
+    const int64_t n = x.size(-1);
+    const Tensor dx = new_tensor(x.sizes(), x.dtype(), x.device()), sums = new_tensor({n}, DType::Float32, x.device());
+    kernels::activation_backward_with_sums(x.device(), f, x.numel() / n, n, dx, sums, g, x);
+    autograd::set_row_sums(dx, sums);
+    return dx;
+  }
   const DType type = result_type(g, x);
   Elementwise e("activation_backward", {g, x}, type, type, {});
   kernels::activation_backward(e.device, f, e.plan, p);
@@ -59,7 +68,7 @@ Tensor apply(const char* name, const char* node, Activation f, const Tensor& x, 
   Tensor result = forward(name, f, x, p, out);
   if (keep) {
     record(node, {x}, {result}, [x = save(saved), f, p, slope](Backward& ctx) {
-      ctx.set(0, backward(f, ctx.grad(), ctx.get(x), p, slope));
+      ctx.set(0, backward(f, ctx.grad(), ctx.get(x), p, slope, ctx.wants_row_sums(0)));
     });
   }
   return result;
@@ -72,7 +81,7 @@ Tensor apply_of_result(const char* name, const char* node, Activation f, const T
   Tensor result = forward(name, f, x, p, out);
   if (recording(x)) {
     record(node, {x}, {result}, [y = save_output(result), f, p, slope](Backward& ctx) {
-      ctx.set(0, backward(f, ctx.grad(), ctx.get(y), p, slope));
+      ctx.set(0, backward(f, ctx.grad(), ctx.get(y), p, slope, ctx.wants_row_sums(0)));
     });
   }
   return result;

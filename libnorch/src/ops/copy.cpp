@@ -112,6 +112,7 @@ Tensor Tensor::to(Device where, DType type, bool copy, MemoryFormat format) cons
   copy_into(out, *this);
   if (is_differentiable(type) && recording(*this)) {
     record("ToCopyBackward0", {*this}, {out}, [from = device()](Backward& ctx) { ctx.set(0, ctx.grad().to(from)); });
+    out.impl()->grad_fn->outputs[0].takes_wide = dtype() == DType::Float32 && norch::itemsize(type) == 2;
   }
   return out;
 }

@@ -49,12 +49,16 @@ NormGradients fused_gradients(const Tensor& grad, const Tensor& input, const Ten
   if (ctx.needs(0) && one_pass) out.x = ctx.take_sum(0);
   const bool add = out.x.defined();
   if (ctx.needs(0) && !add) out.x = new_tensor(x.sizes(), x.dtype(), x.device());
-  Tensor twin;
-  if (const auto next = one_pass && out.x.defined() && x.dtype() == DType::Float32 ? ctx.cast_next(0) : std::nullopt)
-    twin = new_tensor(x.sizes(), *next, x.device());
+  Tensor twin, sums;
+  if (const auto next = one_pass && out.x.defined() && x.dtype() == DType::Float32 ? ctx.cast_next(0) : std::nullopt) {
+    twin = new_tensor(x.sizes(), next->dtype, x.device());
+    if (next->wants_row_sums && x.is_cuda() && x.size(-1) == n && grad.itemsize() < x.itemsize())
+      sums = new_tensor({n}, DType::Float32, x.device());
+  }
   const Tensor g = one_pass && x.is_cuda() ? grad.detach() : grad.detach().to(x.dtype()).contiguous();
-  kernels::layer_norm_backward(x.device(), rows, n, out.x, add, twin, out.weight, out.bias, g, x, mean, rstd, w);
+  kernels::layer_norm_backward(x.device(), rows, n, out.x, add, twin, sums, out.weight, out.bias, g, x, mean, rstd, w);
   if (add) out.x.storage()->bump_version();
+  if (sums.defined()) autograd::set_row_sums(twin, sums);
   if (twin.defined()) autocast::set_twin(out.x, twin);
   return out;
 }

@@ -99,10 +99,13 @@ void run(const Tensor& out, Tensor a, bool trans_a, Tensor b, bool trans_b, cons
     run(wide, a.to(DType::Int64), trans_a, b.to(DType::Int64), trans_b, alpha, beta);
     return copy_into(out, wide);
   }
+  const bool wide = out.dtype() != a.dtype();
+  if (wide && out.is_cpu()) return run(out, a.to(out.dtype()), trans_a, b.to(out.dtype()), trans_b, alpha, beta);
   const size_t n = out.sizes().size();
   const Ints batch = out.sizes().slice(0, n - 2);
   Gemm g;
-  g.dtype = out.dtype();
+  g.dtype = a.dtype();
+  g.wide_c = wide;
   g.m = out.sizes()[n - 2];
   g.n = out.sizes()[n - 1];
   g.k = a.size(trans_a ? -2 : -1);
@@ -157,7 +160,7 @@ void product_into(const Tensor& out, const Tensor& a, bool trans_a, const Tensor
   run(out, a, trans_a, b, trans_b, alpha, beta);
 }
 
-Tensor product(const char* name, const Tensor& a, bool trans_a, const Tensor& b, bool trans_b) {
+Tensor product(const char* name, const Tensor& a, bool trans_a, const Tensor& b, bool trans_b, std::optional<DType> dtype) {
   const Ints sa = a.sizes(), sb = b.sizes();
   const size_t na = sa.size(), nb = sb.size();
   Shape shape;
@@ -167,7 +170,7 @@ Tensor product(const char* name, const Tensor& a, bool trans_a, const Tensor& b,
   }
   shape.push_back(sa[trans_a ? na - 1 : na - 2]);
   shape.push_back(sb[trans_b ? nb - 2 : nb - 1]);
-  Tensor out = new_tensor(shape, a.dtype(), a.device());
+  Tensor out = new_tensor(shape, dtype.value_or(a.dtype()), a.device());
   run(out, a, trans_a, b, trans_b, 1, 0);
   if (recording(a, b)) {
     record(name, {a, b}, {out},
@@ -176,11 +179,13 @@ Tensor product(const char* name, const Tensor& a, bool trans_a, const Tensor& b,
              const Tensor& g = ctx.grad();
              if (ctx.needs(0)) {
                const Tensor y = conj(ctx.get(b));
-               ctx.set(0, trans_a ? product(name, y, trans_b, g, true) : product(name, g, false, y, !trans_b));
+               const DType type = ctx.best_dtype(0);
+               ctx.set(0, trans_a ? product(name, y, trans_b, g, true, type) : product(name, g, false, y, !trans_b, type));
              }
              if (ctx.needs(1)) {
                const Tensor x = conj(ctx.get(a));
-               ctx.set(1, trans_b ? product(name, g, true, x, trans_a) : product(name, x, !trans_a, g, false));
+               const DType type = ctx.best_dtype(1);
+               ctx.set(1, trans_b ? product(name, g, true, x, trans_a, type) : product(name, x, !trans_a, g, false, type));
              }
            });
   }
@@ -222,10 +227,13 @@ Tensor affine(const char* name, const Tensor& x, const Tensor& w, bool trans_w, 
              if (ctx.needs(0)) ctx.set(0, affine(name, g, conj(ctx.get(w)), !trans_w));
              if (ctx.needs(1)) {
                const Tensor rows = flat(conj(ctx.get(x))), grads = flat(g);
-               ctx.set(1, trans_w ? product(name, grads, true, rows, false) : product(name, rows, true, grads, false));
+               const DType type = ctx.best_dtype(1);
+               ctx.set(1, trans_w ? product(name, grads, true, rows, false, type)
+                                  : product(name, rows, true, grads, false, type));
              }
              if (ctx.needs(2)) ctx.set(2, g);
            });
+    out.impl()->grad_fn->outputs[0].takes_row_sums = wants_grad(bias);
   }
   return out;
 }

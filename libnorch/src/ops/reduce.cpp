@@ -173,7 +173,8 @@ Tensor prod(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype
   return out;
 }
 
-Tensor sum_to_size(const Tensor& t, Ints sizes) {
+Tensor sum_to_size(const Tensor& t, Ints sizes) { return sum_to_size(t, sizes, {}); }
+Tensor sum_to_size(const Tensor& t, Ints sizes, std::optional<DType> dtype) {
   Shape dims;
   const int64_t extra = t.dim() - static_cast<int64_t>(sizes.size());
   NORCH_CHECK(extra >= 0, "sum_to_size: size ", sizes, " is not expandable to size ", t.sizes());
@@ -184,8 +185,8 @@ Tensor sum_to_size(const Tensor& t, Ints sizes) {
     if (d < extra || (want == 1 && t.sizes()[d] != 1)) dims.push_back(d);
   }
   // Integers sum in int64, as in sum; to a 0-d tensor even where there is nothing to sum.
-  if (dims.empty()) return sizes.size() == 0 ? sum(t) : t;
-  const Tensor out = sum(t, dims, true);
+  if (dims.empty()) return sizes.size() == 0 ? sum(t, {}, false, dtype) : t;
+  const Tensor out = sum(t, dims, true, dtype);
   return extra ? reshape(out, sizes) : out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "norch/ops/view.h"
 #include "norch/tensor.h"
@@ -18,6 +19,9 @@ struct ReducedDims {
 
 /// Checks `dims` (empty: all) against the tensor. \throws IndexError, Error.
 ReducedDims reduced_dims(const char* op, const Tensor& t, Ints dims, bool keepdim);
+
+/// sum_to_size, in `dtype` where anything is to be added up.
+Tensor sum_to_size(const Tensor& t, Ints sizes, std::optional<DType> dtype);
 
 /// A result, or its gradient, with the reduced dims back as size 1.
 inline Tensor with_ones(const Tensor& t, const ReducedDims& d) {

@@ -121,9 +121,9 @@ void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, 
   });
 }
 
-void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& dweight,
-                         const Tensor& dbias, const Tensor& grad, const Tensor& in, const Tensor& mean,
-                         const Tensor& rstd, const Tensor& weight) {
+void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor&,
+                         const Tensor& dweight, const Tensor& dbias, const Tensor& grad, const Tensor& in,
+                         const Tensor& mean, const Tensor& rstd, const Tensor& weight) {
   visit_float("layer_norm", in.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;

@@ -255,7 +255,7 @@ void channel_sums(const ChannelShape& s, const Tensor& sum_g, const Tensor& sum_
   int64_t parts = 0;
   const Tensor partial = channel_partial_sums(s, g, x, mean, parts);
   visit_float("batch_norm", x.dtype(), [&](auto tag) {
-    join_parts<ComputeType<typename decltype(tag)::type>>(sum_g, sum_gx, partial, s.samples * s.channels, parts);
+    join_parts<ComputeType<typename decltype(tag)::type>>({sum_g, sum_gx}, partial, s.samples * s.channels, parts);
   });
 }
 

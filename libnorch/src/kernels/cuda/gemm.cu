@@ -22,7 +22,8 @@ using norch::cuda::cublaslt_handle;
 /// All that a plan depends on: a key of a ByteMap.
 struct Key {
   int64_t m, n, k, batch, lda, ldb, ldc, batch_a, batch_b, batch_c;
-  int32_t dtype, trans_a, trans_b, has_bias, has_beta, alignment, device, tf32;
+  int16_t dtype, c_dtype;
+  int32_t trans_a, trans_b, has_bias, has_beta, alignment, device, tf32;
 };
 
 struct Plan {
@@ -106,7 +107,7 @@ void make_plan(Plan& plan, const Key& key, const void* bias) {
   }
   plan.a = layout(type, key.trans_b ? key.k : key.n, key.trans_b ? key.n : key.k, key.ldb, key.batch, key.batch_b);
   plan.b = layout(type, key.trans_a ? key.m : key.k, key.trans_a ? key.k : key.m, key.lda, key.batch, key.batch_a);
-  plan.c = layout(type, key.n, key.m, key.ldc, key.batch, key.batch_c);
+  plan.c = layout(data_type(static_cast<DType>(key.c_dtype)), key.n, key.m, key.ldc, key.batch, key.batch_c);
 
   cublasLtMatmulPreference_t preference = nullptr;
   norch::cuda::check(lt.preference_create(&preference), "cublasLtMatmulPreferenceCreate");
@@ -158,7 +159,8 @@ bool library_gemm(const Gemm& g, const void* bias, const Scalar& beta) {
   key.m = g.m, key.n = g.n, key.k = g.k, key.batch = g.batch;
   key.lda = a.ld, key.ldb = b.ld, key.ldc = g.m == 1 ? g.n : g.c_row;
   if (g.batch > 1) key.batch_a = g.a.batch, key.batch_b = g.b.batch, key.batch_c = g.c_batch;
-  key.dtype = static_cast<int32_t>(g.dtype);
+  key.dtype = static_cast<int16_t>(g.dtype);
+  key.c_dtype = static_cast<int16_t>(g.wide_c ? DType::Float32 : g.dtype);
   key.trans_a = a.transposed, key.trans_b = b.transposed;
   key.has_bias = bias != nullptr, key.has_beta = beta.to_bool();
   key.alignment = alignment;
@@ -187,8 +189,13 @@ inline constexpr bool is_narrow = !is_complex_v<T> && sizeof(T) <= 4;
 
 template <class T>
 void float_gemm(const Gemm& g) {
-  const bool small = g.m * g.n <= 4096 && g.k <= 64 && g.batch <= 64;
-  if (small || g.k == 0) return plain_gemm<T>(g);
+  const bool small = (g.m * g.n <= 4096 && g.k <= 64 && g.batch <= 64) || g.k == 0;
+  if constexpr (sizeof(T) == 2)
+    if (g.wide_c) {
+      if (small || !library_gemm<T>(g, nullptr, g.beta)) plain_gemm<T, float>(g);
+      return;
+    }
+  if (small) return plain_gemm<T>(g);
   // The fused bias wants 16-byte alignment and is there for float32 and less.
   if (g.bias && is_narrow<T> && alignment_of(g.bias) >= 16 && library_gemm<T>(g, g.bias, 0)) return;
   if (g.bias && g.batch == 1) {

@@ -12,17 +12,18 @@ namespace norch::kernels::cuda {
 template <class T>
 using GemmSum = std::conditional_t<std::is_integral_v<T>, uint64_t, ComputeType<T>>;
 
-template <class T>
+/// C has elements of type O: T, or a wider float.
+template <class T, class O>
 struct PlainGemm {
   int64_t batch, m, n, k;
   MatrixRef a, b;
-  T* c;
+  O* c;
   int64_t c_row, c_batch;
   const T* bias;
   GemmSum<T> alpha, beta;
 
   explicit PlainGemm(const Gemm& g)
-      : batch(g.batch), m(g.m), n(g.n), k(g.k), a(g.a), b(g.b), c(static_cast<T*>(g.c)), c_row(g.c_row),
+      : batch(g.batch), m(g.m), n(g.n), k(g.k), a(g.a), b(g.b), c(static_cast<O*>(g.c)), c_row(g.c_row),
         c_batch(g.c_batch), bias(static_cast<const T*>(g.bias)) {
     if constexpr (std::is_integral_v<T>) {
       alpha = static_cast<uint64_t>(g.alpha.to_int());
@@ -40,8 +41,8 @@ __device__ __forceinline__ GemmSum<T> gemm_load(const void* data, int64_t i) {
 }
 
 /// One thread per element of C, tiles of 16 x 16; k in steps of 16 through shared memory.
-template <class T>
-__global__ void __launch_bounds__(256) gemm_tiles(PlainGemm<T> g, int64_t tiles_across) {
+template <class T, class O>
+__global__ void __launch_bounds__(256) gemm_tiles(PlainGemm<T, O> g, int64_t tiles_across) {
   using S = GemmSum<T>;
   __shared__ S left[16][17], right[16][17];
   const int x = threadIdx.x % 16, y = threadIdx.x / 16;
@@ -57,20 +58,20 @@ __global__ void __launch_bounds__(256) gemm_tiles(PlainGemm<T> g, int64_t tiles_
       __syncthreads();
     }
     if (i < g.m && j < g.n) {
-      T* c = g.c + batch * g.c_batch + i * g.c_row + j;
+      O* c = g.c + batch * g.c_batch + i * g.c_row + j;
       sum = sum * g.alpha;
-      if (g.beta != S(0)) sum = sum + g.beta * gemm_load<T>(c, 0);
+      if (g.beta != S(0)) sum = sum + g.beta * gemm_load<O>(c, 0);
       if (g.bias) sum = sum + gemm_load<T>(g.bias, j);
-      *c = static_cast<T>(sum);
+      *c = static_cast<O>(sum);
     }
   }
 }
 
-template <class T>
+template <class T, class O = T>
 void plain_gemm(const Gemm& g) {
   const int64_t across = (g.n + 15) / 16, down = (g.m + 15) / 16;
-  launch(gemm_tiles<T>, dim3(blocks_for(across * down, 1), static_cast<unsigned>(std::min<int64_t>(g.batch, 65535))),
-         256, 0, PlainGemm<T>(g), across);
+  launch(gemm_tiles<T, O>, dim3(blocks_for(across * down, 1), static_cast<unsigned>(std::min<int64_t>(g.batch, 65535))),
+         256, 0, PlainGemm<T, O>(g), across);
 }
 
 }  // namespace norch::kernels::cuda

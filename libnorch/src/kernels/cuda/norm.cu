@@ -82,8 +82,9 @@ struct BackwardBounds {
 
 /// All three gradients in one pass over g, of type G, and x, of type T. A thread has K vectors of columns, whose sums over
 /// its rows stay in registers: partial[block][2][n]. Its parts of the next rows are on their way to places of its own in
-/// shared memory while the present row is summed. With `add` dx is added to what is there; `twin` gets what dx gets.
-template <class T, class G, int K, class C = ComputeType<T>, class Bounds = BackwardBounds<K * 16 / sizeof(T)>>
+/// shared memory while the present row is summed. With `add` dx is added to what is there; `twin` gets what dx gets. kSums:
+/// the columns of what dx gets are summed, too, and partial has room for three.
+template <class T, class G, int K, bool kSums, class C = ComputeType<T>, class Bounds = BackwardBounds<K * 16 / sizeof(T)>>
 __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
     rows_backward_kernel(T* dx, bool add, Twin twin, C* partial, const G* grad, RowsIn<T> in, const C* means,
                          const C* rstds, int size, int places) {
@@ -100,7 +101,7 @@ __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
   const int64_t rows = in.rows, n = in.n;
   const int64_t stride = static_cast<int64_t>(gridDim.x) * together;
   const C share = C(1) / static_cast<C>(n);
-  Cs w[K], dw[K] = {}, db[K] = {};
+  Cs w[K], dw[K] = {}, db[K] = {}, ds[kSums ? K : 1] = {};
   each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
     w[k] = parameter<V>(inside ? in.weight : nullptr, i, C(1));
   });
@@ -137,6 +138,7 @@ __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
     else
       copy_wait<0>();
     start(row + (places - 1) * stride, place ? place - 1 : places - 1);  // where the row before was
+    if (places == 1) copy_wait<0>();
     const Xs* const x_place = xs + place * K * block;
     const Gs* const g_place = gs + place * K * block;
     place = place + 1 < places ? place + 1 : 0;
@@ -180,6 +182,9 @@ __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
 #pragma unroll
         for (int j = 0; j < V; ++j) xv[j] += gv[j];
       }
+      if constexpr (kSums)
+#pragma unroll
+        for (int j = 0; j < V; ++j) ds[k].v[j] += xv[j];
       const Xs o = narrow<V, T>(xv);
       *to = o;
       if constexpr (std::is_same_v<T, float>)
@@ -190,9 +195,10 @@ __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
   // Groups of one block add theirs up, in order, where the rows have been.
   C* const room = reinterpret_cast<C*>(room_ahead);
   copy_wait<0>();
-  for (int which = 0; which < 2; ++which) {
+  constexpr int kKinds = kSums ? 3 : 2;
+  for (int which = 0; which < kKinds; ++which) {
     each_vector<V, K>(group, n, [&](int k, int i, bool inside) {
-      Cs sum = which ? db[k] : dw[k];
+      Cs sum = which == 0 ? dw[k] : which == 1 ? db[k] : ds[kSums ? k : 0];
       if (together > 1) {
         __syncthreads();
 #pragma unroll
@@ -203,7 +209,7 @@ __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
 #pragma unroll
       for (int j = 0; j < V; ++j)
         for (int other = 1; other < together; ++other) sum.v[j] += room[j * block + other * size + threadIdx.x];
-      *reinterpret_cast<Cs*>(partial + (static_cast<int64_t>(blockIdx.x) * 2 + which) * n + i) = sum;
+      *reinterpret_cast<Cs*>(partial + (static_cast<int64_t>(blockIdx.x) * kKinds + which) * n + i) = sum;
     });
   }
 }
@@ -265,9 +271,9 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(C* partial, c
   });
 }
 
-template <class T, class G>
-void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& dweight,
-                 const Tensor& dbias, const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
+template <class T, class G, bool kSums>
+void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& sums,
+                 const Tensor& dweight, const Tensor& dbias, const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
                  const Tensor& weight) {
   using C = ComputeType<T>;
   const RowsIn<T> in{x.data<T>(), pointer<C>(weight), nullptr, rows, n};
@@ -278,15 +284,18 @@ void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tens
     // As many blocks as an H100 runs at once: a constant, so that sums do not depend on the card.
     const int64_t parts =
         std::min<int64_t>(blocks_for(rows, threads / group), 132 * std::max(1, Bounds::kResident / threads));
-    const Tensor partial = room_for<C>(parts, n, x.device());
+    const Tensor partial = room_for<C>(parts, n, x.device(), kSums ? 3 : 2);
     // 1 KB more than the rows take: 48 KB of rows and RowGroup's own 512 bytes are more than a kernel may have unasked, and
     // `launch` asks only for what is above 48 KB. Before Ampere a block may have no more than 64 KB.
     const size_t row = static_cast<size_t>(threads) * kElements * (sizeof(T) + sizeof(G));
-    const bool fits = Bounds::kPlaces * row + 1024 <= static_cast<size_t>(limits().shared_memory_per_block);
-    const int places = fits ? Bounds::kPlaces : 2;
-    launch(rows_backward_kernel<T, G, K>, static_cast<unsigned>(parts), threads, places * row + 1024, output<T>(dx), add,
+    const auto fits = [&](int places) { return places * row + 1024 <= static_cast<size_t>(limits().shared_memory_per_block); };
+    const int places = fits(Bounds::kPlaces) ? Bounds::kPlaces : fits(2) ? 2 : 1;
+    launch(rows_backward_kernel<T, G, K, kSums>, static_cast<unsigned>(parts), threads, places * row + 1024, output<T>(dx), add,
            Twin(twin), partial.data<C>(), g.data<G>(), in, pointer<C>(mean), pointer<C>(rstd), group, places);
-    join_parts<C>(dweight, dbias, partial, n, parts);
+    if constexpr (kSums)
+      join_parts<C>({dweight, dbias, sums}, partial, n, parts);
+    else
+      join_parts<C>({dweight, dbias}, partial, n, parts);
   });
 }
 
@@ -306,14 +315,17 @@ void forward_by_rows(const RowsIn<T>& in, const Tensor& out, const Tensor& mean,
 }
 
 /// All gradients of rows for which layer_norm_in_one_pass is true.
-void one_pass(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& dweight,
-              const Tensor& dbias, const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-              const Tensor& weight) {
+void one_pass(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& sums,
+              const Tensor& dweight, const Tensor& dbias, const Tensor& g, const Tensor& x, const Tensor& mean,
+              const Tensor& rstd, const Tensor& weight) {
   visit_float("layer_norm", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const auto run = [&](auto grad) {
       using G = typename decltype(grad)::type;
-      one_pass_of<T, G>(rows, n, dx, add, twin, dweight, dbias, g, x, mean, rstd, weight);
+      if constexpr (sizeof(G) < sizeof(T))
+        if (sums.defined())
+          return one_pass_of<T, G, true>(rows, n, dx, add, twin, sums, dweight, dbias, g, x, mean, rstd, weight);
+      one_pass_of<T, G, false>(rows, n, dx, add, twin, {}, dweight, dbias, g, x, mean, rstd, weight);
     };
     if constexpr (std::is_same_v<T, float>) {
       if (g.dtype() == DType::BFloat16) return run(TypeTag<BFloat16>{});
@@ -344,11 +356,11 @@ void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, 
   });
 }
 
-void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& dweight,
-                         const Tensor& dbias, const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                         const Tensor& weight) {
+void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& sums,
+                         const Tensor& dweight, const Tensor& dbias, const Tensor& g, const Tensor& x,
+                         const Tensor& mean, const Tensor& rstd, const Tensor& weight) {
   if ((dweight.defined() || dbias.defined()) && layer_norm_in_one_pass(n, x, g, weight))
-    return one_pass(rows, n, dx, add, twin, dweight, dbias, g, x, mean, rstd, weight);
+    return one_pass(rows, n, dx, add, twin, sums, dweight, dbias, g, x, mean, rstd, weight);
   visit_float("layer_norm", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
@@ -380,7 +392,7 @@ void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, bool add, co
     const Tensor partial = room_for<C>(p.parts, n, x.device());
     launch(weight_gradient_kernel<T>, dim3(strips, static_cast<unsigned>(p.parts)), dim3(32, kThreads / 32), 0,
            partial.data<C>(), grad, in, means, rstds, p.per_part);
-    join_parts<C>(dweight, dbias, partial, n, p.parts);
+    join_parts<C>({dweight, dbias}, partial, n, p.parts);
   });
 }
 

@@ -49,18 +49,24 @@ __device__ __forceinline__ void column_sums(C* partial, int64_t columns, int64_t
   partial[(blockIdx.y * 2 + threadIdx.y) * columns + column] = total;
 }
 
-/// Adds the parts: 32 columns and 32 runs of parts a block; grid.y picks which of the two sums. Either result may be
-/// null.
+/// Up to three kinds of sums over columns; those that nobody wants are null.
 template <class C>
-__global__ void __launch_bounds__(1024) join_parts_kernel(C* first, C* second, const C* partial, int64_t columns,
+struct Outs {
+  C* of[3];
+};
+
+/// Adds the parts, partial[part][kind][columns]: 32 columns and 32 runs of parts a block; grid.y are the kinds.
+template <class C>
+__global__ void __launch_bounds__(1024) join_parts_kernel(const Outs<C> outs, const C* partial, int64_t columns,
                                                           int64_t parts) {
   __shared__ C runs[32][32];
-  C* const out = blockIdx.y ? second : first;
+  C* const out = outs.of[blockIdx.y];
   const int64_t column = static_cast<int64_t>(blockIdx.x) * 32 + threadIdx.x;
   C sum = 0;
   if (out && column < columns)
 #pragma unroll 4
-    for (int64_t part = threadIdx.y; part < parts; part += 32) sum += partial[(part * 2 + blockIdx.y) * columns + column];
+    for (int64_t part = threadIdx.y; part < parts; part += 32)
+      sum += partial[(part * gridDim.y + blockIdx.y) * columns + column];
   runs[threadIdx.y][threadIdx.x] = sum;
   __syncthreads();
   if (threadIdx.y != 0 || !out || column >= columns) return;
@@ -79,13 +85,15 @@ struct Parts {
 };
 
 template <class C>
-Tensor room_for(int64_t parts, int64_t columns, Device device) {
-  return new_tensor({parts, 2, columns}, dtype_of<C>, device);
+Tensor room_for(int64_t parts, int64_t columns, Device device, int64_t kinds = 2) {
+  return new_tensor({parts, kinds, columns}, dtype_of<C>, device);
 }
 
 template <class C>
-void join_parts(const Tensor& first, const Tensor& second, const Tensor& partial, int64_t columns, int64_t parts) {
-  launch(join_parts_kernel<C>, dim3(blocks_for(columns, 32), 2), dim3(32, 32), 0, output<C>(first), output<C>(second),
+void join_parts(std::initializer_list<Tensor> outs, const Tensor& partial, int64_t columns, int64_t parts) {
+  Outs<C> to{};
+  std::transform(outs.begin(), outs.end(), to.of, [](const Tensor& t) { return output<C>(t); });
+  launch(join_parts_kernel<C>, dim3(blocks_for(columns, 32), static_cast<unsigned>(outs.size())), dim3(32, 32), 0, to,
          static_cast<const C*>(partial.data<C>()), columns, parts);
 }
 

@@ -70,10 +70,11 @@ void bind_filled(Binder& b) {
                                                       MaybeDType dtype, Strided, MaybeDevice device, bool,
                                                       bool requires_grad, Format format) {
           const Shape shape = shape_of(args, size);
-          numel_of(shape, name);  // its errors name this function
           const TensorOptions o = options(dtype, device, requires_grad);
           if (!format || *format == MemoryFormat::contiguous) return f(shape, o);
-          NORCH_CHECK(*format != MemoryFormat::preserve, "empty: preserve_format needs a tensor to be like; use empty_like");
+          NORCH_CHECK(*format != MemoryFormat::preserve, name, ": preserve_format needs a tensor to be like; use ", name,
+                      "_like");
+          numel_of(shape, name);  // its errors name this function
           return like(empty_strided(shape, format_strides(shape, *format), o.requires_grad(false)), o, *format);
         },
         row.doc, "args"_a, "size"_a = nb::none(), "dtype"_a = nb::none(), "layout"_a = nb::none(),
@@ -95,13 +96,15 @@ void bind_filled(Binder& b) {
         "As the function, with the tensor's shape, dtype, device and order of dims in memory as defaults.", "input"_a, FACTORY_KEYWORDS,
         "memory_format"_a = nb::none());
   }
+}
+
+void bind_full(Binder& b) {
   const char* full_doc =
       "full(size, fill_value, *, dtype=None, device=None, requires_grad=False) -> Tensor\n\nFilled with one value, whose "
       "dtype (bool, int64 or the default float) is the result's unless given.";
   b.function(
       "full",
       [](const Shape& size, const Scalar& fill_value, FACTORY_PARAMETERS) {
-        numel_of(size, "full");
         return full(size, fill_value, options(dtype, device, requires_grad));
       },
       full_doc, "size"_a, "fill_value"_a, FACTORY_KEYWORDS);
@@ -128,11 +131,21 @@ void bind_filled(Binder& b) {
       },
       "new_tensor(data) -> Tensor\n\nA new tensor with a copy of `data`, this tensor's dtype and device.", "data"_a, FACTORY_KEYWORDS);
   b.function(
+      "scalar_tensor",
+      [](const Scalar& s, FACTORY_PARAMETERS) {
+        return full({}, s, options(dtype ? dtype : default_dtype(), device, requires_grad));
+      },
+      "scalar_tensor(s) -> Tensor\n\nA 0-d tensor.", "s"_a, FACTORY_KEYWORDS);
+}
+
+void bind_strided(Binder& b) {
+  b.function(
       "empty_permuted",
       [](const Shape& size, const Shape& physical_layout, FACTORY_PARAMETERS) {
         NORCH_CHECK(size.size() == physical_layout.size(), "empty_permuted: Number of dimensions in size does not match the "
                     "length of the physical_layout; i.e. len(size) = ", size.size(),
                     " is not equal to len(physical_layout) = ", physical_layout.size());
+        numel_of(size, "empty_permuted");
         Shape strides(size.size(), 0);
         uint64_t seen = 0;
         int64_t stride = 1;
@@ -162,13 +175,9 @@ void bind_filled(Binder& b) {
         return empty_strided(size, stride, options(t, dtype, device, requires_grad));
       },
       strided_doc, "size"_a, "stride"_a, FACTORY_KEYWORDS);
-  b.function(
-      "scalar_tensor",
-      [](const Scalar& s, FACTORY_PARAMETERS) {
-        return full({}, s, options(dtype ? dtype : default_dtype(), device, requires_grad));
-      },
-      "scalar_tensor(s) -> Tensor\n\nA 0-d tensor.", "s"_a, FACTORY_KEYWORDS);
+}
 
+void bind_fill(Binder& b) {
   b.op(
       "fill_",
       [](const Tensor& t, const Operand& value) {
@@ -252,6 +261,9 @@ void bind_sequences(Binder& b) {
 
 void bind_factories(Binder& b) {
   bind_filled(b);
+  bind_full(b);
+  bind_strided(b);
+  bind_fill(b);
   bind_sequences(b);
 }
 

@@ -5,11 +5,11 @@
 
 namespace norch {
 
-Tensor new_tensor(Ints sizes, DType dtype, Device device) {
-  const int64_t n = numel_of(sizes, "empty");
+Tensor new_tensor(Ints sizes, DType dtype, Device device, const char* op) {
+  const int64_t n = numel_of(sizes, op);
   size_t bytes = 0;
   NORCH_CHECK(!__builtin_mul_overflow(static_cast<size_t>(n), itemsize(dtype), &bytes) && bytes < (size_t{1} << 62),
-              "empty: a ", dtype, " tensor of shape ", sizes, " does not fit in memory");
+              op, ": a ", dtype, " tensor of shape ", sizes, " does not fit in memory");
   return Tensor(Ref<TensorImpl>(
       new TensorImpl(Storage::allocate(bytes, device), sizes, contiguous_strides(sizes), 0, dtype)));
 }

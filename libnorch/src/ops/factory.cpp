@@ -16,6 +16,12 @@ Tensor finish(Tensor t, const TensorOptions& options) {
 void fill_into(const Tensor& t, const Scalar& value) {
   kernels::fill(t.device(), make_plan({t}, {}), value);
 }
+
+Tensor filled(const char* op, Ints sizes, const Scalar& value, DType dtype, const TensorOptions& options) {
+  Tensor t = new_tensor(sizes, dtype, options.device().resolve(), op);
+  fill_into(t, value);
+  return finish(t, options);
+}
 }  // namespace
 
 Tensor empty(Ints sizes, const TensorOptions& options) {
@@ -30,13 +36,11 @@ Tensor empty_strided(Ints sizes, Ints strides, const TensorOptions& options) {
 }
 
 Tensor full(Ints sizes, const Scalar& value, const TensorOptions& options) {
-  Tensor t = new_tensor(sizes, options.has_dtype() ? options.dtype() : value.dtype(), options.device().resolve());
-  fill_into(t, value);
-  return finish(t, options);
+  return filled("full", sizes, value, options.has_dtype() ? options.dtype() : value.dtype(), options);
 }
 
-Tensor zeros(Ints sizes, const TensorOptions& options) { return full(sizes, 0, options.dtype(options.dtype())); }
-Tensor ones(Ints sizes, const TensorOptions& options) { return full(sizes, 1, options.dtype(options.dtype())); }
+Tensor zeros(Ints sizes, const TensorOptions& options) { return filled("zeros", sizes, 0, options.dtype(), options); }
+Tensor ones(Ints sizes, const TensorOptions& options) { return filled("ones", sizes, 1, options.dtype(), options); }
 
 Tensor empty_like(const Tensor& like, const TensorOptions& options, MemoryFormat format) {
   return finish(new_like(like, options.dtype(), options.device().resolve(), format), options);

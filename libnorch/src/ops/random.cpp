@@ -149,18 +149,19 @@ Tensor as_float(const Tensor& t) { return t.is_floating_point() ? t : t.to(defau
 }  // namespace
 
 Tensor rand(Ints sizes, const TensorOptions& options, Generator* generator) {
-  return standard("rand", Distribution::Uniform, new_tensor(sizes, options.dtype(), options.device().resolve()),
+  return standard("rand", Distribution::Uniform, new_tensor(sizes, options.dtype(), options.device().resolve(), "rand"),
                   options.requires_grad(), generator);
 }
 
 Tensor randn(Ints sizes, const TensorOptions& options, Generator* generator) {
-  return standard("randn", Distribution::Normal, new_tensor(sizes, options.dtype(), options.device().resolve()),
+  return standard("randn", Distribution::Normal, new_tensor(sizes, options.dtype(), options.device().resolve(), "randn"),
                   options.requires_grad(), generator);
 }
 
 Tensor randint(int64_t low, int64_t high, Ints sizes, const TensorOptions& options, Generator* generator) {
   const DType type = options.has_dtype() ? options.dtype() : kInt64;
-  return integers(low, high, new_tensor(sizes, type, options.device().resolve()), options.requires_grad(), generator);
+  return integers(low, high, new_tensor(sizes, type, options.device().resolve(), "randint"), options.requires_grad(),
+                  generator);
 }
 
 Tensor rand_like(const Tensor& like, const TensorOptions& options, MemoryFormat format, Generator* generator) {

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "kernels/dispatch.h"
 #include "kernels/kernel.h"
 #include "norch/tensor.h"
 
@@ -20,6 +21,15 @@ struct Ctc {
   Tensor input_lengths;   // int64 (batch)
   Tensor target_lengths;  // int64 (batch)
 };
+
+/// Calls f with the type of the tables.
+template <class F>
+void visit_ctc(DType log_probs, const F& f) {
+  if (log_probs == DType::Float64)
+    f(TypeTag<double>{});
+  else
+    f(TypeTag<float>{});
+}
 
 /// alpha (batch, steps, states): the log-probability of all ways to be in a state at a step. losses (batch): minus that of
 /// the whole target. Labels outside [0, classes) raise IndexError.

@@ -18,18 +18,10 @@ CtcSample<C> sample(const Ctc& c, const Tensor& log_probs, int64_t n) {
                     c.classes, c.batch, static_cast<const C*>(log_probs.data_ptr()), n);
 }
 
-template <class F>
-void visit(DType t, const F& f) {
-  if (t == DType::Float64)
-    f(TypeTag<double>{});
-  else
-    f(TypeTag<float>{});
-}
-
 }  // namespace
 
 void ctc_loss(const Ctc& c, const Tensor& losses, const Tensor& alpha, const Tensor& log_probs) {
-  visit(log_probs.dtype(), [&](auto tag) {
+  visit_ctc(log_probs.dtype(), [&](auto tag) {
     using C = typename decltype(tag)::type;
     parallel_for(c.batch, 1 + 4096 / (c.steps * c.states + 1), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
@@ -50,7 +42,7 @@ void ctc_loss(const Ctc& c, const Tensor& losses, const Tensor& alpha, const Ten
 
 void ctc_loss_backward(const Ctc& c, const Tensor& grad, const Tensor& beta, const Tensor& grad_out, const Tensor& losses,
                        const Tensor& alpha, const Tensor& log_probs, bool zero_infinity) {
-  visit(log_probs.dtype(), [&](auto tag) {
+  visit_ctc(log_probs.dtype(), [&](auto tag) {
     using C = typename decltype(tag)::type;
     parallel_for(c.batch, 1 + 4096 / (c.steps * (c.states + c.classes) + 1), [&](int64_t begin, int64_t end) {
       std::vector<C> shares(static_cast<size_t>(c.classes));

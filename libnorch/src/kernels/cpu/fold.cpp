@@ -3,15 +3,11 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/factory.h"
-#include "kernels/cpu/parallel.h"
-#include "kernels/dispatch.h"
+#include "kernels/cpu/planes.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
-
-int64_t grain(int64_t elements) { return 1 + 16384 / (elements + 1); }
 
 /// Calls f(input index, window) for every window whose tap t lies inside the image.
 template <class F>
@@ -28,25 +24,6 @@ void over_windows(const Conv& c, int64_t t, const F& f) {
         if (i2 >= 0 && i2 < c.in[2]) f((i0 * c.in[1] + i1) * c.in[2] + i2, (p0 * c.out[1] + p1) * c.out[2] + p2);
       }
     }
-}
-
-/// Runs add(plane, sums) for every plane of n elements of `out`, where sums (zero at first) has the type in which T is
-/// summed, and rounds once.
-template <class T, class Add>
-void sum_planes(const Tensor& out, int64_t planes, int64_t n, const Add& add) {
-  using C = ComputeType<T>;
-  T* dst = static_cast<T*>(out.data_ptr());
-  parallel_for(planes, grain(n), [&](int64_t begin, int64_t end) {
-    Tensor wide;
-    if (sizeof(T) != sizeof(C)) wide = new_tensor({n}, dtype_of<C>, kCPU);
-    for (int64_t plane = begin; plane < end; ++plane) {
-      C* sums = static_cast<C*>(wide.defined() ? wide.data_ptr() : static_cast<void*>(dst + plane * n));
-      std::fill(sums, sums + n, C(0));
-      add(plane, sums);
-      if (wide.defined())
-        for (int64_t i = 0; i < n; ++i) dst[plane * n + i] = static_cast<T>(sums[i]);
-    }
-  });
 }
 
 /// For each output position of the three dims, in order, f(output index, input index).
@@ -68,7 +45,7 @@ void unfold_patches(const Conv& c, const Tensor& out, const Tensor& x) {
   visit_width(out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const int64_t windows = c.out_size(), taps = c.taps();
-    parallel_for(c.n * c.c_in * taps, grain(windows), [&](int64_t begin, int64_t end) {
+    parallel_for(c.n * c.c_in * taps, plane_grain(windows), [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         T* dst = static_cast<T*>(out.data_ptr()) + i * windows;
         const T* src = static_cast<const T*>(x.data_ptr()) + i / taps * c.in_size();
@@ -84,7 +61,7 @@ void fold_patches(const Conv& c, const Tensor& out, const Tensor& columns) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
     const int64_t windows = c.out_size(), taps = c.taps();
-    sum_planes<T>(out, c.n * c.c_in, c.in_size(), [&](int64_t plane, C* sums) {
+    sum_planes<T>(out, c.n * c.c_in, c.in_size(), c.in_size(), [&](int64_t plane, C* sums) {
       const T* src = static_cast<const T*>(columns.data_ptr()) + plane * taps * windows;
       for (int64_t t = 0; t < taps; ++t, src += windows)
         over_windows(c, t, [&](int64_t at, int64_t window) { sums[at] += static_cast<C>(src[window]); });
@@ -96,7 +73,7 @@ void pad_border(const Pad& p, const Tensor& out, const Tensor& x) {
   visit_float("pad", out.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const int64_t in = p.in[0] * p.in[1] * p.in[2], n = p.out[0] * p.out[1] * p.out[2];
-    parallel_for(p.planes, grain(n), [&](int64_t begin, int64_t end) {
+    parallel_for(p.planes, plane_grain(n), [&](int64_t begin, int64_t end) {
       for (int64_t plane = begin; plane < end; ++plane) {
         const T* src = static_cast<const T*>(x.data_ptr()) + plane * in;
         T* dst = static_cast<T*>(out.data_ptr()) + plane * n;
@@ -111,7 +88,7 @@ void pad_border_backward(const Pad& p, const Tensor& gx, const Tensor& g) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
     const int64_t in = p.in[0] * p.in[1] * p.in[2], n = p.out[0] * p.out[1] * p.out[2];
-    sum_planes<T>(gx, p.planes, in, [&](int64_t plane, C* sums) {
+    sum_planes<T>(gx, p.planes, in, in, [&](int64_t plane, C* sums) {
       const T* src = static_cast<const T*>(g.data_ptr()) + plane * n;
       over_border(p, [&](int64_t o, int64_t i) { sums[i] += static_cast<C>(src[o]); });
     });

@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "core/factory.h"
-#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/planes.h"
 #include "kernels/cpu/pool_last.h"
-#include "kernels/dispatch.h"
 
 namespace norch::kernels::cpu::NORCH_ISA {
 
@@ -22,41 +20,15 @@ bool is_nan(T v) {
   return v != v;
 }
 
-/// Planes that are worth a thread's wake-up, at so many elements each.
-int64_t grain(int64_t elements) { return 1 + 16384 / (elements + 1); }
-
 /// Calls f(plane, o0, o1, index of the row's first result) over all rows of the output.
 template <class F>
 void over_rows(const Pool& p, const F& f) {
   const int64_t taps = p.kernel[0] * p.kernel[1] * p.kernel[2];
-  parallel_for(p.planes * p.out[0] * p.out[1], grain(p.out[2] * taps), [&](int64_t begin, int64_t end) {
+  parallel_for(p.planes * p.out[0] * p.out[1], plane_grain(p.out[2] * taps), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i)
       f(i / (p.out[0] * p.out[1]), i / p.out[1] % p.out[0], i % p.out[1], i * p.out[2]);
   });
 }
-
-/// Runs add(plane, sums) for every plane of n elements of `out`, where sums (zero at first) has the type in which T is
-/// summed, and rounds once.
-template <class T, class Add>
-void sum_planes(const Tensor& out, int64_t planes, int64_t n, int64_t work, const Add& add) {
-  using C = ComputeType<T>;
-  T* dst = static_cast<T*>(out.data_ptr());
-  parallel_for(planes, grain(work), [&](int64_t begin, int64_t end) {
-    Tensor wide;
-    if (sizeof(T) != sizeof(C)) wide = new_tensor({n}, dtype_of<C>, kCPU);
-    for (int64_t plane = begin; plane < end; ++plane) {
-      C* sums = static_cast<C*>(wide.defined() ? wide.data_ptr() : static_cast<void*>(dst + plane * n));
-      std::fill(sums, sums + n, C(0));
-      add(plane, sums);
-      if (wide.defined())
-        for (int64_t i = 0; i < n; ++i) dst[plane * n + i] = static_cast<T>(sums[i]);
-    }
-  });
-}
-
-}  // namespace
-
-namespace {
 
 /// Calls f(first, last, offset of the tap for output 0, index in the plane of that) for each tap of a row of windows: the
 /// windows [first, last) hold it, and it moves by the stride from one to the next.
@@ -188,7 +160,7 @@ void max_pool_gather(const Pool& p, const Tensor& out, const Tensor& x, const Te
     visit_index(p, [&](auto index_tag) {
       using I = typename decltype(index_tag)::type;
       if (p.channels_last) return gather_last<T>(p, result, data<T>(x), data<I>(indices));
-      parallel_for(p.planes, grain(n), [&](int64_t begin, int64_t end) {
+      parallel_for(p.planes, plane_grain(n), [&](int64_t begin, int64_t end) {
         for (int64_t plane = begin; plane < end; ++plane)
           for (int64_t o = plane * n; o < (plane + 1) * n; ++o) {
             const int64_t i = data<I>(indices)[o];

@@ -22,6 +22,18 @@ void for_rows(const Tensor& h, const F& f) {
   });
 }
 
+/// Calls f(j, gradient) for n columns: own[j], and what `given` (unless it is null) adds to it.
+template <class C, class T, class F>
+void for_columns(int64_t n, const T* own, const T* given, const F& f) {
+  if (given) {
+#pragma omp simd
+    for (int64_t j = 0; j < n; ++j) f(j, static_cast<C>(own[j]) + static_cast<C>(given[j]));
+  } else {
+#pragma omp simd
+    for (int64_t j = 0; j < n; ++j) f(j, static_cast<C>(own[j]));
+  }
+}
+
 }  // namespace
 
 void lstm_step(const Tensor& gates, const Tensor& c, const Tensor& c_before, const Tensor& h) {
@@ -68,13 +80,7 @@ void lstm_step_backward(const Tensor& grad_gates, const Tensor& grad_c, const Te
         go[j] = static_cast<T>(s.o);
         gcell[j] = static_cast<T>(s.c);
       };
-      if (given) {
-#pragma omp simd
-        for (int64_t j = 0; j < n; ++j) column(j, static_cast<C>(own[j]) + static_cast<C>(given[j]));
-      } else {
-#pragma omp simd
-        for (int64_t j = 0; j < n; ++j) column(j, static_cast<C>(own[j]));
-      }
+      for_columns<C>(n, own, given, column);
     });
   });
 }
@@ -123,13 +129,7 @@ void gru_step_backward(const Tensor& grad_gates, const Tensor& grad_from_hidden,
         gm2[j] = static_cast<T>(d.hn);
         own[j] = static_cast<T>(d.h);
       };
-      if (given) {
-#pragma omp simd
-        for (int64_t j = 0; j < n; ++j) column(j, static_cast<C>(own[j]) + static_cast<C>(given[j]));
-      } else {
-#pragma omp simd
-        for (int64_t j = 0; j < n; ++j) column(j, static_cast<C>(own[j]));
-      }
+      for_columns<C>(n, own, given, column);
     });
   });
 }

@@ -94,18 +94,10 @@ C* data(const Tensor& t) {
   return static_cast<C*>(t.data_ptr());
 }
 
-template <class F>
-void visit(DType t, const F& f) {
-  if (t == DType::Float64)
-    f(TypeTag<double>{});
-  else
-    f(TypeTag<float>{});
-}
-
 }  // namespace
 
 void ctc_loss(const Ctc& c, const Tensor& losses, const Tensor& alpha, const Tensor& log_probs) {
-  visit(log_probs.dtype(), [&](auto tag) {
+  visit_ctc(log_probs.dtype(), [&](auto tag) {
     using C = typename decltype(tag)::type;
     launch(alpha_kernel<C>, blocks_for(c.batch, 1), kThreads, 0, Samples(c), data<C>(losses), data<C>(alpha),
            data<C>(log_probs), index_check("ctc_loss"));
@@ -114,7 +106,7 @@ void ctc_loss(const Ctc& c, const Tensor& losses, const Tensor& alpha, const Ten
 
 void ctc_loss_backward(const Ctc& c, const Tensor& grad, const Tensor& beta, const Tensor& grad_out, const Tensor& losses,
                        const Tensor& alpha, const Tensor& log_probs, bool zero_infinity) {
-  visit(log_probs.dtype(), [&](auto tag) {
+  visit_ctc(log_probs.dtype(), [&](auto tag) {
     using C = typename decltype(tag)::type;
     launch(beta_kernel<C>, blocks_for(c.batch, 1), kThreads, 0, Samples(c), data<C>(beta), data<C>(losses),
            data<C>(log_probs));

@@ -1,11 +1,14 @@
 #include "core/factory.h"
 
 #include "autograd/node.h"
+#include "core/named_factory.h"
 #include "kernels/dispatch.h"
 
 namespace norch {
 
-Tensor new_tensor(Ints sizes, DType dtype, Device device, const char* op) {
+Tensor new_tensor(Ints sizes, DType dtype, Device device) { return new_named("empty", sizes, dtype, device); }
+
+Tensor new_named(const char* op, Ints sizes, DType dtype, Device device) {
   const int64_t n = numel_of(sizes, op);
   size_t bytes = 0;
   NORCH_CHECK(!__builtin_mul_overflow(static_cast<size_t>(n), itemsize(dtype), &bytes) && bytes < (size_t{1} << 62),

@@ -1,12 +1,12 @@
-// Making tensors below the level of ops: no checks of user input but sizes, no autograd.
+// Making tensors below the level of ops: no checks of user input, no autograd.
 #pragma once
 
 #include "norch/tensor.h"
 
 namespace norch {
 
-/// A new contiguous tensor with uninitialised memory. `device` must be resolved; errors name `op`.
-NORCH_API Tensor new_tensor(Ints sizes, DType dtype, Device device, const char* op = "empty");
+/// A new contiguous tensor with uninitialised memory. `device` must be resolved.
+NORCH_API Tensor new_tensor(Ints sizes, DType dtype, Device device);
 /// A new tensor with the given strides (all positive or zero-size), memory just large enough.
 NORCH_API Tensor new_strided(Ints sizes, Ints strides, DType dtype, Device device);
 /// A new dense tensor of the shape of `like` in that format.

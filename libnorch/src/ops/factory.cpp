@@ -3,6 +3,7 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "core/named_factory.h"
 #include "kernels/copy.h"
 
 namespace norch {
@@ -18,7 +19,7 @@ void fill_into(const Tensor& t, const Scalar& value) {
 }
 
 Tensor filled(const char* op, Ints sizes, const Scalar& value, DType dtype, const TensorOptions& options) {
-  Tensor t = new_tensor(sizes, dtype, options.device().resolve(), op);
+  Tensor t = new_named(op, sizes, dtype, options.device().resolve());
   fill_into(t, value);
   return finish(t, options);
 }

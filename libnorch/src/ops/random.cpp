@@ -7,6 +7,7 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "core/named_factory.h"
 #include "kernels/cpu/twister.h"
 #include "kernels/random.h"
 #include "norch/ops/binary.h"
@@ -149,18 +150,18 @@ Tensor as_float(const Tensor& t) { return t.is_floating_point() ? t : t.to(defau
 }  // namespace
 
 Tensor rand(Ints sizes, const TensorOptions& options, Generator* generator) {
-  return standard("rand", Distribution::Uniform, new_tensor(sizes, options.dtype(), options.device().resolve(), "rand"),
+  return standard("rand", Distribution::Uniform, new_named("rand", sizes, options.dtype(), options.device().resolve()),
                   options.requires_grad(), generator);
 }
 
 Tensor randn(Ints sizes, const TensorOptions& options, Generator* generator) {
-  return standard("randn", Distribution::Normal, new_tensor(sizes, options.dtype(), options.device().resolve(), "randn"),
+  return standard("randn", Distribution::Normal, new_named("randn", sizes, options.dtype(), options.device().resolve()),
                   options.requires_grad(), generator);
 }
 
 Tensor randint(int64_t low, int64_t high, Ints sizes, const TensorOptions& options, Generator* generator) {
   const DType type = options.has_dtype() ? options.dtype() : kInt64;
-  return integers(low, high, new_tensor(sizes, type, options.device().resolve(), "randint"), options.requires_grad(),
+  return integers(low, high, new_named("randint", sizes, type, options.device().resolve()), options.requires_grad(),
                   generator);
 }
 

@@ -49,7 +49,8 @@ def entries(layers: int, width: int, tokens: int, context: int, batch: int, para
         Entry("layer_norm, backward", "backward_kernel|join_parts", bytes=(2 * layers + 1) * n * width * (2 + 4 + 4 + 4 + 2)),
         Entry("GELU, forward", "ValueOf.*Gelu", bytes=layers * n * 4 * width * (2 + 2)),
         Entry("GELU, backward", "GradientOf.*Gelu", bytes=layers * n * 4 * width * (2 + 2 + 2)),
-        Entry("bias gradients", "columns_kernel|parts_kernel", bytes=layers * n * 9 * width * 2),
+        # Of queries, keys and values together; the others are summed where their gradients are made.
+        Entry("bias gradients", "columns_kernel|parts_kernel", bytes=layers * n * 3 * width * 2),
         Entry("residual sums", "baseline::Add", bytes=2 * layers * n * width * (4 + 2 + 4)),
         Entry("cross-entropy, forward", "class_loss::forward", bytes=n * tokens * 2),
         Entry("cross-entropy, backward", "class_loss::backward", bytes=n * tokens * (2 + 2)),

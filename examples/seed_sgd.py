@@ -3,9 +3,9 @@
     python examples/seed_sgd.py [--cpu] [--seed-init]
 
 `self.parameters` lists (module, name, parameter), and assigning a tensor to a parameter's name gives the
-parameter its values. The losses are those of norch.optim.SGD, and of seed.py. --seed-init starts from the parameters that the seed's table of sample
-output came from: random.uniform(-1, 1) after random.seed(1), for fc1.weight, fc1.bias, fc2.weight and
-fc2.bias in this order, row by row. It prints that table exactly.
+parameter its values. The losses are those of norch.optim.SGD, and of seed.py. --seed-init starts from the
+parameters that the seed's table of sample output came from: random.uniform(-1, 1) after random.seed(1), for
+fc1.weight, fc1.bias, fc2.weight and fc2.bias in this order, row by row. It prints that table exactly.
 """
 
 import norch

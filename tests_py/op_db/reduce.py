@@ -21,6 +21,16 @@ def axis(dim):
     return {"axis": dim} if dim is not None else {}
 
 
+def options_of(case, dim, keepdim, rest):
+    """The arguments of a case: every other one keeps its dims, where the op can."""
+    options = dict(rest)
+    if dim is not None:
+        options["dim"] = dim
+        if keepdim:
+            options["keepdim"] = bool(case % 2)
+    return options
+
+
 def samples(cases=CASES, low=-4, high=4, keepdim=True, nan=False, **kwargs):
     def make(dtype):
         out = []
@@ -28,12 +38,7 @@ def samples(cases=CASES, low=-4, high=4, keepdim=True, nan=False, **kwargs):
             x = random_array(shape, dtype, max(low, 0) if dtype == "uint8" else low, high)
             if nan and dtype in FLOATS and x.size > 1:
                 x.flat[1] = np.nan
-            options = dict(kwargs)
-            if dim is not None:
-                options["dim"] = dim
-                if keepdim:
-                    options["keepdim"] = bool(i % 2)
-            out.append(Sample([x], options))
+            out.append(Sample([x], options_of(i, dim, keepdim, kwargs)))
         return out
 
     return make
@@ -47,12 +52,7 @@ def grads(cases=FILLED, low=-2.0, high=2.0, keepdim=True, **kwargs):
                 continue
             # Distinct values, so that the largest is one.
             x = np.random.permutation(np.linspace(low, high, int(np.prod(shape)) + 2)[1:-1]).reshape(shape)
-            options = dict(kwargs)
-            if dim is not None:
-                options["dim"] = dim
-                if keepdim:
-                    options["keepdim"] = bool(i % 2)
-            out.append(Sample([x], options))
+            out.append(Sample([x], options_of(i, dim, keepdim, kwargs)))
         return out
 
     return make

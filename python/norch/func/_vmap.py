@@ -104,8 +104,8 @@ def vmap(
     """A function that applies `func` to every sample of a batch and stacks the results.
 
     in_dims: the dim of each input that counts the samples; an int for all, or a nested tuple like the inputs, None for
-    those that all samples share, as they do keyword arguments. out_dims: where the results' batch dim goes. randomness: "different" or "same" random
-    numbers for the samples, or "error": RuntimeError if `func` draws any.
+    those that all samples share, as they do keyword arguments. out_dims: where the results' batch dim goes. randomness:
+    "different" or "same" random numbers for the samples, or "error": RuntimeError if `func` draws any.
 
     norch runs `func` once for each sample, so anything that works on a sample works here (also `if x > 0`, `item()` and
     in-place writes); it is no faster than a loop. Batched operations are. `chunk_size` has no effect.

@@ -7,7 +7,7 @@ from typing import Iterator
 
 import norch
 from norch._C import _cuda
-from norch.backends._precision import is_tf32
+from norch.backends._precision import AllowsTf32
 
 __all__ = [
     "cudnn_sdp_enabled",
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-class _Matmul:
+class _Matmul(AllowsTf32):
     """torch.backends.cuda.matmul's attributes. With `allow_tf32` (or fp32_precision "tf32"; at first it is False, "ieee")
     products of float32 and complex64 on GPUs may round their factors to TF32: see set_float32_matmul_precision."""
 
@@ -32,21 +32,8 @@ class _Matmul:
     allow_bf16_reduced_precision_reduction: bool = False
     allow_fp16_accumulation: bool = False
 
-    @property
-    def allow_tf32(self) -> bool:
-        return _cuda._matmul_tf32()
-
-    @allow_tf32.setter
-    def allow_tf32(self, allowed: bool) -> None:
-        _cuda._set_matmul_tf32(allowed)
-
-    @property
-    def fp32_precision(self) -> str:
-        return "tf32" if self.allow_tf32 else "ieee"
-
-    @fp32_precision.setter
-    def fp32_precision(self, precision: str) -> None:
-        self.allow_tf32 = is_tf32(precision)
+    _allowed = staticmethod(_cuda._matmul_tf32)
+    _allow = staticmethod(_cuda._set_matmul_tf32)
 
     def __setattr__(self, name: str, value: object) -> None:
         if not hasattr(type(self), name):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 from norch import cuda as _cuda
 from norch._C import _cuda as _state
-from norch.backends._precision import is_tf32
+from norch.backends._precision import AllowsTf32, is_tf32
 
 __all__ = ["allow_tf32", "benchmark", "benchmark_limit", "deterministic", "enabled", "flags", "is_acceptable", "is_available", "version"]
 
@@ -23,24 +23,11 @@ if TYPE_CHECKING:
     fp32_precision: str
 
 
-class _Flags(ModuleType):
+class _Flags(AllowsTf32, ModuleType):
     """The module's attributes that have an effect."""
 
-    @property
-    def allow_tf32(self) -> bool:
-        return _state._convolution_tf32()
-
-    @allow_tf32.setter
-    def allow_tf32(self, allowed: bool) -> None:
-        _state._set_convolution_tf32(allowed)
-
-    @property
-    def fp32_precision(self) -> str:
-        return "tf32" if _state._convolution_tf32() else "ieee"
-
-    @fp32_precision.setter
-    def fp32_precision(self, precision: str) -> None:
-        _state._set_convolution_tf32(is_tf32(precision))
+    _allowed = staticmethod(_state._convolution_tf32)
+    _allow = staticmethod(_state._set_convolution_tf32)
 
 
 sys.modules[__name__].__class__ = _Flags

@@ -121,6 +121,21 @@ def test_triangle_errors(device):
         norch.tril(norch.ones(3, device=device))
 
 
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0), (1, 5), (5, 1), (4, 4)])
+def test_triangle_indices_of_any_shape(shape):
+    for k in range(-7, 8):
+        same(norch.tril_indices(*shape, k), np.stack(np.tril_indices(shape[0], k, shape[1])))
+        same(norch.triu_indices(*shape, k), np.stack(np.triu_indices(shape[0], k, shape[1])))
+
+
+def test_triangles_that_are_far_too_large_raise_at_once():
+    for shape in [(2**40, 2**40), (2**62, 0), (2**63 - 1, 2**63 - 1)]:
+        with pytest.raises(RuntimeError, match="does not fit in memory"):
+            norch.tril_indices(*shape)
+    assert norch.tril_indices(2**60, 1, 1 - 2**60).tolist() == [[2**60 - 1], [0]]
+    assert norch.triu_indices(2**60, 1).tolist() == [[0], [0]]
+
+
 def test_meshgrid(device):
     x, y = norch.arange(3, device=device), norch.arange(4, device=device)
     for indexing in ("ij", "xy"):
@@ -144,6 +159,20 @@ def test_fill(device):
     assert v.grad.item() == 2
     with pytest.raises(RuntimeError, match="0-dimension"):
         t.fill_(norch.ones(2, device=device))
+
+
+def test_filling_an_expanded_tensor(device):
+    t = norch.ones(2, 3, device=device)
+    row = t[:, :1].expand(2, 5)
+    assert row.fill_(4) is row and row._version == t._version == 1
+    same(t, [[4, 1, 1], [4, 1, 1]])
+    row.zero_()
+    same(t, [[0, 1, 1], [0, 1, 1]])
+    x = norch.ones(2, 1, device=device, requires_grad=True)
+    (x * 2).expand(2, 3).zero_().sum().backward()
+    same(x.grad, [[0], [0]])
+    with pytest.raises(RuntimeError, match="single memory location"):
+        row.add_(1)
 
 
 @pytest.mark.parametrize(

@@ -166,3 +166,12 @@ def test_none_among_tensors(name, device):
 def test_joined_emptiness_has_any_dim(device):
     none = norch.ones(0, device=device)
     assert norch.cat([none, none], 2).shape == (0,)
+
+
+def test_numbers_of_combinations():
+    assert norch.combinations(norch.arange(40), 2).shape == (780, 2)
+    assert norch.combinations(norch.arange(3), 2**60).shape == (0, 2**60)
+    assert norch.combinations(norch.arange(0), 2, with_replacement=True).shape == (0, 2)
+    for n, r, again in [(100_000, 50_000, False), (3, 2**62, True), (5000, 5, False)]:  # refused before anything is listed
+        with pytest.raises((RuntimeError, norch.OutOfMemoryError), match="memory|too large"):
+            norch.combinations(norch.arange(n), r, again)

@@ -5,6 +5,7 @@
 #include "core/factory.h"
 #include "core/named_factory.h"
 #include "kernels/copy.h"
+#include "norch/ops/slice.h"
 
 namespace norch {
 
@@ -63,6 +64,13 @@ Tensor ones_like(const Tensor& like) { return ones_like(like, like.options()); }
 Tensor full_like(const Tensor& like, const Scalar& value) { return full_like(like, value, like.options()); }
 
 Tensor fill_(const Tensor& self, const Scalar& value) {
+  if (autograd::overlaps_itself(self)) {  // expanded: every element gets the same value, so each place is written once
+    Tensor once = self;
+    for (int64_t d = 0; d < self.dim(); ++d)
+      if (self.strides()[d] == 0 && self.sizes()[d] > 1) once = narrow(once, d, 0, 1);
+    fill_(once, value);
+    return self;
+  }
   autograd::InPlace write("fill_", self);
   Tensor out = write.output();
   fill_into(out, value);

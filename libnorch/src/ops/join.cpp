@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <string_view>
 
 #include "autograd/record.h"
@@ -273,18 +274,40 @@ Tensor cartesian_prod(const TensorList& tensors) {
   return stack(columns, 1);
 }
 
+namespace {
+
+/// How many ways there are to choose r of n. \throws Error if they would not fit in memory.
+int64_t combination_count(int64_t n, int64_t r) {
+  if (r > n) return 0;
+  r = std::min(r, n - r);
+  double rough = 1;
+  for (int64_t i = 0; i < r && rough < 0x1p60; ++i) rough *= static_cast<double>(n - i) / static_cast<double>(i + 1);
+  NORCH_CHECK(rough < 0x1p60, "combinations: ", r, " of ", n, " elements make more combinations than fit in memory");
+  int64_t count = 1;
+  for (int64_t i = 0; i < r; ++i) {
+    // count * (n - i) is a multiple of i + 1; dividing first what can be divided keeps the product small.
+    const int64_t common = std::gcd(count, i + 1);
+    count = count / common * ((n - i) / ((i + 1) / common));
+  }
+  return count;
+}
+
+}  // namespace
+
 Tensor combinations(const Tensor& t, int64_t r, bool with_replacement) {
   NORCH_CHECK(t.dim() == 1, "combinations: Expect a 1D vector, but got shape ", t.sizes());
   NORCH_CHECK(r >= 0, "combinations: Expect a non-negative number, but got ", r);
   const int64_t n = t.numel();
   if (r == 0) return new_tensor({0}, t.dtype(), t.device());
-  std::vector<int64_t> places;
-  std::vector<int64_t> at(static_cast<size_t>(std::min<int64_t>(r, with_replacement ? r : n)), 0);
-  if (with_replacement ? n > 0 : r <= n) {
-    if (!with_replacement)
-      for (int64_t i = 0; i < r; ++i) at[i] = i;
+  NORCH_CHECK(!with_replacement || r < int64_t{1} << 60, "combinations: ", r, " is too large a number of elements");
+  const int64_t count = combination_count(with_replacement ? n + r - 1 : n, r);
+  const Tensor index = new_tensor({count, r}, DType::Int64, kCPU);
+  if (count > 0) {
+    std::vector<int64_t> at(static_cast<size_t>(r), 0);
+    if (!with_replacement) std::iota(at.begin(), at.end(), int64_t{0});
+    int64_t* p = index.data<int64_t>();
     for (;;) {
-      places.insert(places.end(), at.begin(), at.end());
+      p = std::copy(at.begin(), at.end(), p);
       int64_t i = r - 1;
       while (i >= 0 && at[i] == (with_replacement ? n - 1 : n - r + i)) --i;
       if (i < 0) break;
@@ -292,9 +315,7 @@ Tensor combinations(const Tensor& t, int64_t r, bool with_replacement) {
       for (int64_t j = i + 1; j < r; ++j) at[j] = with_replacement ? at[i] : at[j - 1] + 1;
     }
   }
-  const Tensor index = new_tensor({static_cast<int64_t>(places.size())}, DType::Int64, kCPU);
-  std::copy(places.begin(), places.end(), index.data<int64_t>());
-  return reshape(index_select(t, 0, index), {index.numel() / r, r});
+  return reshape(index_select(t, 0, flatten(index)), {count, r});
 }
 
 }  // namespace norch

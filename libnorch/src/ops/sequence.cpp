@@ -138,19 +138,28 @@ Tensor triangle_indices(const char* op, int64_t rows, int64_t cols, int64_t offs
   NORCH_CHECK(cols >= 0, op, ": col must be non-negative, got ", cols);
   NORCH_CHECK(options.dtype() == kInt64 || options.dtype() == kInt32, op, ": dtype must be int32 or int64, got ",
               options.dtype());
+  const double area = static_cast<double>(rows) * static_cast<double>(cols);
+  NORCH_CHECK(std::max(static_cast<double>(std::max(rows, cols)), area) < 0x1p61, op, ": a triangle of ", rows, " x ", cols,
+              " does not fit in memory");
   const int64_t k = std::min(std::max(offset, -rows - 1), cols + 1);
-  auto first = [&](int64_t r) { return lower ? int64_t{0} : std::min(std::max<int64_t>(r + k, 0), cols); };
-  auto last = [&](int64_t r) { return lower ? std::min(std::max<int64_t>(r + k + 1, 0), cols) : cols; };
-  int64_t n = 0;
-  for (int64_t r = 0; r < rows; ++r) n += last(r) - first(r);
+  // Row r of the lower triangle has r + k + 1 elements, from none at all to the whole row.
+  const auto below = [&](int64_t diagonal) {
+    const int64_t begin = std::min(std::max<int64_t>(-diagonal, 0), rows);
+    const int64_t full = std::min(std::max(cols - diagonal - 1, begin), rows);
+    return (full - begin) * (begin + full + 2 * diagonal + 1) / 2 + (rows - full) * cols;
+  };
+  const int64_t n = lower ? below(k) : rows * cols - below(k - 1);
   const Tensor t = new_tensor({2, n}, kInt64, kCPU);
   int64_t* p = t.data<int64_t>();
   int64_t i = 0;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t c = first(r); c < last(r); ++c, ++i) {
+  for (int64_t r = lower ? std::max<int64_t>(-k, 0) : 0; i < n; ++r) {
+    const int64_t first = lower ? 0 : std::max<int64_t>(r + k, 0);
+    const int64_t last = lower ? std::min(r + k + 1, cols) : cols;
+    for (int64_t c = first; c < last; ++c, ++i) {
       p[i] = r;
       p[n + i] = c;
     }
+  }
   return t.to(options.device(), options.dtype());
 }
 

@@ -222,6 +222,21 @@ def test_matrix_exp_of_large_and_small_matrices(device):
     close(linalg.matrix_exp(a), want, 1e-11)
 
 
+def test_lstsq_of_matrices_with_fewer_dims(device):
+    a, b = norch.eye(3, device=device).expand(3, 1, 3, 3), norch.randn(3, 3, 3, device=device)
+    for driver in ("gels", "GELSY" if device == "cpu" else "gels"):
+        x = linalg.lstsq(a, b, driver=driver).solution
+        assert x.shape == (3, 3, 3, 3)
+        close(x, b.expand(3, 3, 3, 3).cpu().numpy(), 1e-5)
+    assert linalg.lstsq(a[:, 0], b[:, 0]).solution.shape == (3, 3)
+
+
+def test_lu_of_a_singular_matrix(device):
+    lu, pivots = norch.lu(norch.zeros(2, 2, device=device))
+    assert lu.tolist() == [[0, 0], [0, 0]] and pivots.tolist() == [1, 2]
+    assert norch.lu(norch.zeros(2, 2, device=device), get_infos=True)[2].item() == 1
+
+
 def test_number_of_threads_changes_nothing():
     a = norch.tensor(np.random.uniform(-1, 1, (7, 40, 40)).astype("float32"))
     threads = norch.get_num_threads()

@@ -199,6 +199,12 @@ def test_random_in_its_forms(device):
     assert min(x.random_(5, to=None).tolist()) >= 5
 
 
+def test_normal_has_the_dtype_of_the_means(device):
+    half, single = norch.zeros(3, dtype=norch.float16, device=device), norch.ones(3, device=device)
+    assert norch.normal(half, single).dtype == norch.normal(0.0, half).dtype == norch.float16
+    assert norch.normal(single, half).dtype == norch.float32
+
+
 def test_randperm(device):
     for n in (0, 1, 2, 1000):
         p = norch.randperm(n, device=device)

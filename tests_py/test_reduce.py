@@ -71,6 +71,12 @@ def test_var_in_all_forms(device):
     assert np.isnan(tensor([1.0], device).var().item())
 
 
+def test_var_of_nothing_is_nan_whatever_the_correction(device):
+    x = norch.ones(0, 2, device=device)
+    for t in (norch.var(x, correction=-3), norch.var(x, dim=0, correction=-1), *norch.std_mean(x, correction=-3)):
+        assert t.isnan().all()
+
+
 def test_gradient_of_products_with_zeros(device):
     x = tensor([[2.0, 0.0, 3.0], [0.0, 0.0, 4.0]], device, norch.float64).requires_grad_()
     x.prod(1).sum().backward()

@@ -62,11 +62,11 @@ void bind_lu(Binder& b) {
   b.op(
       "lu",
       [factors, with_info](const Tensor& a, bool pivot, bool get_infos) {
-        linalg::LUFactor r = get_infos ? linalg::lu_factor_ex(a, pivot) : linalg::lu_factor(a, pivot);
+        linalg::LUFactor r = linalg::lu_factor_ex(a, pivot);
         return get_infos ? NamedTensors{with_info, {r.lu, r.pivots, r.info}} : NamedTensors{factors, {r.lu, r.pivots}};
       },
-      "lu(A, pivot=True, get_infos=False) -> (LU, pivots) or (LU, pivots, info)\n\nAs linalg.lu_factor, or "
-      "linalg.lu_factor_ex.",
+      "lu(A, pivot=True, get_infos=False) -> (LU, pivots) or (LU, pivots, info)\n\nAs linalg.lu_factor_ex: a "
+      "singular matrix raises nothing.",
       "A"_a, "pivot"_a = true, "get_infos"_a = false);
   b.function(
       "lu_unpack",

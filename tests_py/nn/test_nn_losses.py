@@ -97,6 +97,19 @@ def test_cross_entropy_of_one_sample_and_another_ignored_index(device):
     check(nn.CrossEntropyLoss(ignore_index=3)(a, y), -log_softmax(a.cpu().numpy())[0, 1])
 
 
+def test_one_sample_may_have_its_class_in_a_list_of_one(device):
+    x = np.random.randn(4)
+    t = norch.tensor(x, device=device, requires_grad=True)
+    loss = nn.functional.cross_entropy(t, norch.tensor([2], device=device), reduction="none")
+    assert loss.shape == ()
+    check(loss, -log_softmax(x, 0)[2])
+    loss.backward()
+    check(t.grad, np.exp(log_softmax(x, 0)) - np.eye(4)[2])
+    check(nn.functional.nll_loss(t, norch.tensor([1], device=device)), -x[1])
+    with pytest.raises(ValueError, match="1D target must have size 1, but got target size: 2"):
+        nn.functional.cross_entropy(t, norch.tensor([1, 2], device=device))
+
+
 def test_cross_entropy_gradient(device):
     x = norch.randn(4, 3, device=device, dtype=norch.float64, requires_grad=True)
     y = norch.tensor([0, 2, 1, 1], device=device)
@@ -149,6 +162,9 @@ def test_weights_are_buffers():
 def test_wrong_reduction():
     with pytest.raises(ValueError, match="average"):
         nn.MSELoss(reduction="average")(norch.zeros(2), norch.zeros(2))
+    for reduction in (None, 2, True, ["mean"]):
+        with pytest.raises(ValueError, match="is not a valid value for reduction"):
+            nn.functional.smooth_l1_loss(norch.zeros(2), norch.zeros(2), reduction=reduction)
 
 
 def test_dtypes_of_losses():

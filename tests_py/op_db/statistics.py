@@ -237,6 +237,7 @@ ROWS = [
         errors=[
             Error(RuntimeError, "one of prod, mean, amax or amin", [X, 0, np.array([0, 1]), X, "sum"]),
             Error(RuntimeError, "Number of indices", [X, 0, np.array([0]), X, "prod"]),
+            Error(RuntimeError, "must match self of shape", [X, 0, np.array([0, 1]), X[:2, :1], "prod"]),
         ],
     ),
     OpRow("diagflat", cases(((2, 3), (), {}), ((4,), (), {})), np.diagflat, NUMBERS, grads(((2, 2), (), {}),)),

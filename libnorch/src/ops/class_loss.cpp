@@ -50,7 +50,10 @@ Arguments prepare(const char* name, const Tensor& x, const Tensor& target, const
   NORCH_CHECK(!recording(weight), name, ": is not differentiable with respect to argument 'weight', which requires grad; "
               "detach() it");
   const Shape rows = row_shape(x);
-  NORCH_CHECK(target.sizes() == rows, name, ": Expected target size ", rows, ", got ", target.sizes());
+  const bool lone = x.dim() == 1 && target.dim() == 1;  // one sample without a batch, its class in a list of one
+  NORCH_CHECK_VALUE(!lone || target.numel() == 1, name, ": For 1D input, 1D target must have size 1, but got target size: ",
+                    target.numel());
+  NORCH_CHECK(lone || target.sizes() == rows, name, ": Expected target size ", rows, ", got ", target.sizes());
   NORCH_CHECK(target.device() == x.device() && (!weight.defined() || weight.device() == x.device()), name,
               ": Expected all tensors to be on the same device, but the input is on ", x.device(), ", the target on ",
               target.device(), weight.defined() ? str(" and the weight on ", weight.device()) : std::string());

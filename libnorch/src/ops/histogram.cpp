@@ -179,6 +179,10 @@ Tensor index_reduce(const Tensor& self, int64_t dim, const Tensor& index, const 
   const int64_t length = source.dim() ? source.sizes()[dim] : 1;
   NORCH_CHECK(index.numel() == length, "index_reduce(): Number of indices (", index.numel(),
               ") should be equal to source.size(dim) (", length, ")");
+  Shape expected(self.sizes());
+  if (!expected.empty()) expected[dim] = length;
+  NORCH_CHECK(shape == expected, "index_reduce(): source of shape ", shape, " must match self of shape ", self.sizes(),
+              " but for dim ", dim);
   Shape laid(shape.size(), 1);
   if (!laid.empty()) laid[dim] = length;
   const Tensor everywhere = expand(reshape(index, laid), shape);

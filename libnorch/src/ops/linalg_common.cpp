@@ -30,6 +30,10 @@ void check_square(const char* op, const Tensor& a, const char* name) {
               a.size(-2), " by ", a.size(-1), " matrices");
 }
 
+bool is_vector(const Tensor& a, const Tensor& b) {
+  return b.dim() == 1 || (a.dim() - 1 == b.dim() && b.sizes() == a.sizes().slice(0, a.sizes().size() - 1));
+}
+
 void check_alike(const char* op, const Tensor& a, const char* name_a, const Tensor& b, const char* name_b) {
   NORCH_CHECK(a.dtype() == b.dtype(), op, ": Expected ", name_a, " and ", name_b, " to have the same dtype, but found ",
               name_a, " of type ", scalar_type_name(a.dtype()), " and ", name_b, " of type ",

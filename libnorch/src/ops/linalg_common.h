@@ -12,6 +12,8 @@ void check_float(const char* op, const Tensor& a);
 void check_matrix(const char* op, const Tensor& a, const char* name = "A");
 /// ... of which the last two are equal.
 void check_square(const char* op, const Tensor& a, const char* name = "A");
+/// Whether `b` is a batch of vectors: 1-d, or of a's shape without its last dim.
+bool is_vector(const Tensor& a, const Tensor& b);
 /// \throws Error unless both have one dtype and one device.
 void check_alike(const char* op, const Tensor& a, const char* name_a, const Tensor& b, const char* name_b);
 

@@ -1,4 +1,6 @@
 // Least squares.
+#include <cctype>
+
 #include "autograd/record.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/complex.h"
@@ -50,10 +52,11 @@ LeastSquares lstsq(const Tensor& a, const Tensor& b, std::optional<double> rcond
                    const std::optional<std::string>& driver) {
   constexpr const char* op = "linalg.lstsq";
   check(op, a, b);
-  const std::string by = driver.value_or(a.is_cuda() ? "gels" : "gelsy");
+  std::string by = driver.value_or(a.is_cuda() ? "gels" : "gelsy");
+  for (char& c : by) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   NORCH_CHECK(by == "gels" || by == "gelsy" || by == "gelsd" || by == "gelss", op, ": parameter `driver` should be one "
               "of (gels, gelsy, gelsd, gelss), got ", by);
-  if (a.dim() != b.dim()) {
+  if (detail::is_vector(a, b)) {
     LeastSquares out = lstsq(a, unsqueeze(b, -1), rcond, driver);
     out.solution = squeeze(out.solution, -1);
     return out;

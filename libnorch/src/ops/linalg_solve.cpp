@@ -21,16 +21,11 @@ using detail::Failure;
 
 namespace {
 
-/// Whether B is a batch of vectors: 1-d, or A's shape without its last dim.
-bool is_vector(const Tensor& a, const Tensor& b) {
-  return b.dim() == 1 || (a.dim() - 1 == b.dim() && b.sizes() == a.sizes().slice(0, a.sizes().size() - 1));
-}
-
 WithInfo solve_op(const char* op, const Tensor& a, const Tensor& b, bool left) {
   detail::check_square(op, a);
   detail::check_float(op, a);
   detail::check_alike(op, a, "A", b, "B");
-  const bool vector = is_vector(a, b);
+  const bool vector = detail::is_vector(a, b);
   NORCH_CHECK(left || !vector, op, ": Vector broadcasting of the left hand side is not supported for left=False. In "
               "this case linalg.solve is equivalent to B / A.squeeze(-1)");
   if (vector) {

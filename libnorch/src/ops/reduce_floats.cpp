@@ -49,7 +49,11 @@ Moments moments_op(const char* op, const char* node, const Tensor& t, Ints dims,
   if (t.is_complex()) {
     // The mean square distance from the mean is that of both parts together.
     Tensor spread = add(var(real(t), dims, correction, keepdim), var(imag(t), dims, correction, keepdim));
-    return {root ? sqrt(spread) : spread, with_mean ? mean(t, dims, keepdim) : Tensor()};
+    if (root) {  // the gradient of the root at 0 is 0, as for real numbers
+      const Tensor none = eq(spread, Tensor::wrap(0));
+      spread = masked_fill(sqrt(masked_fill(spread, none, Tensor::wrap(1))), none, Tensor::wrap(0));
+    }
+    return {spread, with_mean ? mean(t, dims, keepdim) : Tensor()};
   }
   NORCH_CHECK(t.is_floating_point(), op, "(): std and var only support floating point and complex dtypes, got ",
               t.dtype(), "; convert with .to(dtype)");
@@ -57,7 +61,7 @@ Moments moments_op(const char* op, const char* node, const Tensor& t, Ints dims,
   Moments out{new_tensor(d.out, t.dtype(), t.device()),
               with_mean ? new_tensor(d.out, t.dtype(), t.device()) : Tensor()};
   kernels::MomentsArgs args;
-  args.correction = correction;
+  args.correction = d.n == 0 ? 0 : correction;  // of no elements: NaN, whatever the correction
   args.root = root;
   kernels::moments(t.device(), make_reduce_plan(t, d.mask), out.mean, out.var, args);
   if (recording(t)) {

@@ -168,6 +168,34 @@ def test_rarely_used_names_of_arguments():
     assert copy.data_ptr() != x.data_ptr() == norch.from_dlpack(x, copy=False).data_ptr()
 
 
+def test_functions_of_linalg_take_the_name_input():
+    m = 2 * norch.eye(2)
+    assert norch.linalg.cond(input=m).item() == 1 and norch.linalg.vector_norm(input=m, ord=1).item() == 4
+    assert norch.linalg.matrix_power(input=m, n=3).tolist() == [[8, 0], [0, 8]]
+    assert norch.linalg.eigvalsh(input=m, UPLO="U").tolist() == [2, 2] and norch.linalg.norm(A=m, ord=1).item() == 2
+    with pytest.raises(TypeError, match="incompatible"):
+        norch.linalg.cond(m, input=m)
+
+
+def test_truth_values_of_functional():
+    x = norch.tensor([[[-1.0, 2.0]]])
+    values, places = norch.nn.functional.max_pool1d(x, 2, return_indices=1)
+    assert values.item() == 2 and places.item() == 1
+    assert norch.nn.functional.max_pool1d(x, 2, return_indices=None).item() == 2
+    y = x.clone()
+    assert norch.nn.functional.elu(y, 1.0, np.True_) is y and norch.nn.functional.hardtanh(x, inplace=0) is not x
+    with pytest.raises(TypeError, match="incompatible"):
+        norch.sum(x, 0, keepdim=1)
+
+
+def test_none_for_the_default():
+    x = norch.tensor([3.0, 4.0])
+    assert x.sort(stable=None).values.tolist() == norch.argsort(x, stable=None).add(3).tolist() == [3, 4]
+    assert norch.meshgrid(x, x, indexing=None)[0].tolist() == [[3, 3], [4, 4]]
+    same = norch.nn.functional.normalize(norch.stack([x, 0 * x]), dim=None)
+    assert norch.equal(same, norch.stack([x / 5, 0 * x]))
+
+
 @pytest.mark.cuda
 def test_new_numbers_go_where_out_is():
     for make in (

@@ -119,7 +119,10 @@ void wait_for_export(int device, nb::handle stream) {
 
 nb::object to_dlpack(const Tensor& t, nb::handle stream, nb::handle max_version, nb::handle dl_device,
                      std::optional<bool> copy) {
-  NORCH_CHECK_AS(Error, !t.requires_grad(), "__dlpack__: Can't export tensors that require gradient, use tensor.detach()");
+  if (t.requires_grad()) {  // the class that the protocol names
+    PyErr_SetString(PyExc_BufferError, "__dlpack__: Can't export tensors that require gradient, use tensor.detach()");
+    throw nb::python_error();
+  }
   Tensor source = copy.value_or(false) ? t.detach().clone() : t;
   if (!dl_device.is_none()) {
     auto [type, id] = nb::cast<std::pair<int, int>>(dl_device);

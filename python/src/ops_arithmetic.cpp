@@ -159,8 +159,7 @@ void bind_arithmetic(Binder& b) {
   bind_scaled(b, "sub", "sub(input, other, *, alpha=1, out=None) -> Tensor\n\ninput - alpha * other.", &sub, &sub_);
   b.op(
       "rsub", [](const Tensor& x, const Operand& y, const Scalar& alpha) { return rsub(x, y, alpha); },
-      "rsub(input, other, *, alpha=1) -> Tensor\n\nother - alpha * input.", "input"_a, "other"_a, nb::kw_only(),
-      "alpha"_a = 1);
+      "rsub(input, other, alpha=1) -> Tensor\n\nother - alpha * input.", "input"_a, "other"_a, "alpha"_a = 1);
 
   const char* div_doc =
       "div(input, other, *, rounding_mode=None, out=None) -> Tensor\n\ninput / other; rounding_mode 'trunc' or 'floor' "

@@ -27,8 +27,8 @@ void bind_convolution(Binder& b, const char* name, Convolution f, SameConvolutio
     const Tensor added = bias.value_or(Tensor());
     if (const Shape* p = std::get_if<Shape>(&padding)) return f(input, weight, added, stride, *p, dilation, groups);
     const std::string& text = std::get<std::string>(padding);
-    NORCH_CHECK_VALUE(text == "same" || text == "valid", "Invalid padding string '", text,
-                      "', should be one of 'valid', 'same'");
+    NORCH_CHECK(text == "same" || text == "valid", "Invalid padding string: '", text,
+                "', should be one of 'valid', 'same'");
     return same(input, weight, added, stride, text == "same" ? ConvPadding::same : ConvPadding::valid, dilation, groups);
   };
   for (nb::handle scope : {nb::handle(b.root), nb::handle(b.nn)})

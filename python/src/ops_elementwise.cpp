@@ -1,6 +1,7 @@
 // Elementwise ops of one tensor, and activation functions.
 #include "bind.h"
 #include "norch/ops.h"
+#include "truth.h"
 
 namespace norch::python {
 
@@ -118,8 +119,8 @@ void bind_activations(Binder& b) {
   for (const UnaryRow& row : plain)
     b.functional(
         row.name,
-        [f = row.f, g = row.in_place](const Tensor& x, bool inplace) { return inplace ? g(x) : f(x); }, row.doc,
-        "input"_a, "inplace"_a = false);
+        [f = row.f, g = row.in_place](const Tensor& x, Truth inplace) { return inplace ? g(x) : f(x); }, row.doc,
+        "input"_a, "inplace"_a.none() = false);
   const UnaryRow functions[] = {
       {"logsigmoid", &norch::logsigmoid, nullptr, "logsigmoid(input) -> Tensor\n\nlog(sigmoid(x))."},
       {"softsign", &norch::softsign, nullptr, "softsign(input) -> Tensor\n\nx / (1 + |x|)."},
@@ -136,21 +137,21 @@ void bind_activations(Binder& b) {
   b.function("celu_", &norch::celu_, "celu_(input, alpha=1.0) -> Tensor", "input"_a, "alpha"_a = 1.0);
   b.functional("celu_", &norch::celu_, "celu_(input, alpha=1.0) -> Tensor", "input"_a, "alpha"_a = 1.0);
   b.functional(
-      "celu", [](const Tensor& x, double alpha, bool inplace) { return inplace ? celu_(x, alpha) : celu(x, alpha); },
+      "celu", [](const Tensor& x, double alpha, Truth inplace) { return inplace ? celu_(x, alpha) : celu(x, alpha); },
       "celu(input, alpha=1.0, inplace=False) -> Tensor\n\nx above 0, alpha * (exp(x / alpha) - 1) below.", "input"_a,
-      "alpha"_a = 1.0, "inplace"_a = false);
+      "alpha"_a = 1.0, "inplace"_a.none() = false);
   b.functional(
-      "elu", [](const Tensor& x, double alpha, bool inplace) { return inplace ? elu_(x, alpha) : elu(x, alpha); },
+      "elu", [](const Tensor& x, double alpha, Truth inplace) { return inplace ? elu_(x, alpha) : elu(x, alpha); },
       "elu(input, alpha=1.0, inplace=False) -> Tensor\n\nx above 0, alpha * (exp(x) - 1) below.", "input"_a,
-      "alpha"_a = 1.0, "inplace"_a = false);
+      "alpha"_a = 1.0, "inplace"_a.none() = false);
   b.functional(
       "elu_", [](const Tensor& x, double alpha) { return elu_(x, alpha); }, "elu_(input, alpha=1.0) -> Tensor",
       "input"_a, "alpha"_a = 1.0);
   b.functional(
       "leaky_relu",
-      [](const Tensor& x, double slope, bool inplace) { return inplace ? leaky_relu_(x, slope) : leaky_relu(x, slope); },
+      [](const Tensor& x, double slope, Truth inplace) { return inplace ? leaky_relu_(x, slope) : leaky_relu(x, slope); },
       "leaky_relu(input, negative_slope=0.01, inplace=False) -> Tensor\n\nx above 0, negative_slope * x below.",
-      "input"_a, "negative_slope"_a = 0.01, "inplace"_a = false);
+      "input"_a, "negative_slope"_a = 0.01, "inplace"_a.none() = false);
   b.functional("leaky_relu_", &norch::leaky_relu_, "leaky_relu_(input, negative_slope=0.01) -> Tensor", "input"_a,
                "negative_slope"_a = 0.01);
   b.functional(
@@ -161,11 +162,11 @@ void bind_activations(Binder& b) {
                "x)) / beta, x itself where beta * x > threshold.", "input"_a, "beta"_a = 1.0, "threshold"_a = 20.0);
   b.functional(
       "hardtanh",
-      [](const Tensor& x, const Scalar& low, const Scalar& high, bool inplace) {
+      [](const Tensor& x, const Scalar& low, const Scalar& high, Truth inplace) {
         return inplace ? hardtanh_(x, low, high) : hardtanh(x, low, high);
       },
       "hardtanh(input, min_val=-1.0, max_val=1.0, inplace=False) -> Tensor\n\nx limited to [min_val, max_val].",
-      "input"_a, "min_val"_a = -1.0, "max_val"_a = 1.0, "inplace"_a = false);
+      "input"_a, "min_val"_a = -1.0, "max_val"_a = 1.0, "inplace"_a.none() = false);
   b.functional("hardtanh_", &norch::hardtanh_, "hardtanh_(input, min_val=-1.0, max_val=1.0) -> Tensor", "input"_a,
                "min_val"_a = -1.0, "max_val"_a = 1.0);
   b.function("threshold", &norch::threshold, "threshold(input, threshold, value) -> Tensor", "input"_a, "threshold"_a,
@@ -176,11 +177,11 @@ void bind_activations(Binder& b) {
                "threshold"_a, "value"_a);
   b.functional(
       "threshold",
-      [](const Tensor& x, const Scalar& at, const Scalar& value, bool inplace) {
+      [](const Tensor& x, const Scalar& at, const Scalar& value, Truth inplace) {
         return inplace ? threshold_(x, at, value) : threshold(x, at, value);
       },
       "threshold(input, threshold, value, inplace=False) -> Tensor\n\nx where it exceeds threshold, else value.",
-      "input"_a, "threshold"_a, "value"_a, "inplace"_a = false);
+      "input"_a, "threshold"_a, "value"_a, "inplace"_a.none() = false);
   b.op("hardshrink", &norch::hardshrink, "hardshrink(input, lambd=0.5) -> Tensor\n\n0 within [-lambd, lambd].",
        "input"_a, "lambd"_a = 0.5);
   b.functional("hardshrink", &norch::hardshrink, "hardshrink(input, lambd=0.5) -> Tensor\n\n0 within [-lambd, lambd].",

@@ -244,14 +244,14 @@ void bind_sequences(Binder& b) {
         FACTORY_KEYWORDS);
   b.function(
       "meshgrid",
-      [](const nb::args& args, const std::string& indexing) {
+      [](const nb::args& args, const std::optional<std::string>& indexing) {
         TensorList tensors;
         if (args.size() == 1 && !is_tensor(args[0].ptr()))
           tensors = nb::cast<TensorList>(args[0]);
         else
           tensors = nb::cast<TensorList>(args);
         for (const Tensor& t : tensors) NORCH_CHECK_TYPE(t.defined(), "meshgrid(): expected tensors, but one is None");
-        return meshgrid(tensors, indexing);
+        return meshgrid(tensors, indexing.value_or("ij"));
       },
       "meshgrid(*tensors, indexing='ij') -> tuple of Tensors\n\nViews of the inputs that together run over their grid.",
       "tensors"_a, "indexing"_a = "ij");

@@ -4,6 +4,7 @@
 #include "bind.h"
 #include "generator.h"
 #include "norch/ops.h"
+#include "truth.h"
 
 namespace norch::python {
 
@@ -148,10 +149,10 @@ void bind_parametric(Binder& b) {
   };
   b.functional(
       "rrelu",
-      [](const Tensor& x, double lower, double upper, bool training, bool inplace) {
+      [](const Tensor& x, double lower, double upper, bool training, Truth inplace) {
         return inplace ? rrelu_(x, lower, upper, training) : rrelu(x, lower, upper, training);
       },
-      doc, "input"_a, "lower"_a = 1.0 / 8, "upper"_a = 1.0 / 3, "training"_a = false, "inplace"_a = false);
+      doc, "input"_a, "lower"_a = 1.0 / 8, "upper"_a = 1.0 / 3, "training"_a = false, "inplace"_a.none() = false);
   b.function("rrelu", row, doc, "input"_a, "lower"_a = 1.0 / 8, "upper"_a = 1.0 / 3, "training"_a = false,
              "generator"_a = nb::none());
   for (nb::handle scope : {nb::handle(b.root), nb::handle(b.nn)})

@@ -1,6 +1,7 @@
 // Pooling and its reverse.
 #include "bind.h"
 #include "norch/ops/pool.h"
+#include "truth.h"
 
 namespace norch::python {
 
@@ -21,24 +22,24 @@ void bind_max_pool(Binder& b, const char* name, MaxPool f, MaxPoolIndices with_i
       name,
       [f, with_indices](const Tensor& input, const Shape& kernel_size, const std::optional<Shape>& stride,
                         const Shape& padding, const Shape& dilation, bool ceil_mode,
-                        bool return_indices) -> nb::object {
+                        Truth return_indices) -> nb::object {
         const Ints step = step_of(stride);
         if (!return_indices) return nb::cast(f(input, kernel_size, step, padding, dilation, ceil_mode));
         return nb::cast(with_indices(input, kernel_size, step, padding, dilation, ceil_mode));
       },
       doc.c_str(), "input"_a, "kernel_size"_a, "stride"_a = nb::none(), "padding"_a = zero, "dilation"_a = one,
-      "ceil_mode"_a = false, "return_indices"_a = false);
+      "ceil_mode"_a = false, "return_indices"_a.none() = false);
   for (nb::handle scope : {nb::handle(b.root), nb::handle(b.nn)})
     b.in(
         scope, (std::string(name) + "_with_indices").c_str(),
         [with_indices](const Tensor& input, const Shape& kernel_size, const std::optional<Shape>& stride,
-                       const Shape& padding, const Shape& dilation, bool ceil_mode, bool return_indices) {
+                       const Shape& padding, const Shape& dilation, bool ceil_mode, Truth return_indices) {
           static_cast<void>(return_indices);
           return with_indices(input, kernel_size, step_of(stride), padding, dilation, ceil_mode);
         },
         "The largest element of each window and where it was in its plane.", "input"_a, "kernel_size"_a,
         "stride"_a = nb::none(), "padding"_a = zero, "dilation"_a = one, "ceil_mode"_a = false,
-        "return_indices"_a = true);
+        "return_indices"_a.none() = true);
 }
 
 /// An output size: an int, or a sequence in which None keeps the input's (-1 in C++).
@@ -78,19 +79,19 @@ void bind_adaptive_max_pool(Binder& b, const char* name, AdaptiveMax f) {
                           "element of each of output_size windows.";
   b.functional(
       name,
-      [f, name](const Tensor& input, nb::handle size, bool return_indices) -> nb::object {
+      [f, name](const Tensor& input, nb::handle size, Truth return_indices) -> nb::object {
         std::pair<Tensor, Tensor> both = f(input, output_size_of(name, size));
         if (return_indices) return nb::cast(both);
         return nb::cast(both.first);
       },
-      doc.c_str(), "input"_a, "output_size"_a.none(), "return_indices"_a = false);
+      doc.c_str(), "input"_a, "output_size"_a.none(), "return_indices"_a.none() = false);
   const auto with_indices = [f, name](const Tensor& input, nb::handle size, bool) { return f(input, output_size_of(name, size)); };
   const std::string shape = std::string("1, ") + (name[17] == '1' ? "4" : name[17] == '2' ? "4, 4" : "4, 4, 4");
   const std::string both = std::string(name) + "_with_indices(input, output_size) -> (Tensor, Tensor)\n\nAs " + name +
                            ", with the places of the largest elements.\n\n>>> norch.nn.functional." + name +
                            "_with_indices(norch.zeros(" + shape + "), 1)[1].flatten()\ntensor([0])";
   b.functional((std::string(name) + "_with_indices").c_str(), with_indices, both.c_str(), "input"_a,
-               "output_size"_a.none(), "return_indices"_a = false);
+               "output_size"_a.none(), "return_indices"_a.none() = false);
 }
 
 using AvgPool = Tensor (*)(const Tensor&, Ints, Ints, Ints, bool, bool, std::optional<int64_t>);
@@ -173,7 +174,7 @@ void bind_fractional(Binder& b, const char* name, int dims, Fractional f) {
   b.functional(
       name,
       [f, name, dims](const Tensor& input, const Shape& kernel_size, const std::optional<Shape>& output_size,
-                      nb::handle output_ratio, bool return_indices,
+                      nb::handle output_ratio, Truth return_indices,
                       const std::optional<Tensor>& _random_samples) -> nb::object {
         NORCH_CHECK_VALUE(output_size || !output_ratio.is_none(), name,
                           " requires specifying either an output_size or an output_ratio");
@@ -199,7 +200,7 @@ void bind_fractional(Binder& b, const char* name, int dims, Fractional f) {
         return nb::cast(both.first);
       },
       doc.c_str(), "input"_a, "kernel_size"_a, "output_size"_a = nb::none(), "output_ratio"_a = nb::none(),
-      "return_indices"_a = false, "_random_samples"_a = nb::none());
+      "return_indices"_a.none() = false, "_random_samples"_a = nb::none());
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "norch/ops/dropout.h"
 #include "norch/ops/random.h"
 #include "norch/ops/sample.h"
+#include "truth.h"
 
 namespace norch::python {
 
@@ -246,12 +247,12 @@ void bind_draws(Binder& b) {
 void bind_dropout(Binder& b) {
   b.functional(
       "dropout",
-      [](const Tensor& t, double p, bool training, bool inplace) {
+      [](const Tensor& t, double p, bool training, Truth inplace) {
         return inplace ? dropout_(t, p, training) : dropout(t, p, training);
       },
       "dropout(input, p=0.5, training=True, inplace=False) -> Tensor\n\nZero with probability p, otherwise "
       "x / (1 - p).",
-      "input"_a, "p"_a = 0.5, "training"_a = true, "inplace"_a = false);
+      "input"_a, "p"_a = 0.5, "training"_a = true, "inplace"_a.none() = false);
   b.function("dropout", &norch::dropout, "dropout(input, p, train) -> Tensor", "input"_a, "p"_a, "train"_a);
   b.function("dropout_", &norch::dropout_, "dropout_(input, p, train) -> Tensor", "input"_a, "p"_a, "train"_a);
   b.function("alpha_dropout", &norch::alpha_dropout, "alpha_dropout(input, p, train) -> Tensor", "input"_a, "p"_a,
@@ -284,7 +285,7 @@ void bind_dropout(Binder& b) {
   auto channels = [&](const char* name, int64_t batched, int64_t lowest, int64_t unbatched_dims, const char* doc) {
     b.functional(
         name,
-        [=](const Tensor& t, double p, bool training, bool inplace) {
+        [=](const Tensor& t, double p, bool training, Truth inplace) {
           if (t.dim() != batched && t.dim() != lowest) {
             const std::string text = str(name, ": Expected ", lowest, "D or ", batched, "D input, but received a ",
                                          t.dim(), "D input");
@@ -295,7 +296,7 @@ void bind_dropout(Binder& b) {
           Tensor out = feature_dropout(t, p, training, t.dim() == batched ? 2 : unbatched_dims);
           return inplace && !out.is_same(t) ? copy_(t, out) : out;
         },
-        doc, "input"_a, "p"_a = 0.5, "training"_a = true, "inplace"_a = false);
+        doc, "input"_a, "p"_a = 0.5, "training"_a = true, "inplace"_a.none() = false);
   };
   channels("dropout1d", 3, 2, 1, "dropout1d(input, p=0.5, training=True, inplace=False) -> Tensor\n\nDrops whole channels.");
   channels("dropout2d", 4, 3, 2, "dropout2d(input, p=0.5, training=True, inplace=False) -> Tensor\n\nDrops whole channels.");
@@ -304,12 +305,12 @@ void bind_dropout(Binder& b) {
     const bool features = name[0] == 'f';
     b.functional(
         name,
-        [features](const Tensor& t, double p, bool training, bool inplace) {
+        [features](const Tensor& t, double p, bool training, Truth inplace) {
           Tensor out = features ? feature_alpha_dropout(t, p, training) : alpha_dropout(t, p, training);
           return inplace && !out.is_same(t) ? copy_(t, out) : out;
         },
         "As in PyTorch: keeps mean 0 and variance 1 of SELU networks.", "input"_a, "p"_a = 0.5, "training"_a = false,
-        "inplace"_a = false);
+        "inplace"_a.none() = false);
   }
 }
 

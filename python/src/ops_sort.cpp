@@ -46,14 +46,14 @@ void bind_quantile(Binder& b, const char* name, Quantile f) {
 void bind_sorting(Binder& b) {
   b.op(
       "sort",
-      [type = named_type("sort", {"values", "indices"})](const Tensor& t, int64_t dim, bool descending, bool) {
+      [type = named_type("sort", {"values", "indices"})](const Tensor& t, int64_t dim, bool descending, std::optional<bool>) {
         return pair(type, sort(t, dim, descending));
       },
       "sort(input, dim=-1, descending=False, stable=False) -> (values, indices)\n\nSorted along `dim`; equal elements "
       "always keep their order, NaN is the largest.",
       "input"_a, "dim"_a = -1, "descending"_a = false, "stable"_a = false);
   b.op(
-      "argsort", [](const Tensor& t, int64_t dim, bool descending, bool) { return argsort(t, dim, descending); },
+      "argsort", [](const Tensor& t, int64_t dim, bool descending, std::optional<bool>) { return argsort(t, dim, descending); },
       "argsort(input, dim=-1, descending=False, stable=False) -> Tensor\n\nThe indices that sort along `dim`.",
       "input"_a, "dim"_a = -1, "descending"_a = false, "stable"_a = false);
   b.op("msort", &msort, "msort(input) -> Tensor\n\nThe values of sort along dim 0.", "input"_a);

@@ -144,6 +144,23 @@ void give_out(nb::handle scope, const char* name, Out kind) {
       "kwargs"_a);
 }
 
+/// Functions of norch.linalg whose first tensor is `A` or `x` in PyTorch's documentation and `input` in its code.
+constexpr const char* kLinalgOfInput[] = {
+    "cholesky", "cholesky_ex", "cond", "eig", "eigh", "eigvals", "eigvalsh", "ldl_factor", "ldl_factor_ex", "matrix_exp",
+    "matrix_norm", "matrix_power", "matrix_rank", "norm", "pinv", "solve_triangular", "tensorinv", "tensorsolve",
+    "vector_norm"};
+
+/// One more overload of scope.name, chosen where the first tensor is named `input`.
+void give_input(nb::handle scope, const char* name) {
+  nb::cpp_function_def(
+      [scope, name](const nb::args& args, nb::handle input, const nb::kwargs& kwargs) {
+        if (args.size() > 0) throw nb::next_overload();
+        return nb::object(scope.attr(name)(input, **kwargs));
+      },
+      nb::scope(scope), nb::name(name), "The same, by the name that PyTorch's code has.", "args"_a, "input"_a,
+      "kwargs"_a);
+}
+
 // ---- in place
 
 /// Methods whose in-place form is the method itself, copied over the tensor.
@@ -323,6 +340,7 @@ void bind_variants(Binder& b) {
     b.same(n.name, n.existing);
     b.same((std::string(n.name) + "_").c_str(), (std::string(n.existing) + "_").c_str());
   }
+  for (const char* name : kLinalgOfInput) give_input(b.root.attr("_linalg"), name);
   const nb::object special = b.root.attr("_special");
   for (const Names& n : kSpecial) share(special, n.name, b.root, n.existing);
   for (const char* name : kShared)

@@ -148,7 +148,7 @@ ROWS = [
         error(RuntimeError, "Kernel size can't be greater than actual input size", [f(1, 3, 2, 2), f(4, 3, 3, 3)]),
         error(RuntimeError, "padding='same' is not supported for strided convolutions", [f(1, 3, 5, 5), f(4, 3, 3, 3)],
               {"stride": 2, "padding": "same"}),
-        error(ValueError, "Invalid padding string 'full', should be one of 'valid', 'same'",
+        error(RuntimeError, "Invalid padding string: 'full', should be one of 'valid', 'same'",
               [f(1, 3, 5, 5), f(4, 3, 3, 3)], {"padding": "full"}),
         error(RuntimeError, "non-positive stride is not supported", [f(1, 3, 5, 5), f(4, 3, 3, 3)], {"stride": 0}),
     ]),

@@ -72,7 +72,7 @@ OPERATORS = {
     **{f"__{name}__": f"(self, other: {OPERAND}, /) -> norch.Tensor" for name in BINARY},
     **{f"__r{name}__": f"(self, other: {OPERAND}, /) -> norch.Tensor" for name in BINARY},
     **{f"__i{name}__": f"(self, other: {OPERAND}, /) -> typing.Self" for name in BINARY},
-    **{f"__{name}__": f"(self, other: typing.Any, /) -> norch.Tensor" for name in COMPARISONS},
+    **{f"__{name}__": "(self, other: typing.Any, /) -> norch.Tensor" for name in COMPARISONS},
     **{f"__{name}__": "(self) -> norch.Tensor" for name in ("neg", "pos", "abs", "invert")},
     "__bool__": "(self) -> builtins.bool",
     "__int__": "(self) -> builtins.int",

@@ -217,7 +217,7 @@ def test_last_bits(name, arguments, sums):
         assert zlib.crc32(t.numpy().tobytes()) == expected, dtype
 
 
-def test_logspace():
+def test_logspace_of_other_dtypes():
     np.testing.assert_allclose(norch.logspace(-2, 1.5, 7, dtype=norch.float64).numpy(), np.logspace(-2, 1.5, 7), rtol=1e-15)
     assert norch.logspace(3.5, 0, 1, base=2, dtype=norch.int64).tolist() == [11]
     z = norch.logspace(1j, 2 + 1j, 3, base=2.0, dtype=norch.complex128)

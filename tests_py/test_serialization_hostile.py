@@ -6,7 +6,6 @@ import pickle
 import random
 import struct
 import zipfile
-from collections import OrderedDict
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import norch
 import norch.nn.functional as F
-from norch import nn, optim
+from norch import optim
 from norch.utils.data import DataLoader, TensorDataset
 
 import model as models

@@ -106,7 +106,7 @@ def lower(shape, dtype):
 
 
 def reflectors_ref(a, tau):
-    batch, (m, n) = a.shape[:-2], a.shape[-2:]
+    batch, m = a.shape[:-2], a.shape[-2]
     out = np.broadcast_to(np.eye(m), (*batch, m, m)).copy()
     for i in np.ndindex(*batch):
         for j in range(tau.shape[-1]):

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import os
 import pickle
 import struct
@@ -14,7 +13,7 @@ import norch
 
 PIL = pytest.importorskip("PIL.Image")
 from norch.vision import datasets, transforms  # noqa: E402
-from norch.vision.datasets import folder, mnist, utils  # noqa: E402
+from norch.vision.datasets import folder, mnist  # noqa: E402
 
 
 def idx(array):

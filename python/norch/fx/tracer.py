@@ -16,7 +16,7 @@ from norch.utils import _pytree
 
 from .graph import Graph
 from .graph_module import GraphModule
-from .node import Argument, Node, map_aggregate
+from .node import Argument, map_aggregate
 from .proxy import Proxy, TracerBase
 
 __all__ = ["PH", "ProxyableClassMeta", "Tracer", "symbolic_trace", "wrap"]

@@ -6,7 +6,6 @@ import numbers
 from typing import Any, Callable
 
 import norch
-from norch import _C
 from norch._C import Tensor
 
 from ._base import add_rows, unsupported

@@ -7,7 +7,7 @@ do not matter in double precision are dropped. What the factors are: DLMF 10.31,
 10.17 (Bessel functions: series with the logarithm, modulus and phase), 9.7 (Airy), Shepherd and Laframboise 1981 (erfcx).
 """
 
-from mpmath import (airyai, airybi, besseli, besselj, besseljzero, besselk, bessely, chebyt, cos, erfc, exp, inf, log, mp,
+from mpmath import (airyai, airybi, besseli, besselj, besseljzero, besselk, bessely, cos, erfc, exp, log, mp,
                     mpf, nstr, pi, sin, sqrt)
 
 mp.dps = 60

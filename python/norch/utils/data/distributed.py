@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Sized
+from typing import Iterator, Sized
 
 import norch
 

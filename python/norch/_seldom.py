@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 from typing import Any, Callable
 
 import norch
 from norch._C import Tensor
 
-__all__ = ["conv_tbc", "is_vulkan_available"]
+__all__ = ["conv_tbc", "from_file", "is_vulkan_available"]
 
 _Message = Callable[[], object]
 
@@ -27,6 +29,49 @@ def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tenso
         raise RuntimeError("conv_tbc: Bias must be 1-D")
     out = norch.nn.functional.conv1d(input.permute(1, 2, 0), weight.permute(2, 1, 0), bias, padding=pad)
     return out.permute(2, 0, 1)
+
+
+def from_file(
+    filename: str,
+    shared: bool | None = None,
+    size: int | None = 0,
+    *,
+    dtype: Any = None,
+    layout: Any = None,
+    device: Any = None,
+    pin_memory: bool = False,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A 1-d tensor of `size` elements on the bytes of a file, which is mapped, not read. With `shared` the file is made
+    and made longer as needed, and what is written to the tensor goes to the file. RuntimeError for a file that is too
+    short, or can't be opened."""
+    kind = norch.get_default_dtype() if dtype is None else dtype
+    count = size or 0
+    if count < 0:
+        raise RuntimeError(f"from_file: expected a size of 0 or more, got {count}")
+    if count == 0:
+        return norch.empty(0, dtype=kind, requires_grad=requires_grad)
+    wanted = count * kind.itemsize
+    try:
+        have = os.path.getsize(filename) if os.path.exists(filename) else 0
+        if have < wanted and shared:
+            with open(filename, "ab") as f:
+                f.truncate(wanted)
+        elif have < wanted:
+            raise RuntimeError(f"from_file: {filename} has {have} bytes, and {count} elements of {kind} take {wanted}")
+        with open(filename, "r+b" if shared else "rb") as f:
+            memory = mmap.mmap(f.fileno(), wanted, access=mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY)
+    except OSError as e:
+        raise RuntimeError(f"from_file: unable to open file <{filename}>: {e}") from e
+    return norch.frombuffer(memory, dtype=kind, count=count, requires_grad=requires_grad)
+
+
+def _assert_async(input: Tensor, assert_msg: str | None = None) -> None:
+    """RuntimeError unless the tensor's one element is true. (On GPUs norch waits for the value.)"""
+    if input.numel() != 1:
+        raise RuntimeError(f"Boolean value of Tensor with {'more than one' if input.numel() else 'no'} value is ambiguous")
+    if not bool(input):
+        raise RuntimeError(assert_msg or "Expected Tensor with single nonzero value, but got zero")
 
 
 def is_vulkan_available() -> bool:

@@ -12,7 +12,7 @@ import os
 import pickle
 import pickletools
 import tempfile
-from typing import Any, Callable, Iterator
+from typing import IO, Any, Callable, Iterator, TypeAlias, Union
 
 import numpy as np
 

@@ -29,9 +29,11 @@ __all__ = [
     "maybe_mark_dynamic",
     "optimize",
     "reset",
+    "reset_code_caches",
     "run",
 ]
 
+reset_code_caches = reset
 disallow_in_graph = forbid_in_graph = run = allow_in_graph
 
 

@@ -3,6 +3,8 @@ no compiler: norch.compile returns the function itself."""
 
 from __future__ import annotations
 
+from norch.compiler import cudagraph_mark_step_begin as cudagraph_mark_step_begin
+
 from . import config as config
 
-__all__ = ["config"]
+__all__ = ["config", "cudagraph_mark_step_begin"]

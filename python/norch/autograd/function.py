@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from typing import Any, Callable
 
 from norch import _C
@@ -51,6 +52,12 @@ class FunctionCtx:
                 return self._to_save if self._pack_of is None else self._pack_of(self._to_save)
             return ()
         return self._unpacked
+
+    @property
+    def saved_variables(self) -> tuple:
+        """The older name of `saved_tensors`."""
+        warnings.warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
+        return self.saved_tensors
 
     def _run_backward(self, cls: type, saved: tuple, grads: tuple) -> Any:
         """Called by the graph: runs cls.backward with the saved tensors unpacked."""

@@ -21,6 +21,7 @@ import norch
 from norch import _C
 
 from ._finder import Finder, adopt, patch_safetensors
+from ._torch_c import _parse_to, names
 from ._version import TorchVersion
 
 __all__ = ["TORCH_VERSION", "install", "installed"]
@@ -65,6 +66,11 @@ def install() -> Any:
     for name, module in list(sys.modules.items()):
         if name == "norch" or name.startswith("norch."):
             adopt(module)
+    for name, value in names().items():
+        if not hasattr(_C, name):
+            setattr(_C, name, value)
+    if not hasattr(_C._nn, "_parse_to"):
+        setattr(_C._nn, "_parse_to", _parse_to)
     if "safetensors" in sys.modules:
         patch_safetensors(sys.modules["safetensors"])
     norch.__version__ = TORCH_VERSION

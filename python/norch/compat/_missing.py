@@ -12,8 +12,6 @@ REASONS = {
     "torch.export": "norch has no graph of a program to export: operations run as they are called",
     "torch._inductor": "norch has no compiler; torch.compile returns the function itself",
     "torch._dynamo": "norch has no compiler; torch.compile returns the function itself",
-    "torch.ops": "operators are C++ functions, without a registry",
-    "torch.library": "operators are C++ functions, without a registry",
     "torch.utils.cpp_extension": "extensions of PyTorch are built against PyTorch's C++ headers",
     "torch.quantization": "norch has no quantised tensors",
     "torch.ao": "norch has no quantised tensors",

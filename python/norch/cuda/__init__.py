@@ -168,6 +168,15 @@ def stream(stream: Stream | None) -> StreamContext:
     return StreamContext(stream)
 
 
+def cudart() -> Any:
+    """CUDA's runtime, with cudaProfilerStart, cudaProfilerStop and cudaMemGetInfo. AssertionError without a CUDA GPU."""
+    from norch.cuda.profiler import _Runtime
+
+    if not is_available():
+        raise AssertionError("Torch not compiled with CUDA enabled: norch finds no CUDA GPU")
+    return _Runtime()
+
+
 def __getattr__(name: str) -> Any:
     from norch._legacy import CUDA_TYPES
 
@@ -175,12 +184,8 @@ def __getattr__(name: str) -> Any:
         return CUDA_TYPES[name]
     if name == "_initialized":
         return is_initialized()
-    if name == "nvtx":
+    if name in ("amp", "comm", "nvtx", "profiler"):
         import importlib
 
-        return importlib.import_module("norch.cuda.nvtx")
-    if name == "amp":
-        import importlib
-
-        return importlib.import_module("norch.cuda.amp")
+        return importlib.import_module("norch.cuda." + name)
     raise AttributeError(f"module 'norch.cuda' has no attribute '{name}'")

@@ -31,13 +31,23 @@ from ._group import new_group as new_group
 from ._group import recv as recv
 from ._group import scatter_object_list as scatter_object_list
 from ._group import send as send
+from ._stores import FileStore as FileStore
+from ._stores import HashStore as HashStore
+from ._stores import PrefixStore as PrefixStore
+from ._stores import Store as Store
+from ._stores import TCPStore as TCPStore
 
 __all__ = [
     "Backend",
+    "FileStore",
     "GroupMember",
+    "HashStore",
     "P2POp",
+    "PrefixStore",
     "ProcessGroup",
     "ReduceOp",
+    "Store",
+    "TCPStore",
     "Work",
     "all_gather",
     "all_gather_into_tensor",
@@ -82,12 +92,15 @@ __all__ = [
 ]
 
 _backend: str | None = None
-_SUBMODULES = ("algorithms", "nn", "optim")
+_SUBMODULES = ("algorithms", "device_mesh", "nn", "optim", "_functional_collectives")
+_MESH = ("DeviceMesh", "init_device_mesh")
 
 
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"norch.distributed.{name}")
+    if name in _MESH:
+        return getattr(importlib.import_module("norch.distributed.device_mesh"), name)
     raise AttributeError(f"module 'norch.distributed' has no attribute '{name}'")
 
 
@@ -95,6 +108,10 @@ class ReduceOp:
     """How a reduction combines; with one process all of them give the tensor itself."""
 
     SUM, AVG, PRODUCT, MIN, MAX, BAND, BOR, BXOR = "SUM", "AVG", "PRODUCT", "MIN", "MAX", "BAND", "BOR", "BXOR"
+
+
+#: The older name of ReduceOp.
+reduce_op = ReduceOp
 
 
 class ProcessGroup:

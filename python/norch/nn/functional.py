@@ -379,3 +379,11 @@ def fractional_max_pool3d_with_indices(
     norch.Size([1, 1, 2, 2, 2])
     """
     return _C._nn.fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"):
+        from norch import overrides  # PyTorch's module has them from there, and classes of programs reach for them here
+
+        return getattr(overrides, name)
+    raise AttributeError(f"module 'norch.nn.functional' has no attribute '{name}'")

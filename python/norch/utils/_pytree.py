@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 __all__ = [
+    "LeafSpec",
     "PyTree",
     "TreeSpec",
+    "arg_tree_leaves",
+    "register_pytree_node",
     "tree_all",
     "tree_any",
     "tree_flatten",
@@ -49,6 +52,25 @@ class TreeSpec:
 
 
 _LEAF = TreeSpec(None, None, ())
+_registered: dict[type, tuple[Callable[[Any], tuple], Callable[[Any, Any], Any]]] = {}
+
+
+def register_pytree_node(
+    cls: type, flatten_fn: Callable[[Any], tuple], unflatten_fn: Callable[[Any, Any], Any], **options: Any
+) -> None:
+    """Makes a class a container: `flatten_fn(x)` gives (children, context), `unflatten_fn(children, context)` the object
+    again. ValueError for a class that is one already."""
+    if cls in _registered or cls in (dict, OrderedDict, defaultdict, list, tuple, deque):
+        raise ValueError(f"{cls} is already registered as pytree node")
+    _registered[cls] = (flatten_fn, unflatten_fn)
+
+
+_register_pytree_node = register_pytree_node
+
+
+def LeafSpec() -> TreeSpec:
+    """The spec of a leaf."""
+    return _LEAF
 
 
 def _children(tree: Any) -> tuple[Any, Any, list] | None:
@@ -62,6 +84,9 @@ def _children(tree: Any) -> tuple[Any, Any, list] | None:
         return kind, None, list(tree)
     if kind is deque:
         return kind, tree.maxlen, list(tree)
+    if kind in _registered:
+        children, context = _registered[kind][0](tree)
+        return kind, context, list(children)
     if isinstance(tree, tuple) and hasattr(tree, "_fields"):
         return tuple, kind, list(tree)
     return None
@@ -99,6 +124,8 @@ def _build(leaves: Any, spec: TreeSpec) -> Any:
     if spec.type is None:
         return next(leaves)
     children = [_build(leaves, child) for child in spec.children_specs]
+    if spec.type in _registered:
+        return _registered[spec.type][1](children, spec.context)
     if spec.type in (dict, OrderedDict):
         return spec.type(zip(spec.context, children))
     if spec.type is defaultdict:
@@ -112,6 +139,11 @@ def _build(leaves: Any, spec: TreeSpec) -> Any:
 def tree_leaves(tree: PyTree, is_leaf: Leaf | None = None) -> list:
     """The leaves, in order."""
     return tree_flatten(tree, is_leaf)[0]
+
+
+def arg_tree_leaves(*args: PyTree, **kwargs: PyTree) -> list:
+    """The leaves of a call's arguments, positional and by name."""
+    return [leaf for a in (*args, *kwargs.values()) for leaf in tree_leaves(a)]
 
 
 def tree_structure(tree: PyTree, is_leaf: Leaf | None = None) -> TreeSpec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import warnings
 from typing import Any, Callable
 
@@ -12,9 +13,12 @@ from norch.autograd import backward as _backward
 from norch.utils._pytree import tree_leaves
 
 __all__ = [
+    "CheckpointPolicy",
+    "SelectiveCheckpointContext",
     "check_backward_validity",
     "checkpoint",
     "checkpoint_sequential",
+    "create_selective_checkpoint_contexts",
     "detach_variable",
     "get_device_states",
     "noop_context_fn",
@@ -152,6 +156,32 @@ def set_checkpoint_early_stop(enable: bool) -> contextlib.AbstractContextManager
 def set_checkpoint_debug_enabled(enabled: bool | None) -> contextlib.AbstractContextManager[None]:
     """Accepted: what is computed again is not compared with the first time."""
     return contextlib.nullcontext()
+
+
+class CheckpointPolicy(enum.Enum):
+    """What a policy says of an operation's result: keep it, or compute it again."""
+
+    MUST_SAVE = 0
+    PREFER_SAVE = 1
+    MUST_RECOMPUTE = 2
+    PREFER_RECOMPUTE = 3
+    MUST_CPU_OFFLOAD = 4
+
+
+class SelectiveCheckpointContext:
+    """What a policy is told of the operation: whether it runs again, for backward."""
+
+    def __init__(self, *, is_recompute: bool) -> None:
+        self.is_recompute = is_recompute
+
+
+def create_selective_checkpoint_contexts(policy_fn_or_list: Any, allow_cache_entry_mutation: bool = False) -> tuple:
+    """The contexts of a checkpoint that keeps what the policy names: `checkpoint(f, x, context_fn=lambda:
+    create_selective_checkpoint_contexts(policy))`. norch computes everything again, which gives the same results with
+    less memory. TypeError for a policy that is neither a function nor a list of operators."""
+    if not callable(policy_fn_or_list) and not isinstance(policy_fn_or_list, list):
+        raise TypeError("policy_fn_or_list must be either a function or a list of ops.")
+    return noop_context_fn()
 
 
 def noop_context_fn() -> tuple:

@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Sequence
 
 import norch
+from norch import Tensor
 
 from ..modules.module import Module
 from ._functions import device_of
 
-__all__ = ["parallel_apply"]
+__all__ = ["get_a_var", "parallel_apply"]
 
 
 def parallel_apply(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 from typing import Any, NoReturn
 
-__all__ = ["OperatorExportTypes", "TrainingMode", "export", "is_in_onnx_export"]
+from . import operators as operators
+
+__all__ = ["OperatorExportTypes", "TrainingMode", "export", "is_in_onnx_export", "operators"]
 
 
 class TrainingMode(enum.Enum):

@@ -30,6 +30,10 @@ from ._safe_globals import get_safe_globals as get_safe_globals
 from ._safe_globals import safe_globals as safe_globals
 from ._unpickler import SafeUnpickler
 
+#: What load takes as map_location.
+MAP_LOCATION: TypeAlias = Union[Callable[[Any, str], Any], norch.device, str, dict[str, str], None]
+FILE_LIKE: TypeAlias = Union[str, os.PathLike, IO[bytes]]
+
 __all__ = [
     "add_safe_globals",
     "clear_safe_globals",

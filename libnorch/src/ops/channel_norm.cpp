@@ -29,11 +29,12 @@ struct Layout {
   }
 };
 
-/// How a batch (N, C, ...) lies in memory, as the kernels take it: row-major, or in rows of adjacent channels.
+/// How a batch (N, C, ...) lies in memory, as the kernels take it: row-major, or in rows of adjacent channels. Sequences
+/// (N, C, L) are taken as row-major always: results of theirs are, in PyTorch, and programs take views of them.
 class Channels {
  public:
   explicit Channels(const Tensor& x)
-      : innermost(suggested_format(x) != MemoryFormat::contiguous || (!x.is_contiguous() && are_innermost(x))),
+      : innermost(suggested_format(x) != MemoryFormat::contiguous),
         sizes_(x.sizes()), strides_(are_innermost(x) ? Shape(x.strides()) : format_strides(x.sizes(), suggested_format(x))) {
     const Layout l(x);
     shape = innermost ? ChannelShape{l.n * l.inner, l.channels, 1} : ChannelShape{l.n, l.channels, l.inner};

@@ -140,7 +140,7 @@ Tensor pointwise(const char* name, Pointwise p, Tensor x, Tensor t, Reduction re
   }
   Tensor out;
   if (reduction == Reduction::None) {
-    out = new_tensor(x.sizes(), x.dtype(), x.device());
+    out = new_like(x, x.dtype(), x.device(), MemoryFormat::preserve);
     kernels::loss_value(x.device(), p.op, make_plan({out}, {x, t}), p.parameter);
   } else {
     if (reduction == Reduction::Mean) p.scale = 1.0 / static_cast<double>(x.numel());

@@ -218,11 +218,26 @@ Tensor lp_pool(const char* op, int dims, const Tensor& input, double norm_type, 
   return pow(mul(sign(means), relu(abs(means))) * Scalar(taps), Tensor::wrap(1 / norm_type));
 }
 
+/// Whether a batch of sequences (N, C, L) has its channels adjacent in memory. Its pool is then that of images (N, C, 1, L),
+/// whose result lies so too, as in PyTorch: programs turn it back and take views of it.
+bool as_images(const Tensor& input) {
+  return input.dim() == 3 && !input.is_contiguous() && suggested_format(unsqueeze(input, -2)) != MemoryFormat::contiguous;
+}
+/// The argument of a pool of images that is `value` along the sequence.
+Shape beside(int64_t other, Ints value) {
+  if (value.size() != 1) return Shape(value);
+  return {other, value[0]};
+}
+
 }  // namespace
 
 #define NORCH_POOL(dims)                                                                                               \
   Tensor max_pool##dims##d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, Ints dilation,            \
                            bool ceil_mode) {                                                                           \
+    if (dims == 1 && recording(input) && kernel_size.size() == 1 && as_images(input))                                  \
+      return squeeze(max_pool2d(unsqueeze(input, -2), beside(1, kernel_size), beside(1, stride), beside(0, padding),   \
+                                beside(1, dilation), ceil_mode),                                                       \
+                     -2);                                                                                              \
     return max_pool("max_pool" #dims "d", "MaxPool" #dims "DWithIndicesBackward0", dims, input, kernel_size, stride,   \
                     padding, dilation, ceil_mode, false)                                                               \
         .first;                                                                                                        \
@@ -233,6 +248,8 @@ Tensor lp_pool(const char* op, int dims, const Tensor& input, double norm_type, 
                     padding, dilation, ceil_mode, true);                                                               \
   }                                                                                                                    \
   Tensor adaptive_avg_pool##dims##d(const Tensor& input, Ints output_size) {                                           \
+    if (dims == 1 && output_size.size() == 1 && as_images(input))                                                      \
+      return squeeze(adaptive_avg_pool2d(unsqueeze(input, -2), beside(1, output_size)), -2);                           \
     return adaptive_avg_pool("adaptive_avg_pool" #dims "d", "AdaptiveAvgPool" #dims "DBackward0", dims, input,         \
                              output_size);                                                                             \
   }                                                                                                                    \
@@ -247,6 +264,10 @@ NORCH_POOL(3)
 
 Tensor avg_pool1d(const Tensor& input, Ints kernel_size, Ints stride, Ints padding, bool ceil_mode,
                   bool count_include_pad) {
+  if (kernel_size.size() == 1 && as_images(input))
+    return squeeze(avg_pool2d(unsqueeze(input, -2), beside(1, kernel_size), beside(1, stride), beside(0, padding), ceil_mode,
+                              count_include_pad, {}),
+                   -2);
   return avg_pool("avg_pool1d", "AvgPool1DBackward0", 1, input, kernel_size, stride, padding, ceil_mode,
                   count_include_pad, {});
 }

@@ -2,6 +2,7 @@
 
 #include "autograd/in_place.h"
 #include "autograd/record.h"
+#include "core/factory.h"
 #include "kernels/binary.h"
 #include "kernels/ternary.h"
 #include "norch/ops/binary.h"
@@ -126,7 +127,9 @@ Tensor masked_fill_op(const char* name, const Tensor& x, const Tensor& mask, con
               mask.dtype());
   NORCH_CHECK(value.dim() == 0, name, ": masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ",
               value.dim(), " dimension(s).");
-  Tensor result = select(name, mask, value, x, x.dtype(), out);
+  // In PyTorch a new result is row-major, however x and the mask lie.
+  const Tensor fresh = out.defined() ? out : new_tensor(broadcast_shapes(x.sizes(), mask.sizes(), name), x.dtype(), x.device());
+  Tensor result = select(name, mask, value, x, x.dtype(), fresh);
   if (recording(x, value)) {
     record("MaskedFillBackward0", {x, value}, {result}, [mask = save(mask)](Backward& ctx) {
       const Tensor m = ctx.get(mask);

@@ -14,6 +14,20 @@ from ._functions import device_of
 __all__ = ["get_a_var", "parallel_apply"]
 
 
+def get_a_var(obj: Any) -> Any:
+    """The first tensor in nested lists, tuples and dicts; None where there is none."""
+    if isinstance(obj, Tensor):
+        return obj
+    if isinstance(obj, dict):
+        obj = tuple(obj.items())
+    if isinstance(obj, (list, tuple)):
+        for part in obj:
+            found = get_a_var(part)
+            if found is not None:
+                return found
+    return None
+
+
 def parallel_apply(
     modules: Sequence[Module],
     inputs: Sequence[Any],

@@ -203,15 +203,15 @@ def test_transposed_sequences_lie_as_in_pytorch():
     x = norch.randn(2, 5, 6).permute(0, 2, 1)
     for layer in (norch.nn.BatchNorm1d(6), norch.nn.BatchNorm1d(6).eval(), norch.nn.InstanceNorm1d(6), norch.nn.GroupNorm(2, 6)):
         out = layer(x)
-        assert out.is_contiguous() and norch.allclose(out, layer.eval()(x.contiguous()) if not layer.training else layer(x.contiguous()))
+        assert out.is_contiguous() and norch.allclose(out, layer(x.contiguous()), atol=1e-6)
     assert x.masked_fill(x > 0, 1.0).is_contiguous() and x.masked_fill(norch.ones(5, dtype=norch.bool), 1.0).is_contiguous()
     F = norch.nn.functional
     for pool in (lambda t: F.avg_pool1d(t, 3, 1, 1), lambda t: F.adaptive_avg_pool1d(t, 2), lambda t: F.max_pool1d(t, 2)):
         a = x.detach().requires_grad_()
         b = x.contiguous().detach().requires_grad_()
         ours, row_major = pool(a), pool(b)
-        assert ours.transpose(1, 2).is_contiguous() and row_major.is_contiguous() and norch.equal(ours, row_major)
+        assert ours.transpose(1, 2).is_contiguous() and row_major.is_contiguous() and norch.allclose(ours, row_major)
         ours.square().sum().backward()
         row_major.square().sum().backward()
-        assert norch.equal(a.grad, b.grad)
+        assert norch.allclose(a.grad, b.grad)  # sums in another order
     assert F.mse_loss(x, norch.zeros(2, 6, 5), reduction="none").stride() == x.stride()

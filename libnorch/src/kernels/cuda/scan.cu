@@ -11,6 +11,7 @@ namespace {
 template <class A>
 struct FoldScan {
   using Acc = A;
+  static constexpr bool kLevels = false;
   ScanOp op;
   DType dtype;
   int size;
@@ -29,11 +30,16 @@ struct FoldScan {
 };
 
 /// Running log-sum-exps, as the largest element and the sum of exp(x - largest).
+///
+/// Elements that lie near each other share their largest, their level: each costs one exponential then, not one per join.
+/// The sums of the first of them are small, at least exp(-kNear), whose logarithm is exact to the last place of kNear.
 template <class A>
 struct LogScan {
   struct Acc {
     A high, sum;
   };
+  static constexpr bool kLevels = true;
+  static constexpr A kNear = 8;
   DType dtype;
   int size;
   const char* x;
@@ -44,6 +50,70 @@ struct LogScan {
     const A high = second ? b.high : a.high, low = second ? a.high : b.high;
     const A share = high == low ? A(1) : exp(low - high);  // infinities too are equal
     return {high, second ? b.sum + a.sum * share : a.sum + b.sum * share};
+  }
+  /// The sum of exp(x - high).
+  static __device__ __forceinline__ A scaled(const Acc& a, A high) {
+    return a.high == high ? a.sum : a.sum * exp(a.high - high);  // infinities too are equal
+  }
+  /// Scans the first `count` of a run of elements in place if they share a level; the others repeat the last.
+  template <int N>
+  __device__ __forceinline__ bool scan_level(Acc (&run)[N], int64_t count) const {
+    A top = run[0].high, low = top, sum = 0;
+#pragma unroll
+    for (int k = 1; k < N; ++k) {
+      if (k >= count) continue;
+      top = ::max(top, run[k].high);
+      low = ::min(low, run[k].high);
+    }
+    if (count <= 0 || !(top - low <= kNear)) return false;
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+      if (k < count) sum += exp(run[k].high - top);
+      run[k] = {top, sum};
+    }
+    return true;
+  }
+  /// Joins what lies before a run that scan_level has scanned with each place of it.
+  template <int N>
+  __device__ __forceinline__ void join_level(const Acc& before, Acc (&run)[N]) const {
+    const A top = run[0].high, high = ::max(before.high, top), earlier = scaled(before, high), share = exp(top - high);
+#pragma unroll
+    for (int k = 0; k < N; ++k) run[k] = {high, earlier + share * run[k].sum};
+  }
+  /// Scans a warp's runs behind `carry` if they share a level, and takes them into it.
+  template <int N>
+  __device__ __forceinline__ bool advance_level(Acc (&run)[N], bool inside, Acc& carry) const {
+    A top = run[0].high, low = top;
+#pragma unroll
+    for (int k = 1; k < N; ++k) {
+      top = ::max(top, run[k].high);
+      low = ::min(low, run[k].high);
+    }
+#pragma unroll
+    for (int by = 16; by > 0; by /= 2) {
+      top = ::max(top, __shfl_xor_sync(kAll, top, by));
+      low = ::min(low, __shfl_xor_sync(kAll, low, by));
+    }
+    if (!(top - low <= kNear)) return false;
+    A sum = 0;
+#pragma unroll
+    for (int k = 0; k < N; ++k) {
+      if (inside) sum += exp(run[k].high - top);
+      run[k].sum = sum;
+    }
+    A upto = sum;
+#pragma unroll
+    for (int by = 1; by < 32; by *= 2) {
+      const A earlier = __shfl_up_sync(kAll, upto, by);
+      if (static_cast<int>(threadIdx.x % 32) >= by) upto += earlier;
+    }
+    A before = __shfl_up_sync(kAll, upto, 1);
+    if (threadIdx.x % 32 == 0) before = 0;
+    const A high = ::max(carry.high, top), earlier = scaled(carry, high), share = exp(top - high);
+#pragma unroll
+    for (int k = 0; k < N; ++k) run[k] = {high, earlier + share * (before + run[k].sum)};
+    carry = {high, earlier + share * __shfl_sync(kAll, upto, 31)};
+    return true;
   }
   template <int N, int U, class F>
   __device__ __forceinline__ void load(Acc (&items)[N * U], bool reverse, const F& run) const {

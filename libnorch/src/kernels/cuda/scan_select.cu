@@ -15,6 +15,7 @@ struct SelectScan {
     A value;
     uint32_t index;
   };
+  static constexpr bool kLevels = false;
   static constexpr uint32_t kNowhere = ~uint32_t{0};
   bool largest;
   DType dtype;
@@ -56,6 +57,7 @@ struct LinearScan {
   struct Acc {
     A factor, term;
   };
+  static constexpr bool kLevels = false;
   DType dtype;
   int size;
   const char* x;

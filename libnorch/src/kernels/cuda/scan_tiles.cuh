@@ -159,9 +159,13 @@ __global__ void __launch_bounds__(kThreads, 3) line_tiles_kernel(const P p, cons
   Acc items[kItems];
   p.template load<1, kItems>(items, false,
                              [&](int k) { return Run{s.offset(start, min(from + k, s.n - 1)), from + k}; });
-  if (from >= s.n) items[0] = p.identity();
+  bool level = false;
+  if constexpr (P::kLevels) level = p.template scan_level<kItems>(items, s.n - from);
+  if (!level) {
+    if (from >= s.n) items[0] = p.identity();
 #pragma unroll
-  for (int k = 1; k < kItems; ++k) items[k] = from + k < s.n ? p.join(items[k - 1], items[k]) : items[k - 1];
+    for (int k = 1; k < kItems; ++k) items[k] = from + k < s.n ? p.join(items[k - 1], items[k]) : items[k - 1];
+  }
   __shared__ Acc warps[kWarps][32], groups[kWarps][32];
   warps[warp][lane] = items[kItems - 1];
   __syncthreads();
@@ -207,10 +211,12 @@ __global__ void __launch_bounds__(kThreads, 3) line_tiles_kernel(const P p, cons
   __syncthreads();
   if (line >= s.lines) return;
   prefix = p.join(groups[0][lane], prefix);
+  if constexpr (P::kLevels)
+    if (level) p.template join_level<kItems>(prefix, items);
 #pragma unroll
   for (int k = 0; k < kItems; ++k) {
     if (from + k >= s.n) break;
-    const Acc one[1] = {p.join(prefix, items[k])};
+    const Acc one[1] = {level ? items[k] : p.join(prefix, items[k])};
     p.template store<1>(s.offset(start, from + k), false, one);
   }
 }

@@ -4,6 +4,10 @@
 //   Acc identity(); Acc join(Acc earlier, Acc later);
 //   void load<N, U>(Acc (&items)[N * U], bool reverse, run);   // U runs of N elements, all on their way before any is used
 //   void store<N>(int64_t at, bool reverse, const Acc (&items)[N]);
+//   static constexpr bool kLevels;        // whether there are, for elements whose join is cheaper when they are near in value,
+//   bool scan_level<N>(Acc (&run)[N], int64_t count);            // each false where they are not:
+//   void join_level<N>(Acc before, Acc (&run)[N]);               // see LogScan
+//   bool advance_level<N>(Acc (&run)[N], bool inside, Acc& carry);
 // where run(u) says where run u of neighbouring elements lies: at which offset, and which place of the scan its first
 // element has. Values are converted as in reductions.
 //
@@ -40,16 +44,21 @@ __global__ void __launch_bounds__(kThreads) rows_kernel(const P p, const Lines s
     for (int u = 0; u < kRuns; ++u) {
       const bool inside = place(u) < s.n;
       Acc run[N];
-      run[0] = inside ? items[u * N] : p.identity();
 #pragma unroll
-      for (int j = 1; j < N; ++j) run[j] = inside ? p.join(run[j - 1], items[u * N + j]) : run[0];
-      Acc upto = run[N - 1];
-      const Acc before = p.join(carry, warp_before(p, upto));
-      carry = p.join(carry, from_last_lane(upto));
-      if (!inside) continue;
+      for (int j = 0; j < N; ++j) run[j] = items[u * N + j];
+      bool level = false;
+      if constexpr (P::kLevels) level = p.template advance_level<N>(run, inside, carry);
+      if (!level) {
+        if (!inside) run[0] = p.identity();
 #pragma unroll
-      for (int j = 0; j < N; ++j) run[j] = p.join(before, run[j]);
-      p.template store<N>(at(place(u)), s.reverse, run);
+        for (int j = 1; j < N; ++j) run[j] = inside ? p.join(run[j - 1], run[j]) : run[0];
+        Acc upto = run[N - 1];
+        const Acc before = p.join(carry, warp_before(p, upto));
+        carry = p.join(carry, from_last_lane(upto));
+#pragma unroll
+        for (int j = 0; j < N; ++j) run[j] = p.join(before, run[j]);
+      }
+      if (inside) p.template store<N>(at(place(u)), s.reverse, run);
     }
   }
 }

@@ -35,8 +35,8 @@ struct Moments {
     });
   }
   /// In two passes over the registers: the mean first, then the squares of what is left of it.
-  template <int kSize, int N, int U, class F>
-  __device__ __forceinline__ Acc take(const Acc& a, int count, const F& values) const {
+  template <int kSize, int N, int U, class Step, class F>
+  __device__ __forceinline__ Acc take(const Step&, const Acc& a, int count, const F& values) const {
     // By the distances from the first: their sum does not overflow where the elements' would.
     A x[N], sum = 0, m2 = 0;
     values(0, x);

@@ -10,8 +10,9 @@
 //     static constexpr bool kWide;                   // whether a Value is a float and Acc no more: a thread's registers
 //                                                    // have room for four runs of 16 bytes of 16-bit columns
 //     static constexpr bool kByRuns;                 // whether neighbours of one reduction are taken together, by
-//     Acc take<kSize, N, U>(const Acc&, int count, values) const;   // `count` of U runs of N elements of kSize bytes:
-//                                                                   // values(u, v) gives v the values of run u
+//     Acc take<kSize, N, U>(step, const Acc&, int count, values) const;
+//                                                    // `count` of U runs of N elements of kSize bytes: values(u, v) gives v
+//                                                    // the values of run u; step is the one of visit
 //     Acc join(const Acc&, const Acc&) const;
 //     void store(const Acc&, int64_t output) const;  // the result
 //   };
@@ -143,7 +144,7 @@ __device__ __forceinline__ void fold_runs(const P& p, DType dtype, typename P::A
         int count = 1;
 #pragma unroll
         for (int u = 1; u < kUnroll; ++u) count += at + u * step < end;
-        acc = p.template take<kSize, kRun, kUnroll>(acc, count, [&](int u, A(&v)[kRun]) {
+        acc = p.template take<kSize, kRun, kUnroll>(fold, acc, count, [&](int u, A(&v)[kRun]) {
           Values<A>::template decode<kSize>(dtype, raw[u], v);
         });
       } else {

@@ -17,6 +17,13 @@ struct PowSumOf : SumOf<A> {
   __device__ __forceinline__ A step(A a, A x) const { return a + power_of(std::fabs(x), exponent); }
 };
 
+}  // namespace
+
+template <class A>
+inline constexpr bool reduction::is_costly<PowSumOf<A>> = true;
+
+namespace {
+
 template <class A>
 struct Op {
   NormOp op;

@@ -19,8 +19,8 @@ struct CountNonzero {
   __device__ __forceinline__ void visit(const F& f) const {
     f([m = mask](int64_t a, int64_t x, int64_t) { return a + ((x & m) != 0); });
   }
-  template <int kSize, int N, int U, class F>
-  __device__ __forceinline__ int64_t take(int64_t a, int count, const F& values) const {
+  template <int kSize, int N, int U, class Step, class F>
+  __device__ __forceinline__ int64_t take(const Step&, int64_t a, int count, const F& values) const {
     int found = 0;
 #pragma unroll
     for (int u = 0; u < U; ++u) {

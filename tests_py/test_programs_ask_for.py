@@ -56,12 +56,15 @@ def test_division_by_python_2_names():
     assert norch.full((1,), 4.0).__rdiv__(2).item() == 0.5 and norch.full((1,), 4.0).__div__(2).item() == 2
 
 
-@pytest.mark.parametrize("op", ["zeros", "ones", "empty", "rand", "randn", "randint", "full", "empty_permuted"])
+@pytest.mark.parametrize("op", ["zeros", "ones", "empty", "rand", "randn", "randint", "full", "empty_permuted", "normal"])
 def test_factories_name_themselves_in_errors(op):
-    rest = {"randint": {"high": 3}, "full": {"fill_value": 1}, "empty_permuted": {"physical_layout": (0,)}}.get(op, {})
+    rest = {
+        "randint": {"high": 3}, "full": {"fill_value": 1}, "empty_permuted": {"physical_layout": (0,)},
+        "normal": {"mean": 0.0, "std": 1.0},
+    }.get(op, {})
     with pytest.raises(RuntimeError, match=rf"^{op}: negative dimension -1 in shape \[-1\]"):
         getattr(norch, op)(size=(-1,), **rest)
-    if op != "empty_permuted":
+    if op not in ("empty_permuted", "normal"):
         with pytest.raises(RuntimeError, match=rf"^{op}: a .* tensor of shape .* does not fit in memory"):
             getattr(norch, op)(size=(2**62,), **rest, dtype=norch.float32)
     if op in ("zeros", "ones", "empty"):

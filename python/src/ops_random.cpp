@@ -235,6 +235,7 @@ void bind_draws(Binder& b) {
       "normal",
       [](double mean, double std, const Shape& size, const GeneratorObject* g, MaybeDType dtype, MaybeDevice device,
          bool requires_grad, Strided, bool) {
+        numel_of(size, "normal");  // its errors name this function
         Tensor t = normal_(empty(size, options_of(dtype, device, false)), mean, std, get(g));
         if (requires_grad) t.requires_grad_();
         return t;

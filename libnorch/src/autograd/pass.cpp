@@ -24,7 +24,10 @@ bool is_narrower(DType a, DType b) {
 
 /// The gradient of what was broadcast from `sizes`, of dtype `type` if it has to be added up and can be so at once.
 Tensor reduced(const Tensor& g, Ints sizes, DType type) {
-  if (Tensor sums = grad_enabled() ? Tensor() : row_sums(g); sums.defined() && sums.sizes() == sizes) return sums;
+  if (Tensor sums = grad_enabled() ? Tensor() : row_sums(g); sums.defined() && sums.sizes() == sizes) {
+    meta_of(g).row_sums = Tensor();  // nobody else holds what becomes a gradient
+    return sums;
+  }
   return sum_to_size(g, sizes, is_narrower(g.dtype(), type) ? std::optional(type) : std::nullopt);
 }
 

@@ -100,7 +100,10 @@ Tensor cast(const Tensor& t, DType type) {
   const autograd::Meta* meta = t.impl()->meta.get();
   if (!meta || !meta->twin.defined() || meta->twin.dtype() != type || meta->twin_version != t.version()) return t.to(type);
   const Tensor out = autograd::shallow_copy(meta->twin);
-  if (const Tensor sums = autograd::row_sums(meta->twin); sums.defined()) autograd::set_row_sums(out, sums);
+  if (const Tensor sums = autograd::row_sums(meta->twin); sums.defined()) {
+    autograd::set_row_sums(out, sums);
+    autograd::meta_of(meta->twin).row_sums = Tensor();
+  }
   if (autograd::recording(t))
     autograd::record("ToCopyBackward0", {t}, {out}, [](autograd::Backward& ctx) { ctx.set(0, ctx.grad()); });
   return out;

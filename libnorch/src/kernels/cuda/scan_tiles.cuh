@@ -2,11 +2,14 @@
 //
 // A block takes a tile, in the order of a counter, so that the tiles before its own are done or under way; keeps the scan
 // of it in registers; publishes its total; and waits for what lies before it. That is joined in an order that depends on
-// the shape alone, not on which totals happen to be there: the totals of the tiles before it in its group of tiles, and
-// the base of the group, the join of all groups before, which the first tile of each group publishes.
+// the shape alone, not on which totals happen to be there: tiles are in groups, and a block reads the totals of the tiles
+// before it in its group, and of the groups before.
 //
 // A tile is of one row, or of 32 neighbouring lines of elements that are not neighbours.
 #pragma once
+
+#include <initializer_list>
+#include <utility>
 
 #include "kernels/cuda/scan_warps.cuh"
 
@@ -19,18 +22,11 @@ constexpr int kWarps = kThreads / 32;
 /// Elements of a tile that a thread keeps, in up to 32 registers; fewer where each is a run of its own, which takes more.
 template <class Acc, int N = 4>
 constexpr int kKept = sizeof(Acc) > 8 || N == 1 ? 8 : sizeof(Acc) > 4 ? 16 : 32;
-/// Tiles of a group.
-constexpr int kRowGroup = kThreads, kLineGroup = 32;
-
-/// What blocks tell each other. Flags are 0 until what they stand for can be read.
+/// What blocks tell each other: numbered sets of Acc, each with a flag that is 0 until it can be read.
 template <class Acc>
-struct TileState {
-  int64_t tiles, groups;  // of each sequence of tiles
-  int* taken;
-  int* flags;       // (sequences x tiles)
-  int* base_flags;  // (sequences x groups)
-  Acc* totals;      // (sequences x tiles x width)
-  Acc* bases;       // (sequences x groups x width)
+struct Published {
+  int* flags;
+  Acc* values;
 };
 
 __device__ __forceinline__ void await(const int* flag) {
@@ -41,7 +37,7 @@ __device__ __forceinline__ void await(const int* flag) {
 /// To be called after a fence by every thread that stored, and a barrier of them.
 __device__ __forceinline__ void raise(int* flag) { *static_cast<volatile int*>(flag) = 1; }
 
-/// Reads what another block stored.
+/// Reads what another block stored, behind its flag.
 template <class Acc>
 __device__ __forceinline__ Acc read_published(const Acc* p) {
   static_assert(sizeof(Acc) % 4 == 0, "");
@@ -60,28 +56,45 @@ __device__ __forceinline__ int64_t take_ticket(int* taken) {
   return ticket;
 }
 
-/// Which totals come before tile number `tile` in its group, and which group that is. The first tile of a group looks at
-/// all of the group before, whose base and totals make its own group's base.
-struct Earlier {
-  int64_t group, first;
-  int count;
-  bool makes_base;
-  __device__ __forceinline__ Earlier(int64_t tile, int size) {
-    makes_base = tile > 0 && tile % size == 0;
-    group = (tile - makes_base) / size;
-    first = group * size;
-    count = static_cast<int>(tile - first);
+template <class Acc>
+__device__ __forceinline__ void publish(const Published<Acc>& to, int64_t at, const Acc& value) {
+  to.values[at] = value;
+  __threadfence();
+  raise(to.flags + at);
+}
+/// Awaits `count` published values and joins them in their order, by a warp.
+template <class P>
+__device__ __forceinline__ typename P::Acc join_published(const P& p, const Published<typename P::Acc>& from, int64_t first,
+                                                          int64_t count) {
+  using Acc = typename P::Acc;
+  const int64_t each = (count + 31) / 32, begin = threadIdx.x % 32 * each, end = min(begin + each, count);
+  Acc all = p.identity();
+  for (int64_t i = begin; i < end; ++i) {
+    await(from.flags + first + i);
+    all = p.join(all, read_published(from.values + first + i));
   }
+  __syncwarp();
+  warp_before(p, all);
+  return from_last_lane(all);
+}
+
+/// Totals of a row's tiles, of its groups of kGroup tiles, and of sets of kGroup groups: a few for a block to read.
+template <class Acc>
+struct RowTotals {
+  static constexpr int kGroup = 32;
+  int64_t tiles, groups, sets;  // of a row
+  int* taken;
+  Published<Acc> of_tiles, of_groups, of_sets;
 };
 
 /// Tiles of a row, N elements at a time (n is a multiple of N); sequences are rows.
 template <class P, int N>
 __global__ void __launch_bounds__(kThreads, 4) row_tiles_kernel(const P p, const Lines s,
-                                                                const TileState<typename P::Acc> state) {
+                                                                const RowTotals<typename P::Acc> totals) {
   using Acc = typename P::Acc;
   constexpr int kItems = kKept<Acc, N>, kRuns = kItems / N, kOfWarp = 32 * kItems;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const int64_t ticket = take_ticket(state.taken), line = ticket / state.tiles, tile = ticket % state.tiles;
+  const int64_t ticket = take_ticket(totals.taken), line = ticket / totals.tiles, tile = ticket % totals.tiles;
   const int64_t row = line * s.n, from = (tile * kWarps + warp) * kOfWarp;
   auto place = [&](int u) { return from + (u * 32 + lane) * N; };
   auto at = [&](int64_t i) { return row + (s.reverse ? s.n - N - i : i); };
@@ -98,7 +111,7 @@ __global__ void __launch_bounds__(kThreads, 4) row_tiles_kernel(const P p, const
     carry = p.join(carry, from_last_lane(upto));
   }
   // What the tile's earlier warps hold, and its total.
-  __shared__ Acc warps[kWarps], base;
+  __shared__ Acc warps[kWarps], earlier[3];
   if (lane == 0) warps[warp] = carry;
   __syncthreads();
   Acc prefix = p.identity(), total = p.identity();
@@ -107,33 +120,28 @@ __global__ void __launch_bounds__(kThreads, 4) row_tiles_kernel(const P p, const
     if (i == warp) prefix = total;
     total = p.join(total, warps[i]);
   }
-  if (threadIdx.x == 0) {
-    state.totals[ticket] = total;
-    __threadfence();
-    raise(state.flags + ticket);
-  }
-  const Earlier earlier(tile, kRowGroup);
-  const int64_t before_group = line * state.tiles + earlier.first, group = line * state.groups + earlier.group;
-  Acc one = p.identity();
-  if (static_cast<int>(threadIdx.x) < earlier.count) {
-    await(state.flags + before_group + threadIdx.x);
-    one = read_published(state.totals + before_group + threadIdx.x);
-  }
-  if (threadIdx.x == 0) {
-    base = p.identity();
-    if (earlier.group > 0) {
-      await(state.base_flags + group);
-      base = read_published(state.bases + group);
+  if (threadIdx.x == kThreads - 1) publish(totals.of_tiles, ticket, total);
+  // What lies before the tile: in its group, the groups before in their set, and the sets before.
+  constexpr int kGroup = RowTotals<Acc>::kGroup;
+  const int64_t group = tile / kGroup, set = group / kGroup;
+  const int in_group = static_cast<int>(tile % kGroup), in_set = static_cast<int>(group % kGroup);
+  if (warp == 0) {
+    const Acc all = join_published(p, totals.of_tiles, ticket - in_group, in_group);
+    if (lane == 0) {
+      earlier[0] = all;
+      if (in_group == kGroup - 1) publish(totals.of_groups, line * totals.groups + group, p.join(all, total));
     }
+  } else if (warp == 1) {
+    const Acc all = join_published(p, totals.of_groups, line * totals.groups + group - in_set, in_set);
+    if (lane == 0) earlier[1] = all;
+  } else if (warp == 2) {
+    const Acc all = join_published(p, totals.of_sets, line * totals.sets, set);
+    if (lane == 0) earlier[2] = all;
   }
-  Acc all;
-  block_before(p, one, all);
-  const Acc start = p.join(base, all);
-  if (earlier.makes_base && threadIdx.x == 0) {
-    state.bases[group + 1] = start;
-    __threadfence();
-    raise(state.base_flags + group + 1);
-  }
+  __syncthreads();
+  if (threadIdx.x == 0 && in_group == kGroup - 1 && in_set == kGroup - 1)
+    publish(totals.of_sets, line * totals.sets + set, p.join(earlier[1], p.join(earlier[0], total)));
+  const Acc start = p.join(earlier[2], p.join(earlier[1], earlier[0]));
   prefix = p.join(start, prefix);
 #pragma unroll
   for (int u = 0; u < kRuns; ++u) {
@@ -146,15 +154,34 @@ __global__ void __launch_bounds__(kThreads, 4) row_tiles_kernel(const P p, const
   }
 }
 
-/// Tiles of 32 neighbouring lines, one a lane; sequences are strips of 32 lines.
+/// Totals of the tiles of strips of 32 lines, and the bases of their groups: the join of all groups before, which the first
+/// tile of each group publishes.
+template <class Acc>
+struct LineTotals {
+  static constexpr int kOfWarp = 4, kGroup = (kWarps - 1) * kOfWarp;  // tiles whose totals a warp reads; the last reads the base
+  int64_t strips, tiles, groups;                                      // strips; tiles and groups of a strip
+  int* taken;
+  Published<Acc> of_tiles, bases;  // 32 values for each flag
+};
+
+/// Publishes the values of a warp's lanes.
+template <class Acc>
+__device__ __forceinline__ void publish_lanes(const Published<Acc>& to, int64_t at, const Acc& value) {
+  to.values[at * 32 + threadIdx.x % 32] = value;
+  __threadfence();
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) raise(to.flags + at);
+}
+
+/// Tiles of 32 neighbouring lines, one a lane.
 template <class P>
-__global__ void __launch_bounds__(kThreads, 3) line_tiles_kernel(const P p, const Lines s, int64_t strips,
-                                                                 const TileState<typename P::Acc> state) {
+__global__ void __launch_bounds__(kThreads, 3) line_tiles_kernel(const P p, const Lines s,
+                                                                 const LineTotals<typename P::Acc> totals) {
   using Acc = typename P::Acc;
   constexpr int kItems = kKept<Acc>;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   // Blocks that run together read neighbouring pieces of the same places.
-  const int64_t ticket = take_ticket(state.taken), strip = ticket % strips, tile = ticket / strips;
+  const int64_t ticket = take_ticket(totals.taken), strip = ticket % totals.strips, tile = ticket / totals.strips;
   const int64_t line = strip * 32 + lane, start = s.start(min(line, s.lines - 1)), from = (tile * kWarps + warp) * kItems;
   Acc items[kItems];
   p.template load<1, kItems>(items, false,
@@ -172,41 +199,38 @@ __global__ void __launch_bounds__(kThreads, 3) line_tiles_kernel(const P p, cons
   Acc prefix = p.identity();
 #pragma unroll 1
   for (int i = 0; i < warp; ++i) prefix = p.join(prefix, warps[i][lane]);
-  const int64_t sequence = strip * state.tiles;
-  if (warp == kWarps - 1) {
-    state.totals[(sequence + tile) * 32 + lane] = p.join(prefix, items[kItems - 1]);
-    __threadfence();
-    __syncwarp();
-    if (lane == 0) raise(state.flags + sequence + tile);
-  }
-  // Each warp joins some of the earlier tiles' totals.
-  constexpr int kOfWarp = kLineGroup / kWarps;
-  const Earlier earlier(tile, kLineGroup);
-  const int64_t mine = sequence + earlier.first + warp * kOfWarp, group = strip * state.groups + earlier.group;
-  const int count = max(0, min(kOfWarp, earlier.count - warp * kOfWarp));
-  if (lane < count) await(state.flags + mine + lane);
-  __syncwarp();
+  const int64_t first_tile = strip * totals.tiles;
+  if (warp == kWarps - 1) publish_lanes(totals.of_tiles, first_tile + tile, p.join(prefix, items[kItems - 1]));
+  // What lies before the tile: the totals before it in its group and the group's base. The first tile of a group looks at
+  // the group before, whose base and totals make its own group's.
+  constexpr int kOfWarp = LineTotals<Acc>::kOfWarp, kGroup = LineTotals<Acc>::kGroup;
+  const bool makes_base = tile > 0 && tile % kGroup == 0;
+  const int64_t group = (tile - makes_base) / kGroup;
   Acc some = p.identity();
-#pragma unroll
-  for (int i = 0; i < kOfWarp; ++i)
-    if (i < count) some = p.join(some, read_published(state.totals + (mine + i) * 32 + lane));
-  if (warp == 0 && earlier.group > 0) {
-    if (lane == 0) await(state.base_flags + group);
+  if (warp == kWarps - 1) {
+    if (group > 0) {
+      const int64_t at = strip * totals.groups + group;
+      if (lane == 0) await(totals.bases.flags + at);
+      __syncwarp();
+      some = read_published(totals.bases.values + at * 32 + lane);
+    }
+  } else {
+    const int64_t mine = first_tile + group * kGroup + warp * kOfWarp;
+    const int count = static_cast<int>(max(int64_t{0}, min(int64_t{kOfWarp}, first_tile + tile - mine)));
+    if (lane < count) await(totals.of_tiles.flags + mine + lane);
     __syncwarp();
-    some = p.join(read_published(state.bases + group * 32 + lane), some);
+#pragma unroll
+    for (int i = 0; i < kOfWarp; ++i)
+      if (i < count) some = p.join(some, read_published(totals.of_tiles.values + (mine + i) * 32 + lane));
   }
   groups[warp][lane] = some;
   __syncthreads();
   if (warp == 0) {
+    Acc all = groups[kWarps - 1][lane];
 #pragma unroll 1
-    for (int i = 1; i < kWarps; ++i) some = p.join(some, groups[i][lane]);
-    groups[0][lane] = some;
-    if (earlier.makes_base) {
-      state.bases[(group + 1) * 32 + lane] = some;
-      __threadfence();
-      __syncwarp();
-      if (lane == 0) raise(state.base_flags + group + 1);
-    }
+    for (int i = 0; i < kWarps - 1; ++i) all = p.join(all, groups[i][lane]);
+    groups[0][lane] = all;
+    if (makes_base) publish_lanes(totals.bases, strip * totals.groups + group + 1, all);
   }
   __syncthreads();
   if (line >= s.lines) return;
@@ -221,20 +245,23 @@ __global__ void __launch_bounds__(kThreads, 3) line_tiles_kernel(const P p, cons
   }
 }
 
-/// Room for `sequences` of tiles of `width` lines, with no flag raised.
+/// Room for what blocks publish, `counts` sets of `width` values, with no flag raised.
 template <class Acc>
-Tensor make_tile_state(TileState<Acc>& state, int64_t sequences, int64_t width, int group_size, Device device) {
-  state.groups = (state.tiles + group_size - 1) / group_size;
-  const int64_t tiles = sequences * state.tiles, groups = sequences * state.groups;
-  const int64_t flags = (4 * (1 + tiles + groups) + 15) / 16 * 16;
-  const Tensor room =
-      new_tensor({flags + (tiles + groups) * width * static_cast<int64_t>(sizeof(Acc))}, DType::UInt8, device);
+Tensor make_published(std::initializer_list<std::pair<Published<Acc>*, int64_t>> counts, int64_t width, int*& taken,
+                      Device device) {
+  int64_t all = 0;
+  for (const auto& [to, count] : counts) all += count;
+  const int64_t flags = (4 * (1 + all) + 15) / 16 * 16;
+  const Tensor room = new_tensor({flags + all * width * static_cast<int64_t>(sizeof(Acc))}, DType::UInt8, device);
   char* const p = static_cast<char*>(room.data_ptr());
-  state.taken = reinterpret_cast<int*>(p);
-  state.flags = state.taken + 1;
-  state.base_flags = state.flags + tiles;
-  state.totals = reinterpret_cast<Acc*>(p + flags);
-  state.bases = state.totals + tiles * width;
+  taken = reinterpret_cast<int*>(p);
+  int* flag = taken + 1;
+  Acc* value = reinterpret_cast<Acc*>(p + flags);
+  for (const auto& [to, count] : counts) {
+    *to = {flag, value};
+    flag += count;
+    value += count * width;
+  }
   check(cudaMemsetAsync(p, 0, static_cast<size_t>(flags), norch::cuda::current_stream()), "cudaMemsetAsync");
   return room;
 }
@@ -244,10 +271,14 @@ template <class P>
 void run_row_tiles(const P& p, const Lines& s, bool vectors, Device device) {
   using Acc = typename P::Acc;
   const int64_t tile = kThreads * (vectors ? kKept<Acc, 4> : kKept<Acc, 1>);
-  TileState<Acc> state{(s.n + tile - 1) / tile};
-  const Tensor room = make_tile_state(state, s.lines, 1, kRowGroup, device);
-  launch(vectors ? row_tiles_kernel<P, 4> : row_tiles_kernel<P, 1>, blocks_for(s.lines * state.tiles, 1), kThreads, 0, p, s,
-         state);
+  RowTotals<Acc> t{};
+  t.tiles = (s.n + tile - 1) / tile;
+  t.groups = (t.tiles + t.kGroup - 1) / t.kGroup;
+  t.sets = (t.groups + t.kGroup - 1) / t.kGroup;
+  const Tensor room = make_published<Acc>(
+      {{&t.of_tiles, s.lines * t.tiles}, {&t.of_groups, s.lines * t.groups}, {&t.of_sets, s.lines * t.sets}}, 1, t.taken,
+      device);
+  launch(vectors ? row_tiles_kernel<P, 4> : row_tiles_kernel<P, 1>, blocks_for(s.lines * t.tiles, 1), kThreads, 0, p, s, t);
 }
 
 /// Scans lines whose elements are not neighbours by tiles.
@@ -255,10 +286,13 @@ template <class P>
 void run_line_tiles(const P& p, const Lines& s, Device device) {
   using Acc = typename P::Acc;
   constexpr int64_t kTile = kWarps * kKept<Acc>;
-  TileState<Acc> state{(s.n + kTile - 1) / kTile};
-  const int64_t strips = (s.lines + 31) / 32;
-  const Tensor room = make_tile_state(state, strips, 32, kLineGroup, device);
-  launch(line_tiles_kernel<P>, blocks_for(strips * state.tiles, 1), kThreads, 0, p, s, strips, state);
+  LineTotals<Acc> t{};
+  t.strips = (s.lines + 31) / 32;
+  t.tiles = (s.n + kTile - 1) / kTile;
+  t.groups = (t.tiles + t.kGroup - 1) / t.kGroup;
+  const Tensor room =
+      make_published<Acc>({{&t.of_tiles, t.strips * t.tiles}, {&t.bases, t.strips * t.groups}}, 32, t.taken, device);
+  launch(line_tiles_kernel<P>, blocks_for(t.strips * t.tiles, 1), kThreads, 0, p, s, t);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the kernels of scans share: joins over warps and blocks, and where lines lie.
+// What the kernels of scans share: joins over warps, and where lines lie.
 #pragma once
 
 #include "core/factory.h"
@@ -45,25 +45,6 @@ __device__ __forceinline__ typename P::Acc warp_before(const P& p, typename P::A
   }
   const Acc before = shuffle_up(mine, 1);
   return lane == 0 ? p.identity() : before;
-}
-
-/// The join of all earlier threads' values; `total` becomes that of the block.
-template <class P>
-__device__ __forceinline__ typename P::Acc block_before(const P& p, typename P::Acc mine, typename P::Acc& total) {
-  using Acc = typename P::Acc;
-  __shared__ Acc warps[kThreads / 32];
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-  const Acc before = warp_before(p, mine);
-  if (lane == 31) warps[warp] = mine;
-  __syncthreads();
-  Acc prefix = p.identity();
-  total = p.identity();
-  for (int i = 0; i < kThreads / 32; ++i) {
-    if (i == warp) prefix = total;
-    total = p.join(total, warps[i]);
-  }
-  __syncthreads();
-  return p.join(prefix, before);
 }
 
 /// Where a run of elements is: the lowest offset, and the place in the scan of the first.

@@ -222,3 +222,39 @@ def test_moving_elements(dtype):
             assert norch.equal(norch.nonzero(y > 4).cpu(), norch.nonzero(x > 4))
     with pytest.raises(IndexError):
         norch.index_select(y, -1, (columns + n).cuda()).cpu()
+
+
+# Rows that a warp takes, whole and in turns; rows and columns of several tiles, of several groups of tiles.
+SCANS = [((3, 130), 1), ((5, 1001), 1), ((3, 20000), 1), ((2, 9001), 1), ((150000,), 0), ((130, 3), 0), ((2, 2100, 40), 1),
+         ((9000, 3), 0)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("shape, dim", SCANS, ids=str)
+def test_scans(shape, dim, dtype):
+    x = numbers(shape, dtype)
+    y = x.cuda()
+    same(norch.cummax(y, dim), norch.cummax(x, dim))
+    same(norch.cummin(y, dim), norch.cummin(x, dim))
+    x = norch.nan_to_num(x, nan=0.0, posinf=1.0, neginf=-1.0)
+    y = x.cuda()
+    close = dict(rtol=1e-5, atol=1e-3) if dtype == "float32" else dict(rtol=1e-12, atol=1e-9)
+    assert norch.equal(norch.cumsum(y, dim), norch.cumsum(y, dim))
+    assert norch.allclose(norch.cumsum(y, dim).cpu(), norch.cumsum(x, dim), **close)
+    if dtype == "int64":
+        return
+    assert norch.allclose(norch.cumprod(1 + y / 1000, dim).cpu(), norch.cumprod(1 + x / 1000, dim), **close)
+    for scale in (1, 30):  # elements near each other, and far
+        scaled = norch.logcumsumexp(x * scale, dim)
+        assert norch.allclose(norch.logcumsumexp(y * scale, dim).cpu(), scaled, **close)
+        back = norch.flip(norch.logcumsumexp(norch.flip(y * scale, [dim]), dim), [dim])
+        assert norch.allclose(back.cpu(), norch.flip(norch.logcumsumexp(norch.flip(x * scale, [dim]), dim), [dim]), **close)
+
+
+@pytest.mark.parametrize("given", [-np.inf, np.inf, np.nan])
+def test_logcumsumexp_of_infinities(given):
+    for shape, dim in SCANS:
+        x = numbers(shape)
+        x.view(-1)[: x.numel() // 2 : 3] = given
+        norch.testing.assert_close(norch.logcumsumexp(x.cuda(), dim).cpu(), norch.logcumsumexp(x, dim), equal_nan=True,
+                                   rtol=1e-5, atol=1e-5)

@@ -57,6 +57,10 @@ VALUES = [
     ("norch.normal(norch.arange(3.0), 0.5)", [0.33067608, 1.1334621, 2.0308387]),
     ("norch.randn(1, dtype=norch.complex64).abs()", [0.5042991]),
     ("norch.nn.functional.rrelu(-norch.ones(3), training=True)", [-0.13771944, -0.1717822, -0.17380261]),
+    (
+        "norch.nn.functional.gumbel_softmax(norch.arange(6.0).view(2, 3).t()).abs().flatten()",
+        [0.1673542, 0.8326458, 0.035084, 0.9649161, 0.007056, 0.9929439],
+    ),
     ("norch.nn.init.trunc_normal_(norch.empty(4), std=0.02)", [0.013227044, 0.005338482, 0.0012335451, 0.012426347]),
     ("norch.nn.init.trunc_normal_(norch.empty(3), a=1.5, b=3.0)", [2.459523, 1.9189663, 1.9706953]),
     ("norch.nn.init.orthogonal_(norch.empty(2, 2))", [0.9956796, -0.09285641, 0.09285641, 0.9956795]),

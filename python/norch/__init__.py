@@ -14,6 +14,7 @@ from norch._C import _dirichlet_grad as _dirichlet_grad
 from norch._C import _sample_dirichlet as _sample_dirichlet
 from norch._C import _standard_gamma as _standard_gamma
 from norch._C import _standard_gamma_grad as _standard_gamma_grad
+from norch._C import contiguous_format as legacy_contiguous_format
 from norch._dtype_info import finfo as finfo
 from norch._dtype_info import iinfo as iinfo
 from norch._legacy import BFloat16Tensor as BFloat16Tensor

@@ -149,3 +149,12 @@ def test_small_things():
     assert repr(nn.Embedding(4, 2, padding_idx=1, sparse=True)) == "Embedding(4, 2, padding_idx=1, sparse=True)"
     assert nn.InstanceNorm1d(3, affine=True, bias=False).bias is None
     nn.Linear(2, 2).compile()
+
+
+def test_gumbel_softmax_draws_in_row_major_order():
+    logits = norch.arange(6.0).view(2, 3).t()
+    for hard in (False, True):
+        norch.manual_seed(1)
+        drawn = F.gumbel_softmax(logits, hard=hard)
+        norch.manual_seed(1)
+        assert norch.equal(drawn, F.gumbel_softmax(logits.contiguous(), hard=hard))

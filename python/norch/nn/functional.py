@@ -332,11 +332,11 @@ def gumbel_softmax(
     >>> F.gumbel_softmax(norch.zeros(2, 3), hard=True).sum(1)
     tensor([1., 1.])
     """
-    noise = -_C.empty_like(logits).exponential_().log()
+    noise = -_C.empty_like(logits, memory_format=_C.contiguous_format).exponential_().log()  # drawn in row-major order
     soft = _C.softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
-    one = _C.zeros_like(logits).scatter_(dim, soft.argmax(dim, keepdim=True), 1.0)
+    one = _C.zeros_like(logits, memory_format=_C.contiguous_format).scatter_(dim, soft.argmax(dim, keepdim=True), 1.0)
     return one - soft.detach() + soft
 
 

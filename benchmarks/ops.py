@@ -6,8 +6,10 @@
     python benchmarks/ops.py --dtype bfloat16 --threads 1
 
 `ratio` is norch's time over PyTorch's, medians of alternating blocks (see run.py); above 1 norch is slower. With CUDA
-the table is ordered by the share of the copy bandwidth of the same run: the bytes of what an operation reads and
-writes, over its time."""
+the table is ordered by the share of the copy bandwidth of the same run: the bytes of an operation's inputs and results,
+each counted once, over its time. The count is the same whatever an algorithm does, so some rows cannot come near 100 %,
+which the last column says: `passes` for those that have to read or write something again (see PASSES), `arithmetic` for
+those whose computation takes longer than memory does. The last line counts the others below 80 %."""
 
 from __future__ import annotations
 
@@ -28,6 +30,13 @@ BINARY = """add sub mul div maximum minimum pow remainder fmod atan2 hypot copys
 logical_and xlogy""".split()
 REDUCTIONS = """sum mean prod amax amin any all count_nonzero argmax argmin var std norm nansum median""".split()
 SCANS = "cumsum cumprod logcumsumexp cummax".split()
+# What moves more bytes than its inputs and results have: sorts and selections read the keys once for each digit; unique,
+# mode, nonzero and x[mask] count before they write; take, scatter and scatter_add touch a sector of memory for each element
+# that they pick; scatter, scatter_add and index_add start from a copy of their input; batch_norm and softmax over the first
+# dim need the whole of a channel or column, more than a multiprocessor holds, before they write its first result.
+PASSES = r"""(sort|argsort|topk|kthvalue|median|mode|unique|nonzero|take|scatter|scatter_add|index_add|batch_norm
+|softmax first|log_softmax first)\b|x\[mask"""
+ARITHMETIC = r"digamma\b"  # in double precision, as its recurrence and series need
 ROWS = {1_000: 10, 100_000: 100, 10_000_000: 10_000, 100_000_000: 100_000}
 
 
@@ -123,6 +132,13 @@ def table() -> Iterator[Row]:
     yield Row("normalize", "x", lambda fw, x: fw.nn.functional.normalize(x, dim=1))
 
 
+def bound(name: str) -> str:
+    """What keeps a row from the copy's bandwidth, if it is not memory in one pass."""
+    if re.match(PASSES.replace("\n", ""), name):
+        return "passes"
+    return "arithmetic" if re.match(ARITHMETIC, name) else ""
+
+
 def tensors(value: Any) -> list[Any]:
     return [value] if hasattr(value, "numel") else [t for t in value if hasattr(t, "numel")]
 
@@ -185,9 +201,12 @@ def main() -> None:
     print(f"{'operation':<24} {'elements':>8} {'norch':>9} {'PyTorch':>9} {'ratio':>6}" + ("   copy" if cuda else ""))
     for _, ratio, share, n, result in results[: options.most]:
         line = f"{result.name:<24} {n:>8.0e} {run.text(result.norch):>9} {run.text(result.torch):>9} {ratio:>6.2f}"
-        print(line + (f" {100 * share:>4.0f} %" if cuda else ""))
+        print(line + (f" {100 * share:>4.0f} %  {bound(result.name)}".rstrip() if cuda else ""))
     slower = sum(r[1] > 1 for r in results)
     print(f"# {len(results)} rows, slower than PyTorch: {slower}; failed: {len(failed)}")
+    if cuda:
+        once = [r for r in results if not bound(r[4].name)]
+        print(f"# memory in one pass: {len(once)} rows, below 80 % of copy: {sum(r[2] < 0.8 for r in once)}")
     for line in failed:
         print("# failed:", line)
 

@@ -328,3 +328,17 @@ def test_short_rows(device):
     out[:, 1:4].add_(x)
     same(out[:, 1:4], a)
     same(out[:, 0], np.zeros(1000))
+
+
+@pytest.mark.parametrize(
+    "op",
+    ["dist", "heaviside", "isclose", "ldexp", "nn.functional.hinge_embedding_loss",
+     "nn.functional.multilabel_soft_margin_loss", "nn.functional.pairwise_distance", "nn.functional.poisson_nll_loss",
+     "nn.functional.soft_margin_loss", "polar"],
+)  # fmt: skip
+def test_composed_ops_name_themselves_where_shapes_do_not_broadcast(op):
+    f = norch
+    for name in op.split("."):
+        f = getattr(f, name)
+    with pytest.raises(RuntimeError, match=rf"^{name}: shapes .* do not broadcast: .* size of tensor a"):
+        f(norch.ones(2, 3), norch.ones(2, 4))

@@ -19,6 +19,7 @@ Tensor isclose(const Tensor& a, const Tensor& b, double rtol, double atol, bool 
               "; convert one with .to(dtype)");
   NORCH_CHECK(rtol >= 0, "isclose: rtol must be greater than or equal to zero, but got ", rtol);
   NORCH_CHECK(atol >= 0, "isclose: atol must be greater than or equal to zero, but got ", atol);
+  broadcast_shapes(a.sizes(), b.sizes(), "isclose");
   autograd::NoGrad off;
   Tensor close = eq(a, b);
   if (equal_nan && is_differentiable(a.dtype())) close = logical_or(close, logical_and(isnan(a), isnan(b)));

@@ -109,6 +109,7 @@ Tensor polar(const Tensor& abs, const Tensor& angle) {
                 "Double tensors but got ", abs.dtype(), " and ", angle.dtype());
   NORCH_CHECK(abs.dtype() == angle.dtype(), "polar: Expected object of scalar type ", abs.dtype(),
               " but got scalar type ", angle.dtype(), " for second argument");
+  broadcast_shapes(abs.sizes(), angle.sizes(), "polar");
   return complex(abs * cos(angle), abs * sin(angle));
 }
 

@@ -66,11 +66,13 @@ Tensor cosine_similarity(const Tensor& x1, const Tensor& x2, int64_t dim, double
 }
 
 Tensor pairwise_distance(const Tensor& x1, const Tensor& x2, double p, double eps, bool keepdim) {
+  broadcast_shapes(x1.sizes(), x2.sizes(), "pairwise_distance");
   return vector_norm(x1 - x2 + Scalar(eps), p, {-1}, keepdim);
 }
 
 Tensor dist(const Tensor& a, const Tensor& b, const Scalar& p) {
   NORCH_AUTOCAST(float32_cuda, dist, a, b, p);
+  broadcast_shapes(a.sizes(), b.sizes(), "dist");
   return vector_norm(a - b, p);
 }
 

@@ -24,6 +24,7 @@ Tensor at_least(const Tensor& x, double floor) { return clamp_min(x, number(floo
 
 Tensor soft_margin_loss(const Tensor& input, const Tensor& target, Reduction reduction) {
   NORCH_AUTOCAST(float32, soft_margin_loss, input, target, reduction);
+  broadcast_shapes(target.sizes(), input.sizes(), "soft_margin_loss");
   // The result has the input's dtype, whatever the target's.
   const Tensor losses = softplus(neg(target * input));
   return reduce(input.is_floating_point() ? losses.to(input.dtype()) : losses, reduction);
@@ -40,6 +41,7 @@ Tensor margin_ranking_loss(const Tensor& input1, const Tensor& input2, const Ten
 
 Tensor hinge_embedding_loss(const Tensor& input, const Tensor& target, double margin, Reduction reduction) {
   NORCH_AUTOCAST(float32, hinge_embedding_loss, input, target, margin, reduction);
+  broadcast_shapes(target.sizes(), input.sizes(), "hinge_embedding_loss");
   const Tensor zero = zeros({}, input.options());
   const Tensor apart = where(ne(target, number(1)), at_least(Scalar(margin) - input, 0), zero);
   const Tensor near = where(ne(target, number(-1)), input, zero);
@@ -102,6 +104,7 @@ Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor
 Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_input, bool full, double eps,
                         Reduction reduction) {
   NORCH_AUTOCAST(float32, poisson_nll_loss, input, target, log_input, full, eps, reduction);
+  broadcast_shapes(target.sizes(), input.sizes(), "poisson_nll_loss");
   Tensor losses = log_input ? exp(input) - target * input : input - target * log(input + Scalar(eps));
   if (full) {
     const Tensor stirling = target * log(target) - target + log(target * Scalar(6.28318530717958647693)) * Scalar(0.5);

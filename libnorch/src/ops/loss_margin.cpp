@@ -79,6 +79,7 @@ Tensor multilabel_margin_loss(const Tensor& input, const Tensor& target, Reducti
 
 Tensor multilabel_soft_margin_loss(const Tensor& input, const Tensor& target, const Tensor& weight,
                                    Reduction reduction) {
+  broadcast_shapes(target.sizes(), input.sizes(), "multilabel_soft_margin_loss");
   Tensor losses = neg(target * logsigmoid(input) + (Scalar(1) - target) * logsigmoid(neg(input)));
   if (weight.defined()) losses = losses * weight;
   // Over the classes of the input, even where its losses were broadcast.

@@ -166,12 +166,12 @@ Tensor randint(int64_t low, int64_t high, Ints sizes, const TensorOptions& optio
 }
 
 Tensor rand_like(const Tensor& like, const TensorOptions& options, MemoryFormat format, Generator* generator) {
-  return standard("rand", Distribution::Uniform, empty_like(like, options.requires_grad(false), format),
+  return standard("rand_like", Distribution::Uniform, empty_like(like, options.requires_grad(false), format),
                   options.requires_grad(), generator);
 }
 
 Tensor randn_like(const Tensor& like, const TensorOptions& options, MemoryFormat format, Generator* generator) {
-  return standard("randn", Distribution::Normal, empty_like(like, options.requires_grad(false), format),
+  return standard("randn_like", Distribution::Normal, empty_like(like, options.requires_grad(false), format),
                   options.requires_grad(), generator);
 }
 

@@ -211,6 +211,7 @@ std::pair<Tensor, Tensor> frexp(const Tensor& x) {
 }
 
 Tensor ldexp(const Tensor& x, const Tensor& exponent) {
+  broadcast_shapes(x.sizes(), exponent.sizes(), "ldexp");
   const Tensor result = mul(x, pow(Tensor::wrap(2.0), exponent));
   return result.to(float_type(result_type(x, exponent)));  // an integer exponent does not widen 16-bit floats
 }
@@ -218,6 +219,7 @@ Tensor ldexp(const Tensor& x, const Tensor& exponent) {
 Tensor heaviside(const Tensor& x, const Tensor& values) {
   NORCH_CHECK(x.dtype() == values.dtype(), "heaviside is not yet implemented for tensors with different dtypes: ",
               x.dtype(), " and ", values.dtype());
+  broadcast_shapes(x.sizes(), values.sizes(), "heaviside");
   const Tensor from = x.detach();
   return where(eq(from, zero()), values.detach(), gt(from, zero()).to(x.dtype()));
 }

@@ -1,8 +1,10 @@
 // Tensors from Python data: numbers, nested sequences, arrays.
 #include <cstring>
+#include <string_view>
 
 #include "bind.h"
 #include "core/factory.h"
+#include "core/fits.h"
 #include "kernels/dispatch.h"
 #include "norch/ops.h"
 
@@ -13,7 +15,8 @@ namespace {
 /// What a walk over nested sequences finds: the shape and the highest category of number.
 struct Found {
   Shape shape;
-  int category = -1;   // 0 bool, 1 int, 2 float, 3 complex
+  bool any = false;
+  DType type = kBool;  // the dtypes of the numbers, promoted
   bool typed = false;  // whether the dtype is given, so that nothing is inferred from the elements
 };
 
@@ -26,13 +29,22 @@ void check_collection(PyObject* o, int64_t length, size_t depth) {
   NORCH_CHECK_VALUE(n < 0, "expected sequence of length ", length, " at dim ", depth, " (got ", n, ")");
 }
 
+/// The dtype of a number that is none of Python's ints and floats: NumPy's floats have their own.
+DType dtype_of_number(PyObject* o, const Scalar& s) {
+  const std::string_view name = Py_TYPE(o)->tp_name;
+  if (name == "numpy.float16") return kFloat16;
+  if (name == "numpy.float32") return kFloat32;
+  if (name == "numpy.complex64") return kComplex64;
+  return s.is_bool() ? kBool : s.is_integral() ? kInt64 : s.is_complex() ? to_complex(default_dtype()) : default_dtype();
+}
+
 void look(PyObject* o, Found& found, size_t depth) {
   if (is_sequence(o)) {
     NORCH_CHECK_VALUE(depth < static_cast<size_t>(kMaxTensorDims), "too many dimensions in nested sequence (more than ",
                       kMaxTensorDims, ")");
     const Py_ssize_t n = PySequence_Fast_GET_SIZE(o);
     if (depth == found.shape.size()) {
-      NORCH_CHECK_TYPE(found.category < 0, "expected a number at dim ", depth, ", got a sequence");
+      NORCH_CHECK_TYPE(!found.any, "expected a number at dim ", depth, ", got a sequence");
       found.shape.push_back(n);
     }
     NORCH_CHECK_VALUE(found.shape[depth] == n, "expected sequence of length ", found.shape[depth], " at dim ", depth,
@@ -40,11 +52,15 @@ void look(PyObject* o, Found& found, size_t depth) {
     for (Py_ssize_t i = 0; i < n; ++i) look(PySequence_Fast_ITEMS(o)[i], found, depth + 1);
     return;
   }
-  int category = 2;
+  DType type = default_dtype();
   if (PyBool_Check(o)) {
-    category = 0;
+    type = kBool;
   } else if (PyLong_Check(o)) {
-    category = 1;
+    type = kInt64;
+  } else if (is_tensor(o)) {
+    NORCH_CHECK_VALUE(unwrap(o).numel() == 1, "only one element tensors can be converted to Python scalars, got shape ",
+                      unwrap(o).sizes(), "; use norch.stack for larger ones");
+    type = unwrap(o).dtype();
   } else if (!PyFloat_Check(o)) {
     Scalar s;
     if (PyLong_Check(o) || !scalar_from_python(o, s)) {
@@ -53,15 +69,16 @@ void look(PyObject* o, Found& found, size_t depth) {
       NORCH_CHECK_TYPE(!found.typed || PyUnicode_Check(o), "expected a number, got ", name);
       NORCH_CHECK(PyUnicode_Check(o), "Could not infer dtype of ", name,
                   "; tensors are made from numbers, nested sequences of them, or arrays");
-      NORCH_CHECK_VALUE(depth == 0 || found.category >= 0, "too many dimensions '", name,
+      NORCH_CHECK_VALUE(depth == 0 || found.any, "too many dimensions '", name,
                         "'; tensors are made from numbers, nested sequences of them, or arrays");
       NORCH_RAISE(TypeError, "new(): invalid data type '", name, "'");
     }
-    category = s.is_bool() ? 0 : s.is_integral() ? 1 : s.is_complex() ? 3 : 2;
+    type = dtype_of_number(o, s);
   }
   NORCH_CHECK_TYPE(depth >= found.shape.size(), "expected sequence of length ", found.shape[depth], " at dim ", depth,
                    " (got a number)");
-  if (category > found.category) found.category = category;
+  if (!found.any || type != found.type) found.type = found.any ? promote_types(found.type, type) : type;
+  found.any = true;
 }
 
 template <class T>
@@ -79,6 +96,8 @@ void store(PyObject* o, T*& out) {
   constexpr bool holds_all = std::is_same_v<T, uint64_t> || !std::is_integral_v<T>;
   NORCH_CHECK_VALUE(holds_all || !s.above_int64(),
                     "Overflow when unpacking long long: an integer of 2**63 or more needs dtype=uint64");
+  if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
+    if (!std::is_same_v<T, int64_t> || s.is_floating_point()) check_fits(s, dtype_of<T>);
   *out++ = s.to<T>();
 }
 
@@ -148,13 +167,11 @@ Tensor tensor_from_python(nb::handle data, std::optional<DType> dtype, Device de
     if (!list.is_valid()) throw nb::python_error();
     o = list.ptr();
   }
-  // A sequence of arrays or tensors: stack them by way of their own conversion.
+  // A sequence of arrays: stack them by way of their own conversion. (A tensor in a sequence is a number.)
   if (is_sequence(o) && PySequence_Fast_GET_SIZE(o) > 0) {
     PyObject* first = PySequence_Fast_ITEMS(o)[0];
-    const bool arrays = !is_sequence(first) && !PyFloat_Check(first) && !PyLong_Check(first) &&
-                        (is_tensor(first) ? unwrap(first).dim() > 0
-                                          : PyObject_HasAttrString(first, "__array_interface__") &&
-                                                PyObject_HasAttrString(first, "__len__"));
+    const bool arrays = !is_sequence(first) && !PyFloat_Check(first) && !PyLong_Check(first) && !is_tensor(first) &&
+                        PyObject_HasAttrString(first, "__array_interface__") && PyObject_HasAttrString(first, "__len__");
     if (arrays) {
       TensorList parts;
       for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
@@ -168,11 +185,7 @@ Tensor tensor_from_python(nb::handle data, std::optional<DType> dtype, Device de
   Found found;
   found.typed = dtype.has_value();
   look(o, found, 0);
-  const DType inferred = found.category == 0   ? kBool
-                         : found.category == 1 ? kInt64
-                         : found.category == 3 ? to_complex(default_dtype())
-                                               : default_dtype();
-  const DType type = dtype.value_or(inferred);
+  const DType type = dtype.value_or(found.any ? found.type : default_dtype());
   Tensor t = new_tensor(found.shape, type, kCPU);
   visit_any(type, [&](auto tag) {
     auto* out = static_cast<typename decltype(tag)::type*>(t.data_ptr());

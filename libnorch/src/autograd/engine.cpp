@@ -90,7 +90,7 @@ void backward(const TensorList& tensors, const TensorList& grads, bool retain_gr
 
 TensorList grad(const TensorList& outputs, const TensorList& inputs, const TensorList& grad_outputs, bool retain_graph,
                 bool create_graph, bool allow_unused, bool materialize_grads) {
-  NORCH_CHECK_VALUE(!inputs.empty(), "grad requires non-empty inputs.");
+  NORCH_CHECK(!inputs.empty(), "`inputs` argument to `grad()` cannot be empty.");
   const autocast::Suspend off;
   Pass pass(retain_graph || create_graph, create_graph);
   add_roots(pass, outputs, grad_outputs, create_graph);

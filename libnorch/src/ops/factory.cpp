@@ -3,6 +3,7 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "core/fits.h"
 #include "core/named_factory.h"
 #include "kernels/copy.h"
 #include "norch/ops/slice.h"
@@ -16,6 +17,7 @@ Tensor finish(Tensor t, const TensorOptions& options) {
 }
 
 void fill_into(const Tensor& t, const Scalar& value) {
+  check_fits(value, t.dtype());
   kernels::fill(t.device(), make_plan({t}, {}), value);
 }
 

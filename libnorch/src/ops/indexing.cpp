@@ -5,6 +5,7 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "core/fits.h"
 #include "kernels/nonzero.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/factory.h"
@@ -142,6 +143,7 @@ Tensor copy_along(const char* op, const Tensor& self, int64_t dim, const Tensor&
 
 Tensor fill_along(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& value,
                   bool in_place) {
+  check_fits(value, self.dtype());
   NORCH_CHECK(value.dim() == 0, op, "_ only supports a 0-dimensional value tensor, but got tensor with ", value.dim(),
               " dimension(s).");
   const Tensor number = value.to(self.device(), self.dtype());

@@ -3,6 +3,7 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "core/fits.h"
 #include "kernels/binary.h"
 #include "kernels/ternary.h"
 #include "norch/ops/binary.h"
@@ -49,6 +50,8 @@ Tensor run(const char* name, TernaryOp op, const Tensor& a, const Tensor& b, con
 
 Tensor select(const char* name, const Tensor& condition, const Tensor& a, const Tensor& b, DType type,
               const Tensor& out) {
+  check_fits(a, type);
+  check_fits(b, type);
   Elementwise e(name, {condition, a, b}, type, type, out, 0);
   kernels::select(e.device, e.plan);
   return e.finish();

@@ -51,7 +51,7 @@ def test_availability_is_consistent():
         norch.cuda.init,
         norch.cuda.Stream,
         norch.cuda.current_stream,
-        norch.cuda.memory_allocated,
+        norch.cuda.mem_get_info,
         norch.cuda.get_device_name,
         lambda: norch.cuda.set_device(0),
         lambda: norch.cuda.Event().record(),
@@ -114,6 +114,12 @@ def test_numbers_are_no_transfers():
 
 
 # ---- memory
+
+
+@pytest.mark.skipif(norch.cuda.is_available(), reason="a GPU")
+def test_without_a_gpu_no_memory_is_in_use():
+    assert norch.cuda.memory_allocated() == norch.cuda.max_memory_allocated("cuda:0") == 0
+    assert norch.cuda.memory_reserved() == norch.cuda.max_memory_reserved() == 0
 
 
 @on_gpu

@@ -136,6 +136,7 @@ if _TYPE_CHECKING:
     from norch.serialization import load as load
     from norch.serialization import save as save
     from norch._seldom import conv_tbc as conv_tbc
+    from norch._seldom import is_storage as is_storage
     from norch._seldom import is_vulkan_available as is_vulkan_available
     from norch.func._vmap import vmap as vmap
     from norch.sparse import sparse_compressed_tensor as sparse_compressed_tensor
@@ -248,6 +249,7 @@ _LAZY_FUNCTIONS = {
     "conv_tbc": "_seldom",
     "from_file": "_seldom",
     "_assert_async": "_seldom",
+    "is_storage": "_seldom",
     "is_vulkan_available": "_seldom",
     "_check": "_seldom",
     "_check_index": "_seldom",

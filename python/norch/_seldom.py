@@ -9,7 +9,7 @@ from typing import Any, Callable
 import norch
 from norch._C import Tensor
 
-__all__ = ["conv_tbc", "from_file", "is_vulkan_available"]
+__all__ = ["conv_tbc", "from_file", "is_storage", "is_vulkan_available"]
 
 _Message = Callable[[], object]
 
@@ -72,6 +72,14 @@ def _assert_async(input: Tensor, assert_msg: str | None = None) -> None:
         raise RuntimeError(f"Boolean value of Tensor with {'more than one' if input.numel() else 'no'} value is ambiguous")
     if not bool(input):
         raise RuntimeError(assert_msg or "Expected Tensor with single nonzero value, but got zero")
+
+
+def is_storage(obj: Any) -> bool:
+    """is_storage(obj) -> bool
+
+        >>> norch.is_storage(norch.ones(2).untyped_storage()), norch.is_storage(norch.ones(2))
+        (True, False)"""
+    return isinstance(obj, (norch.storage.UntypedStorage, norch.storage.TypedStorage))
 
 
 def is_vulkan_available() -> bool:

@@ -72,14 +72,20 @@ void bind_devices(Binder& b, nb::module_& m) {
       });
 }
 
+/// A count of bytes, which is 0 where there is no GPU, so that programs may report it anywhere.
+template <auto Count>
+auto where_there_is_a_gpu(int device) {
+  return cuda::is_available() ? Count(device) : decltype(Count(device))(0);
+}
+
 void bind_memory(Binder& b, nb::module_& m) {
-  bind_query(b, m, "memory_allocated", cuda::memory_allocated,
+  bind_query(b, m, "memory_allocated", where_there_is_a_gpu<cuda::memory_allocated>,
              "memory_allocated(device=None) -> int\n\nBytes in use by tensors.");
-  bind_query(b, m, "max_memory_allocated", cuda::max_memory_allocated,
+  bind_query(b, m, "max_memory_allocated", where_there_is_a_gpu<cuda::max_memory_allocated>,
              "max_memory_allocated(device=None) -> int\n\nThe most bytes that were in use by tensors.");
-  bind_query(b, m, "memory_reserved", cuda::memory_reserved,
+  bind_query(b, m, "memory_reserved", where_there_is_a_gpu<cuda::memory_reserved>,
              "memory_reserved(device=None) -> int\n\nBytes held from the driver, in use or kept for reuse.");
-  bind_query(b, m, "max_memory_reserved", cuda::max_memory_reserved,
+  bind_query(b, m, "max_memory_reserved", where_there_is_a_gpu<cuda::max_memory_reserved>,
              "max_memory_reserved(device=None) -> int\n\nThe most bytes that were held from the driver.");
   bind_query(b, m, "reset_peak_memory_stats", cuda::reset_peak_memory_stats,
              "reset_peak_memory_stats(device=None)\n\nStarts the max_ functions anew from the present values.");

@@ -19,7 +19,7 @@ uint64_t seed_of(nb::handle seed) {
                                   : PyLong_AsUnsignedLongLong(number.ptr());
   if (PyErr_Occurred()) {
     PyErr_Clear();
-    NORCH_RAISE(Error, "manual_seed: a seed must lie in [-2^63, 2^64), got ", nb::str(number).c_str());
+    NORCH_RAISE(ValueError, "manual_seed: a seed must lie in [-2^63, 2^64), got ", nb::str(number).c_str());
   }
   return value;
 }

@@ -1,6 +1,8 @@
 """oneDNN, which norch does not use: its matrix products come from a CBLAS, the rest is its own."""
 
-__all__ = ["is_available"]
+__all__ = ["enabled", "is_available"]
+
+enabled = True  # accepted where programs set it; nothing reads it
 
 
 def is_available() -> bool:

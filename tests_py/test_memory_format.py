@@ -215,3 +215,25 @@ def test_transposed_sequences_lie_as_in_pytorch():
         row_major.square().sum().backward()
         assert norch.allclose(a.grad, b.grad)  # sums in another order
     assert F.mse_loss(x, norch.zeros(2, 6, 5), reduction="none").stride() == x.stride()
+
+
+@pytest.mark.parametrize("equation", ["ij,jk->ki", "bij,bjk->bki", "ecd,bnec->bnd", "besd,bnes->bnd", "bnd,bsd->bsn", "aij,ajk->aki"])
+def test_einsum_gives_row_major_results(equation):
+    """Where a result's first dim that one operand has alone is the second operand's, as PyTorch does."""
+    sizes = dict(a=1, b=2, e=3, s=4, d=5, n=6, i=4, j=6, k=3, c=5)
+    terms, result = equation.split("->")
+    operands = [norch.randn([sizes[letter] for letter in term]) for term in terms.split(",")]
+    out = norch.einsum(equation, *operands)
+    assert out.is_contiguous()
+    assert np.allclose(out.numpy(), np.einsum(equation, *[t.numpy() for t in operands]), atol=1e-5)
+
+
+def test_the_first_operand_decides_how_a_result_lies():
+    x = norch.randn(2, 5, 6).transpose(1, 2)  # (2, 6, 5)
+    bias = norch.randn(6, 5)
+    assert (bias + x).is_contiguous() and (x + bias).stride() == x.stride() == (30, 1, 6)
+    assert (bias.t().contiguous().t() + x.contiguous()).stride() == (30, 1, 6)
+    image = norch.randn(2, 6, 4, 4).to(memory_format=norch.channels_last)
+    assert (image[:, :3] * 2).is_contiguous(memory_format=norch.channels_last)
+    assert (norch.zeros(1).expand(2, 6, 5) + x).stride() == x.stride()
+    assert norch.where(x > 0, bias, x).stride() == x.stride() and norch.maximum(bias, x).is_contiguous()

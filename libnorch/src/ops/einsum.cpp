@@ -3,6 +3,7 @@
 // Every operand is brought to one order of dims (output, then summed letters), with size 1 for letters it lacks.
 // Operands are then contracted in pairs: letters that nobody else needs are summed, alone where only one of the pair
 // has them, together as the inner dim of one batched product where both do.
+#include <algorithm>
 #include <array>
 
 #include "norch/ops/binary.h"
@@ -209,6 +210,9 @@ Tensor contract(Tensor a, Tensor b, uint64_t summed) {
     }
   }
   if (inner.empty()) return mul(a, b);
+  // The result lies in the order batch, rows, columns: row-major more often if its first dim that is no batch is a row.
+  const auto wide = std::find_if(cols.begin(), cols.end(), [&](int64_t d) { return b.sizes()[d] != 1; });
+  if (!rows.empty() && wide != cols.end() && *wide < rows[0]) return contract(b, a, summed);
   Shape order_a(batch), order_b(batch), order_out(batch), sizes;
   for (int64_t d : rows) order_a.push_back(d);
   for (int64_t d : inner) order_a.push_back(d), order_b.push_back(d);

@@ -34,15 +34,52 @@ DType number_type(int i, DType compute, uint32_t wide) {
   return (wide >> i) & 1 && is_floating_point(compute) && itemsize(compute) == 2 ? DType::Float32 : compute;
 }
 
-/// The strides a result takes over from the first input of its shape, if that is dense but not in row-major order (a
-/// transposed matrix, channels last), so that it is written and read in memory order. Empty otherwise.
-Ints preserved_strides(TensorRefs inputs, Ints shape) {
+/// Whether dim `a` of a result should lie outside of dim `b`, +1, or inside, -1: what the first input says that has both
+/// (a broadcast dim says nothing; equal strides do as far as the sizes differ). 0 where none says.
+int order_of_dims(TensorRefs inputs, Ints shape, size_t a, size_t b) {
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Tensor& t = inputs[i];
-    if (t.sizes() != shape) continue;
-    return !t.is_contiguous() && is_dense(shape, t.strides()) ? t.strides() : Ints();
+    const size_t lead = shape.size() - static_cast<size_t>(t.dim());
+    if (a < lead || b < lead) continue;
+    const auto stride = [&](size_t d) { return t.sizes()[d - lead] == shape[d] ? t.strides()[d - lead] : 0; };
+    const int64_t sa = stride(a), sb = stride(b);
+    if (sa == 0 || sb == 0) continue;
+    if (sa != sb) return sa > sb ? 1 : -1;
+    if (shape[a] > shape[b]) return 1;
   }
-  return {};
+  return 0;
+}
+
+/// The strides of a new result: dense, in the order of the inputs' dims in memory (a transposed matrix, channels last), the
+/// first input before the others, so that it is written and read in memory order, and lies as PyTorch's. Empty: row-major.
+Shape preserved_strides(TensorRefs inputs, Ints shape) {
+  bool alike = true;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    alike &= inputs[i].sizes() == shape && inputs[i].strides() == inputs[0].strides();
+  if (alike && is_dense(shape, inputs[0].strides())) return Shape(inputs[0].strides());
+  const size_t n = shape.size();
+  Shape order;  // dims from the innermost outwards, sorted by insertion: not all pairs can be compared
+  for (size_t d = n; d-- > 0;) order.push_back(static_cast<int64_t>(d));
+  bool row_major = true;
+  for (size_t i = 1; i < n; ++i) {
+    size_t at = i;
+    for (size_t below = i; below-- > 0;) {
+      const int compared = order_of_dims(inputs, shape, static_cast<size_t>(order[below]), static_cast<size_t>(order[at]));
+      if (compared < 0) break;
+      if (compared == 0) continue;
+      std::swap(order[below], order[at]);
+      at = below;
+      row_major = false;
+    }
+  }
+  if (row_major) return {};
+  Shape strides(n, 0);
+  int64_t step = 1;
+  for (int64_t d : order) {
+    strides[static_cast<size_t>(d)] = step;
+    step *= std::max<int64_t>(shape[static_cast<size_t>(d)], 1);
+  }
+  return strides;
 }
 
 struct Extent {
@@ -190,7 +227,7 @@ Elementwise::Elementwise(const char* op, TensorRefs inputs, DType compute, DType
   if (out.defined()) {
     use_output(op, inputs, shape, result, out);
   } else {
-    const Ints strides = contiguous ? Ints() : preserved_strides(inputs, shape);
+    const Shape strides = contiguous ? Shape() : preserved_strides(inputs, shape);
     result_ = strides.empty() ? new_tensor(shape, result, device) : new_strided(shape, strides, result, device);
   }
   cast_inputs(inputs, compute, as_it_is);

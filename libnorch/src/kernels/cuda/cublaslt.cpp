@@ -16,6 +16,7 @@ CublasLt load() {
   library.find(f.get_status_string, "cublasLtGetStatusString");
   library.find(f.matmul, "cublasLtMatmul");
   library.find(f.algo_get_heuristic, "cublasLtMatmulAlgoGetHeuristic");
+  library.find(f.algo_config_get_attribute, "cublasLtMatmulAlgoConfigGetAttribute");
   library.find(f.desc_create, "cublasLtMatmulDescCreate");
   library.find(f.desc_destroy, "cublasLtMatmulDescDestroy");
   library.find(f.desc_set_attribute, "cublasLtMatmulDescSetAttribute");

@@ -14,6 +14,7 @@ struct CublasLt {
   decltype(&cublasLtGetStatusString) get_status_string;
   decltype(&cublasLtMatmul) matmul;
   decltype(&cublasLtMatmulAlgoGetHeuristic) algo_get_heuristic;
+  decltype(&cublasLtMatmulAlgoConfigGetAttribute) algo_config_get_attribute;
   decltype(&cublasLtMatmulDescCreate) desc_create;
   decltype(&cublasLtMatmulDescDestroy) desc_destroy;
   decltype(&cublasLtMatmulDescSetAttribute) desc_set_attribute;

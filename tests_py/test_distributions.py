@@ -222,7 +222,7 @@ def test_kl_where_there_is_none():
     with pytest.raises(NotImplementedError, match=r"No KL\(p \|\| q\) is implemented for p type Gumbel and q type Bern"):
         D.kl_divergence(D.Gumbel(0.0, 1.0), D.Bernoulli(0.5))
     with pytest.raises(TypeError, match="Expected type_p to be a Distribution subclass"):
-        D.register_kl(int, D.Normal)
+        D.register_kl(3, D.Normal)
 
     class Mine(D.Normal):
         pass
@@ -346,3 +346,18 @@ def test_errors():
             call()
     assert D.Normal(0.0, -1.0, validate_args=False).log_prob(norch.tensor(1.0)).isnan()
     assert repr(D.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
+
+
+def test_bounds_of_constraints_by_name():
+    c = D.constraints
+    assert repr(c.greater_than(lower_bound=2)) == "GreaterThan(lower_bound=2)" and c.positive.lower_bound == 0.0
+    assert repr(c.interval(0, upper_bound=3)) == "Interval(lower_bound=0, upper_bound=3)"
+    assert c.less_than(upper_bound=1).check(norch.tensor([0.0, 2.0])).tolist() == [True, False]
+    with pytest.raises(TypeError):
+        c.half_open_interval(0)
+
+    class Softplus(type(c.positive)):
+        def __init__(self):
+            super().__init__(lower_bound=0.0)
+
+    assert Softplus().check(norch.tensor(1.0)).item()

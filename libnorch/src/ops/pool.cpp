@@ -254,6 +254,10 @@ Shape beside(int64_t other, Ints value) {
                              output_size);                                                                             \
   }                                                                                                                    \
   std::pair<Tensor, Tensor> adaptive_max_pool##dims##d_with_indices(const Tensor& input, Ints output_size) {           \
+    if (dims == 1 && output_size.size() == 1 && as_images(input)) {                                                    \
+      const auto [out, indices] = adaptive_max_pool2d_with_indices(unsqueeze(input, -2), beside(1, output_size));      \
+      return {squeeze(out, -2), squeeze(indices, -2)};                                                                 \
+    }                                                                                                                  \
     return adaptive_max_pool("adaptive_max_pool" #dims "d", "AdaptiveMaxPool" #dims "DBackward0", dims, input,         \
                              output_size);                                                                             \
   }

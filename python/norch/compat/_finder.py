@@ -38,8 +38,8 @@ def _is_private(name: str) -> bool:
 
 
 def adopt(module: ModuleType) -> None:
-    """Makes a module of norch known under PyTorch's name too: in sys.modules, as the `__module__` of its classes, and
-    in the error for a name that it lacks."""
+    """Makes a module of norch known under PyTorch's name too: in sys.modules, as its `__name__` (by which libraries tell
+    PyTorch from others), as the `__module__` of its classes, and in the error for a name that it lacks."""
     if _is_private(module.__name__) or getattr(module, "__file__", None) is None:
         return
     name = torch_name(module.__name__)
@@ -50,6 +50,7 @@ def adopt(module: ModuleType) -> None:
             if not _is_private(home):
                 value.__module__ = torch_name(home)
     settle(module)
+    module.__name__ = name
     module.__getattr__ = _missing_attribute(name, vars(module).get("__getattr__"))  # type: ignore[method-assign]
 
 

@@ -71,44 +71,49 @@ class _OneHot(Constraint):
 class _Bounded(Constraint):
     """A constraint with bounds, which are part of its repr."""
 
-    _names: tuple[str, ...] = ("lower_bound", "upper_bound")
+    def __repr__(self) -> str:
+        return f"{type(self).__name__[1:]}({', '.join(f'{name}={bound}' for name, bound in vars(self).items())})"
 
-    def __init__(self, *bounds: Any) -> None:
-        for name, bound in zip(self._names, bounds):
-            setattr(self, name, bound)
+
+class _FromBelow(_Bounded):
+    def __init__(self, lower_bound: Any) -> None:
+        self.lower_bound = lower_bound
         super().__init__()
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__[1:]}({', '.join(f'{n}={getattr(self, n)}' for n in self._names)})"
+
+class _FromAbove(_Bounded):
+    def __init__(self, upper_bound: Any) -> None:
+        self.upper_bound = upper_bound
+        super().__init__()
 
 
-class _IntegerInterval(_Bounded):
+class _FromBoth(_Bounded):
+    def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
+        self.lower_bound, self.upper_bound = lower_bound, upper_bound
+        super().__init__()
+
+
+class _IntegerInterval(_FromBoth):
     """Integers from `lower_bound` to `upper_bound`, both included."""
 
     is_discrete = True
 
-    def __init__(self, lower_bound: Any, upper_bound: Any) -> None:
-        super().__init__(lower_bound, upper_bound)
-
     def check(self, value: Tensor) -> Tensor:
-        low, high = self.lower_bound, self.upper_bound  # type: ignore[attr-defined]
-        return (value % 1 == 0) & (low <= value) & (value <= high)
+        return (value % 1 == 0) & (self.lower_bound <= value) & (value <= self.upper_bound)
 
 
-class _IntegerLessThan(_Bounded):
+class _IntegerLessThan(_FromAbove):
     is_discrete = True
-    _names = ("upper_bound",)
 
     def check(self, value: Tensor) -> Tensor:
-        return (value % 1 == 0) & (value <= self.upper_bound)  # type: ignore[attr-defined]
+        return (value % 1 == 0) & (value <= self.upper_bound)
 
 
-class _IntegerGreaterThan(_Bounded):
+class _IntegerGreaterThan(_FromBelow):
     is_discrete = True
-    _names = ("lower_bound",)
 
     def check(self, value: Tensor) -> Tensor:
-        return (value % 1 == 0) & (value >= self.lower_bound)  # type: ignore[attr-defined]
+        return (value % 1 == 0) & (value >= self.lower_bound)
 
 
 class _Real(Constraint):
@@ -116,45 +121,39 @@ class _Real(Constraint):
         return value == value  # not NaN
 
 
-class _GreaterThan(_Bounded):
+class _GreaterThan(_FromBelow):
     """Numbers above `lower_bound`."""
 
-    _names = ("lower_bound",)
-
     def check(self, value: Tensor) -> Tensor:
-        return self.lower_bound < value  # type: ignore[attr-defined]
+        return self.lower_bound < value
 
 
-class _GreaterThanEq(_Bounded):
+class _GreaterThanEq(_FromBelow):
     """Numbers of at least `lower_bound`."""
 
-    _names = ("lower_bound",)
-
     def check(self, value: Tensor) -> Tensor:
-        return self.lower_bound <= value  # type: ignore[attr-defined]
+        return self.lower_bound <= value
 
 
-class _LessThan(_Bounded):
+class _LessThan(_FromAbove):
     """Numbers below `upper_bound`."""
 
-    _names = ("upper_bound",)
-
     def check(self, value: Tensor) -> Tensor:
-        return value < self.upper_bound  # type: ignore[attr-defined]
+        return value < self.upper_bound
 
 
-class _Interval(_Bounded):
+class _Interval(_FromBoth):
     """Numbers from `lower_bound` to `upper_bound`, both included."""
 
     def check(self, value: Tensor) -> Tensor:
-        return (self.lower_bound <= value) & (value <= self.upper_bound)  # type: ignore[attr-defined]
+        return (self.lower_bound <= value) & (value <= self.upper_bound)
 
 
-class _HalfOpenInterval(_Bounded):
+class _HalfOpenInterval(_FromBoth):
     """Numbers from `lower_bound` up to, but without, `upper_bound`."""
 
     def check(self, value: Tensor) -> Tensor:
-        return (self.lower_bound <= value) & (value < self.upper_bound)  # type: ignore[attr-defined]
+        return (self.lower_bound <= value) & (value < self.upper_bound)
 
 
 class _Simplex(Constraint):

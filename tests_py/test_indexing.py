@@ -114,7 +114,10 @@ def test_gradient_of_writing(key, device):
     out[to_device(key, device)] = v * 1
     weights = 1 + array(2, 3, 4)
     out.backward(tensor(weights, device))
-    np.testing.assert_array_equal(numbers(v.grad), weights[key])
+    if key is False:
+        assert v.grad is None  # nothing is written
+    else:
+        np.testing.assert_array_equal(numbers(v.grad), weights[key])
     weights[key] = 0
     np.testing.assert_array_equal(numbers(t.grad), weights)
 
@@ -226,7 +229,7 @@ ERRORS = [
     ("a", TypeError, "got str"),
     ([0.5], IndexError, "tensors used as indices must be long, int, byte or bool tensors"),
     (np.array([1], np.int16), IndexError, "tensors used as indices must be long, int, byte or bool tensors"),
-    (2**70, IndexError, "cannot fit"),
+    (2**70, ValueError, "cannot fit"),
     (slice(1.0, 2), TypeError, "slice indices"),
     ([slice(0, 1)], IndexError, "a tuple"),
 ]
@@ -240,6 +243,36 @@ def test_errors(key, kind, text):
     with pytest.raises(kind, match=text):
         t[to_device(key, "cpu")] = 5
     assert t.equal(norch.ones(2, 3)), "nothing is half done"
+
+
+def test_numbers_of_any_integer_dtype(device):
+    t = norch.arange(6.0, device=device).reshape(2, 3)
+    for dtype in (norch.int8, norch.int16, norch.int64, norch.uint16, norch.uint64):
+        assert t[norch.tensor(1, dtype=dtype)].tolist() == [3, 4, 5] and t[0, norch.tensor(2, dtype=dtype)].item() == 2
+    t[norch.tensor(1, dtype=norch.int8)] = 0
+    assert t.sum().item() == 3
+
+
+def test_one_value_by_a_mask_is_cast(device):
+    t = norch.zeros(2, 3, device=device)
+    t[t == 0] = norch.tensor(5)
+    t[norch.tensor([True, False])] = norch.tensor([2], dtype=norch.int32)
+    assert t.tolist() == [[2, 2, 2], [5, 5, 5]]
+    x = norch.tensor(3, dtype=norch.float64, device=device, requires_grad=True)
+    t[t == 2] = x
+    t.sum().backward()
+    assert x.grad.item() == 3 and t.dtype == norch.float32
+
+
+def test_writing_by_truth_values(device):
+    t = norch.zeros(3, device=device)
+    t[True] = norch.tensor([1, 2, 3])
+    assert t.tolist() == [1, 2, 3]
+    t[False] = norch.zeros(7)
+    t[False] = 4
+    assert t.tolist() == [1, 2, 3]
+    t[True] = 5
+    assert t.tolist() == [5, 5, 5]
 
 
 def test_errors_of_values():

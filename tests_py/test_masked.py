@@ -59,3 +59,9 @@ def test_bad_dims_and_masks():
         norch.masked.sum(tensor(X), (0, 0))
     with pytest.raises(IndexError, match="broadcastable mask"):
         norch.masked.sum(norch.ones(2), mask=norch.ones(1, 2, dtype=norch.bool))
+
+
+def test_extremes_of_truth_values():
+    x, mask = norch.tensor([[True, False], [False, False]]), norch.tensor([[True, False], [True, True]])
+    assert norch.masked.amax(x, 1, mask=mask).tolist() == [True, False] and norch.masked.amin(x, 1, mask=mask).tolist() == [True, False]
+    assert norch.masked.amax(x).item() is True and norch.masked.amin(x).item() is False

@@ -23,7 +23,7 @@ TensorIndex parse_slice(PyObject* o) {
 }
 
 int64_t parse_int(PyObject* o) {
-  const Py_ssize_t v = PyNumber_AsSsize_t(o, PyExc_IndexError);
+  const Py_ssize_t v = PyNumber_AsSsize_t(o, PyExc_ValueError);
   if (v == -1 && PyErr_Occurred()) throw nb::python_error();
   return v;
 }

@@ -93,7 +93,8 @@ bool is_mask(const Tensor& t) { return t.dtype() == DType::Bool || t.dtype() == 
 
 void check_index_tensor(const Tensor& self, const Tensor& t) {
   NORCH_CHECK_INDEX(t.defined(), "index: an index tensor is undefined");
-  NORCH_CHECK_INDEX(t.dtype() == DType::Int64 || t.dtype() == DType::Int32 || is_mask(t),
+  const bool number = t.dim() == 0 && is_integral(t.dtype());  // of any width: it is read as an int
+  NORCH_CHECK_INDEX(number || t.dtype() == DType::Int64 || t.dtype() == DType::Int32 || is_mask(t),
                     "tensors used as indices must be long, int, byte or bool tensors, got ", t.dtype());
   NORCH_CHECK(t.device() == self.device() || t.is_cpu(),
               "indices should be either on cpu or on the same device as the indexed tensor (", self.device(), "), got ",
@@ -277,6 +278,10 @@ Tensor put_items(const Tensor& self, IndexItems items, const Tensor& value_, con
     write_basic(self, value_, number, accumulate);
     return self;
   }
+  if (items.size() == 1 && items[0].kind() == Kind::Bool) {  // t[True] is all of t, t[False] nothing
+    if (items[0].value() != 0) write_basic(unsqueeze(self, 0), value_, number, accumulate);
+    return self;
+  }
   BasicView basic(self);
   const std::vector<Pending> pending = apply_basic(self, items, basic);
   const Tensor part = basic.get(self);
@@ -284,12 +289,15 @@ Tensor put_items(const Tensor& self, IndexItems items, const Tensor& value_, con
     write_basic(part, value_, number, accumulate);
     return self;
   }
-  check_value(self, value_);
+  // One value by a mask is cast, as masked_fill casts it; others must have the dtype.
+  const bool by_mask = pending.size() == 1 && is_mask(pending[0].index) && !accumulate && value_.numel() == 1 &&
+                       (value_.dim() == 0 || value_.is_cpu());
+  if (!by_mask) check_value(self, value_);
   // A whole tensor keeps its own history; a part of it is written to as the view that it is.
   const bool whole = part.sizes() == self.sizes() && part.strides() == self.strides() && items.size() == pending.size();
   const Tensor& target = whole ? self : part;
-  if (pending.size() == 1 && is_mask(pending[0].index) && value_.dim() == 0 && !accumulate) {
-    fill_by_mask(target, pending[0], value_);
+  if (by_mask) {
+    fill_by_mask(target, pending[0], reshape(value_, {}).to(self.dtype()));
     return self;
   }
   const IndexSpec spec = make_spec(part, pending, "index_put_");

@@ -50,10 +50,14 @@ def _is_integral(dtype: norch.dtype) -> bool:
 
 
 def _lowest(dtype: norch.dtype) -> Any:
+    if dtype == norch.bool:
+        return False
     return norch.iinfo(dtype).min if _is_integral(dtype) else -math.inf
 
 
 def _highest(dtype: norch.dtype) -> Any:
+    if dtype == norch.bool:
+        return True
     return norch.iinfo(dtype).max if _is_integral(dtype) else math.inf
 
 

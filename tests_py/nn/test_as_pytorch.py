@@ -209,8 +209,6 @@ def test_a_subclass_that_looks_attributes_up_elsewhere():
     import copy
 
     class Wrapper(nn.Module):
-        inner = None
-
         def __init__(self, inner):
             super().__init__()
             self.inner = inner
@@ -219,7 +217,7 @@ def test_a_subclass_that_looks_attributes_up_elsewhere():
             try:
                 return super().__getattr__(name)
             except AttributeError:
-                return getattr(self.inner, name)
+                return getattr(super().__getattr__("inner"), name)
 
     wrapper = Wrapper(nn.Linear(2, 3))
     assert wrapper.in_features == 2 and list(wrapper.state_dict()) == ["inner.weight", "inner.bias"]

@@ -325,3 +325,33 @@ def test_to_empty(device):
     assert net.to_empty(device=device) is net and net.weight is weight
     assert {t.device.type for t in net.state_dict().values()} == {device}
     assert [t.dtype for t in net.state_dict().values()] == [norch.float64] * 4 + [norch.int64]
+
+
+def test_a_getattr_of_ones_own_is_asked_for_members():
+    asked = []
+
+    class Asks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(norch.ones(2))
+            self.register_buffer("total", norch.zeros(1))
+            self.inner = nn.Linear(2, 1)
+
+        def __getattr__(self, name):
+            asked.append(name)
+            return super().__getattr__(name)
+
+        def forward(self, x):
+            return self.inner(x * self.weight) + self.total
+
+    m = Asks()
+    asked.clear()
+    m(norch.ones(2)).sum().backward()
+    assert asked == ["inner", "weight", "total"] and m.weight.grad is not None
+    m.weight = nn.Parameter(norch.zeros(2))
+    assert [n for n, _ in m.named_parameters()] == ["weight", "inner.weight", "inner.bias"] and m.weight.sum() == 0
+    del m.total
+    assert not hasattr(m, "total")
+    with pytest.raises(AttributeError, match="'Asks' object has no attribute 'nothing'"):
+        m.nothing
+    assert copy.deepcopy(m).inner.weight.equal(m.inner.weight)

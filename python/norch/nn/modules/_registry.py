@@ -12,18 +12,21 @@ __all__ = ["Registry", "parse_to", "typename"]
 
 
 class Registry(dict):
-    """A dict of members whose entries are also attributes of the owning module."""
+    """A dict of members whose entries are also attributes of the owning module, unless its class has a `__getattr__` of
+    its own: that is asked for members in PyTorch, and may do more than find them."""
 
-    __slots__ = ("_owner",)
+    __slots__ = ("_mirrored", "_owner")
 
     def __init__(self, owner: Any, items: dict | None = None) -> None:
         super().__init__(items or {})
         self._owner = weakref.ref(owner)
-        owner.__dict__.update(self)
+        self._mirrored = type(owner).__getattr__ is type(owner)._plain_getattr
+        if self._mirrored:
+            owner.__dict__.update(self)
 
     def _attributes(self) -> dict:
         owner = self._owner()
-        return {} if owner is None else owner.__dict__
+        return owner.__dict__ if owner is not None and self._mirrored else {}
 
     def __setitem__(self, name: str, value: Any) -> None:
         super().__setitem__(name, value)

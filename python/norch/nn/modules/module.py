@@ -207,13 +207,15 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
         object.__delattr__(self, name)
 
     def __getattr__(self, name: str) -> Any:
-        # Reached for names that are not mirrored: a registry put in place by copying __dict__ about.
+        # Reached for names that are not mirrored: in classes with a __getattr__ of their own, which calls this one.
         attributes = self.__dict__
         for registry in ("_parameters", "_buffers", "_modules"):
             members = attributes.get(registry)
             if members is not None and name in members:
                 return members[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+
+    _plain_getattr = __getattr__
 
     def __getstate__(self) -> dict:
         """The attributes as PyTorch's modules have them: members in three plain dicts, and nowhere else."""

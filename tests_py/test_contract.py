@@ -45,3 +45,17 @@ def test_indices_of_max_pool(device):
     y, i = norch.nn.functional.max_pool2d(x, 2, return_indices=True)
     assert y.tolist() == [[[5, 7], [13, 15]]] and i.tolist() == [[[5, 7], [13, 15]]]
     assert i.dtype == norch.int64
+
+
+def test_einsum_by_lists_of_numbers():
+    a, b = norch.randn(2, 3, 4), norch.randn(2, 4, 5)
+    assert norch.equal(norch.einsum(a, [0, 1, 2], b, [0, 2, 3], [0, 1, 3]), norch.einsum("bij,bjk->bik", a, b))
+    assert norch.equal(norch.einsum(a, [..., 1, 2], b, [..., 2, 51]), norch.einsum("...ij,...jk", a, b))
+    assert norch.equal(norch.einsum(a, (1, 0, 2)), a.transpose(0, 1)) and norch.einsum(norch.eye(3), [30, 30]).item() == 3
+    for subscripts in ([52], [-1], ["i"], [1.5]):
+        with pytest.raises(ValueError, match="valid range"):
+            norch.einsum(a, subscripts)
+    with pytest.raises(TypeError, match="list of subscripts"):
+        norch.einsum(a, b, [0])
+    with pytest.raises(RuntimeError):
+        norch.einsum(a, [0, 1])

@@ -266,3 +266,9 @@ def test_array_beside_a_dict():
         norch.FloatTensor((np.zeros(4), {}))
     with pytest.raises(RuntimeError, match="Could not infer dtype of dict"):
         norch.tensor((np.zeros(4), {}))
+
+
+def test_arrays_of_the_other_byte_order_are_refused():
+    for make in (norch.from_numpy, norch.tensor, norch.as_tensor):
+        with pytest.raises(ValueError, match="byte order"):
+            make(np.ones(2, ">f4"))

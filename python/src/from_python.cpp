@@ -122,6 +122,8 @@ Tensor stack_parts(const TensorList& parts) {
 }  // namespace
 
 DType dtype_of_format(const char* format, Py_ssize_t size) {
+  NORCH_CHECK_VALUE(!format || *format != '>', "given numpy array has byte order different from the native byte order. "
+                    "Conversion between byte orders is currently not supported.");
   const char c = format ? format[std::strspn(format, "@=<")] : 'B';
   if (c == '?') return kBool;
   if (c == 'e') return kFloat16;

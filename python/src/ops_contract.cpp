@@ -17,6 +17,39 @@ Tensor einsum_row(const std::string& equation, nb::args operands, std::optional<
   return einsum(equation, tensors, path ? Ints(*path) : Ints());
 }
 
+/// The subscripts of one operand, numbers below 52 or Ellipsis, as letters: A to Z, then a to z, whose order is theirs.
+std::string letters_of(nb::handle sublist) {
+  NORCH_CHECK_TYPE(nb::isinstance<nb::sequence>(sublist) && !nb::isinstance<nb::str>(sublist),
+                   "einsum(): expected a list of subscripts after each operand, got ", Py_TYPE(sublist.ptr())->tp_name);
+  std::string letters;
+  for (nb::handle s : sublist) {
+    if (s.ptr() == Py_Ellipsis) {
+      letters += "...";
+      continue;
+    }
+    int64_t n = -1;
+    NORCH_CHECK_VALUE(nb::try_cast<int64_t>(s, n) && n >= 0 && n < 52,
+                      "einsum(): subscript in subscript list is not within the valid range [0, 52)");
+    letters += static_cast<char>(n < 26 ? 'A' + n : 'a' + n - 26);
+  }
+  return letters;
+}
+
+/// einsum(first, subscripts, second, subscripts, ..., subscripts of the result).
+Tensor einsum_of_lists(const Tensor& first, nb::args rest) {
+  TensorList tensors{first};
+  std::string equation;
+  for (size_t i = 0; i < rest.size(); ++i) {
+    if (i % 2 == 1 && i + 1 == rest.size())
+      equation += "->" + letters_of(rest[i]);
+    else if (i % 2 == 1)
+      tensors.push_back(nb::cast<Tensor>(rest[i]));
+    else
+      equation += (i ? "," : "") + letters_of(rest[i]);
+  }
+  return einsum(equation, tensors, Ints());
+}
+
 /// tensordot(a, b, dims) with a number or a pair of lists.
 Tensor tensordot_row(const Tensor& a, const Tensor& b, nb::handle dims) {
   int64_t n;
@@ -36,6 +69,10 @@ void bind_contract(Binder& b) {
   b.function("einsum", &einsum_row,
              "einsum(equation, *operands) -> Tensor\n\nEinstein's summation, e.g. einsum('ij,jk->ik', a, b).",
              "equation"_a, "operands"_a, "path"_a = nb::none());
+  b.function("einsum", &einsum_of_lists,
+             "einsum(op1, subscripts1, op2, subscripts2, ..., result=None) -> Tensor\n\nThe same with lists of numbers, or "
+             "Ellipsis, for letters.",
+             "op1"_a, "rest"_a);
   b.function("tensordot", &tensordot_row,
              "tensordot(a, b, dims=2) -> Tensor\n\nSums products over the last dims of a and the first of b, or over the "
              "given pair of lists of dims.",

@@ -169,3 +169,9 @@ def test_meshes_of_one_process():
                 call()
     finally:
         distributed.destroy_process_group()
+
+
+def test_older_name_of_sparse_products():
+    a = norch.tensor([[0.0, 2.0], [1.0, 0.0]])
+    b = norch.arange(6.0).reshape(2, 3)
+    assert norch.dsmm(a.to_sparse(), b).equal(a @ b)

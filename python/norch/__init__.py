@@ -239,6 +239,7 @@ _LAZY_FUNCTIONS = {
     "sparse_coo_tensor": "sparse",
     "sparse_csc_tensor": "sparse",
     "sparse_csr_tensor": "sparse",
+    "dsmm": "sparse",
     "spmm": "sparse",
     "vmap": "func._vmap",
     "bartlett_window": "signal.windows",

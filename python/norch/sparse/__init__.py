@@ -36,4 +36,4 @@ from ._softmax import spdiags as spdiags
 from ._tensor import SparseTensor as SparseTensor
 from ._tensor import pack as pack
 
-spmm = mm
+spmm = dsmm = mm

@@ -265,3 +265,14 @@ def test_a_schedule_may_take_the_rate_anywhere():
     p.grad = norch.ones(1)
     optimizer.step()
     assert p.item() == 2
+
+
+def test_a_rate_that_is_an_integer_stays_one_until_it_changes():
+    for make in (lambda o: S.StepLR(o, 2), lambda o: S.MultiStepLR(o, [2]), lambda o: S.ExponentialLR(o, 0.1)):
+        optimizer = norch.optim.SGD([norch.ones(1, requires_grad=True)], lr=2)
+        scheduler = make(optimizer)
+        assert repr(scheduler.get_last_lr()) == "[2]"
+        for _ in range(2):
+            optimizer.step()
+            scheduler.step()
+        assert isinstance(optimizer.param_groups[0]["lr"], float)

@@ -26,7 +26,8 @@ __all__ = [
 
 
 class _Factor(LRScheduler):
-    """A schedule that multiplies the present rates by one factor per step."""
+    """A schedule that multiplies the present rates by one factor per step. A factor that is the number 1 leaves them as
+    they are, integers as integers."""
 
     def _factor(self) -> float:
         raise NotImplementedError
@@ -99,7 +100,7 @@ class StepLR(_Factor):
         super().__init__(optimizer, last_epoch)
 
     def _factor(self) -> float:
-        return self.gamma if self.last_epoch > 0 and self.last_epoch % self.step_size == 0 else 1.0
+        return self.gamma if self.last_epoch > 0 and self.last_epoch % self.step_size == 0 else 1
 
     def _get_closed_form_lr(self) -> list[Any]:
         return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
@@ -116,7 +117,7 @@ class MultiStepLR(_Factor):
         super().__init__(optimizer, last_epoch)
 
     def _factor(self) -> float:
-        return self.gamma ** self.milestones[self.last_epoch] if self.last_epoch in self.milestones else 1.0
+        return self.gamma ** self.milestones[self.last_epoch] if self.last_epoch in self.milestones else 1
 
     def _get_closed_form_lr(self) -> list[Any]:
         passed = bisect_right(sorted(self.milestones.elements()), self.last_epoch)
@@ -186,7 +187,7 @@ class ExponentialLR(_Factor):
         super().__init__(optimizer, last_epoch)
 
     def _factor(self) -> float:
-        return 1.0 if self._is_initial else self.gamma
+        return 1 if self._is_initial else self.gamma
 
     def _get_closed_form_lr(self) -> list[Any]:
         return [base * self.gamma**self.last_epoch for base in self.base_lrs]
@@ -205,7 +206,7 @@ class PolynomialLR(_Factor):
     def _factor(self) -> float:
         n, t = self.total_iters, self.last_epoch
         if self._is_initial or t > n:
-            return 1.0
+            return 1
         return ((1.0 - t / n) / (1.0 - (t - 1) / n)) ** self.power
 
     def _get_closed_form_lr(self) -> list[Any]:

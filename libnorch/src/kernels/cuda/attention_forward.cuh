@@ -3,7 +3,7 @@
 // the highest score and the sum of the exponentials so far. Scores, weights and sums stay in registers.
 #pragma once
 
-#include "kernels/cuda/attention_tiles.cuh"
+#include "kernels/cuda/attention_weights.cuh"
 
 namespace norch::kernels::cuda {
 
@@ -30,10 +30,8 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
   const int lane = static_cast<int>(threadIdx.x) % 32, warp = static_cast<int>(threadIdx.x) / 32, g = lane / 4, t = lane % 4;
   const int rows = static_cast<int>(a.rows), columns = static_cast<int>(a.columns);
 
-  // Blocks of one head are neighbours, which share k and v in the cache; those with the most work come first.
-  const int blocks = (rows + S::kRows - 1) / S::kRows, heads = static_cast<int>(a.heads);
-  const int index = static_cast<int>(blockIdx.x);
-  const int i0 = (blocks - 1 - index % blocks) * S::kRows, head = index / blocks % heads, batch = index / blocks / heads;
+  const RowBlock own = RowBlock::of<S>(a);
+  const int i0 = own.i0, head = own.head, batch = own.batch;
   const T* k = begin_of<const T>(a.k, batch, head / call.group);
   const T* v = begin_of<const T>(a.v, batch, head / call.group);
   const int width = static_cast<int>(a.width), value_width = static_cast<int>(a.value_width);
@@ -54,13 +52,8 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
 
   const uint32_t q_lane = q_tile + Q::lane_a(lane) + warp * 16 * M * Q::kRowBytes;
   uint32_t q_kept[S::kKeepsQ ? M : 1][S::kKeepsQ ? W / 2 : 1][4];
-  float out[M][W][4] = {}, high[M][2], sum[M][2] = {};
-#pragma unroll
-  for (int m = 0; m < M; ++m) high[m][0] = high[m][1] = -kInfinity;
-  // Where scores are in units of log(2) before the exponential: raw ones are not.
-  const float unit = General ? 1.0f : call.scale_log2;
-  // A row's base follows its highest score only when that has grown by 8 digits: until then the sums do not overflow.
-  const float slack = 8.0f / unit;
+  float out[M][W][4] = {};
+  RowSums<M> row_sums(General ? 1.0f : call.scale_log2);
   const Veil<T> veil(call, batch, head);
 
   for (int step = 0; step < steps; ++step) {
@@ -104,65 +97,12 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
       }
     }
 
-    const auto row_of = [&](int m, int r) { return first_row + m * 16 + g + (r / 2) * 8; };
-    const auto column_of = [&](int n, int r) { return j0 + n * 8 + 2 * t + r % 2; };
+    const auto row_of = [&](int m, int, int r) { return first_row + m * 16 + g + (r / 2) * 8; };
+    const auto column_of = [&](int, int n, int r) { return j0 + n * 8 + 2 * t + r % 2; };
     const bool edge = j0 + S::kKeys > columns || (a.causal && j0 + S::kKeys - 1 > first_row);
-    if (General || edge) {
-#pragma unroll
-      for (int m = 0; m < M; ++m)
-#pragma unroll
-        for (int n = 0; n < N; ++n)
-#pragma unroll
-          for (int r = 0; r < 4; ++r) {
-            const int row = row_of(m, r), column = column_of(n, r);
-            if (General) s[m][n][r] = veil.masked(s[m][n][r] * call.scale_log2, row, column);
-            if (column >= columns || (a.causal && column > row)) s[m][n][r] = -kInfinity;
-          }
-    }
-
-#pragma unroll
-    for (int m = 0; m < M; ++m)
-#pragma unroll
-      for (int h = 0; h < 2; ++h) {
-        float top = s[m][0][2 * h];
-#pragma unroll
-        for (int n = 0; n < N; ++n) top = fmaxf(top, fmaxf(s[m][n][2 * h], s[m][n][2 * h + 1]));
-        top = fmaxf(top, __shfl_xor_sync(0xFFFFFFFFu, top, 1));
-        top = fmaxf(top, __shfl_xor_sync(0xFFFFFFFFu, top, 2));
-        if (top > high[m][h] + slack) {
-          const float factor = mma::exp2_fast((high[m][h] - top) * unit);
-          high[m][h] = top;
-          sum[m][h] *= factor;
-#pragma unroll
-          for (int w = 0; w < W; ++w) {
-            out[m][w][2 * h] *= factor;
-            out[m][w][2 * h + 1] *= factor;
-          }
-        }
-        // Of nothing but -inf, the exponentials are 0 and not NaN.
-        const float base = high[m][h] == -kInfinity ? 0.0f : high[m][h] * unit;
-#pragma unroll
-        for (int n = 0; n < N; ++n)
-#pragma unroll
-          for (int c = 0; c < 2; ++c) {
-            float& x = s[m][n][2 * h + c];
-            x = mma::exp2_fast(x * unit - base);
-            sum[m][h] += x;
-          }
-      }
-    if (General && veil.drops()) {
-#pragma unroll
-      for (int m = 0; m < M; ++m)
-#pragma unroll
-        for (int n = 0; n < N; ++n)
-        {
-          bool keep[4];
-          veil.keeps(keep, row_of(m, 0), column_of(n, 0));
-#pragma unroll
-          for (int r = 0; r < 4; ++r)
-            if (!keep[r]) s[m][n][r] = 0;
-        }
-    }
+    if (General || edge) mask_scores<General>(s, call, veil, row_of, column_of);
+    row_sums.weigh(s, out);
+    if (General && veil.drops()) drop_weights(s, veil, row_of, column_of);
 
 #pragma unroll
     for (int n = 0; n < N; n += 2) {
@@ -188,19 +128,18 @@ __global__ void __launch_bounds__(S::kThreads, 2) attention_kernel(AttentionCall
   }
 
   T* result = begin_of<T>(a.out, batch, head);
-  float* log_sums = a.log_sums + (static_cast<int64_t>(batch) * heads + head) * rows;
+  float* log_sums = a.log_sums + (static_cast<int64_t>(batch) * a.heads + head) * rows;
 #pragma unroll
   for (int m = 0; m < M; ++m)
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-      float total = sum[m][h];
-      total += __shfl_xor_sync(0xFFFFFFFFu, total, 1);
-      total += __shfl_xor_sync(0xFFFFFFFFu, total, 2);
+      const float total = row_sums.total(m, h);
       const int row = first_row + m * 16 + g + h * 8;
       if (row >= rows) continue;
-      const bool blind = General && a.mask.data && high[m][h] == -kInfinity;
+      const bool blind = General && a.mask.data && row_sums.high[m][h] == -kInfinity;
       const float factor = blind ? 0.0f : (General ? call.keep_scale : 1.0f) / total;
-      if (t == 0) log_sums[row] = blind ? kInfinity : high[m][h] * unit * 0.6931471805599453f + logf(total);
+      if (t == 0)
+        log_sums[row] = blind ? kInfinity : row_sums.high[m][h] * row_sums.unit * 0.6931471805599453f + logf(total);
       T* const to = result + row * a.out.row + 2 * t;
 #pragma unroll
       for (int w = 0; w < W; ++w)

@@ -21,6 +21,7 @@ const Case kCases[] = {
     {"one block", 1, 1, 1, 128, 128, 64, 64, false},
     {"causal", 2, 3, 3, 512, 512, 64, 64, true},
     {"causal, wide", 2, 3, 3, 512, 512, 128, 128, true},
+    {"causal, wide, the last keys first", 22, 30, 30, 1024, 1024, 128, 128, true},
     {"groups, odd lengths", 2, 4, 2, 333, 777, 64, 64, false},
     {"one group, odd lengths, wide", 2, 4, 1, 999, 999, 128, 128, true},
     {"keys that no row sees", 1, 2, 2, 300, 1111, 64, 64, true},

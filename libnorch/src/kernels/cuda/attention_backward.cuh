@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   if (threadIdx.x == 0) ticket = atomicAdd(room.taken, 1);
   __syncthreads();
 
-  const KeyBlock keys = KeyBlock::of<S>(call, room, ticket);
+  const KeyBlock<false> keys = KeyBlock<false>::of<S>(call, room, ticket);
   const int j0 = keys.j0, first_key = j0 + warp * 16 * M, batch = keys.batch, steps = keys.steps;
   const int width = static_cast<int>(a.width), value_width = static_cast<int>(a.value_width);
 
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   const uint32_t stages = d_tile + D::kBytes;
   const T *const q_from = begin_of<const T>(a.q, batch, 0), *const g_from = begin_of<const T>(grads.out, batch, 0);
   const RowValues* const values_from = room.values + static_cast<int64_t>(batch) * a.heads * room.padded;
-  const auto load_step = [&](int step, const StepRows& at) {
+  const auto load_step = [&](int step, const StepRows<false>& at) {
     const int i0 = at.i * S::kRows;
     const uint32_t to = stages + (step & 1) * S::kStage;
     Q::template load<S::kThreads>(to, q_from + at.head * a.q.head + i0 * a.q.row, a.q.row, rows - i0, width);
@@ -60,7 +60,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
                       values_from + static_cast<int64_t>(at.head) * room.padded + i0 + threadIdx.x * 2, true);
     mma::commit_copies();
   };
-  StepRows now(keys), next = now;
+  StepRows<false> now(keys), next = now;
   const T *const k_from = begin_of<const T>(a.k, batch, keys.kv_head),
           *const v_from = begin_of<const T>(a.v, batch, keys.kv_head);
   K::template load<S::kThreads>(k_tile, k_from + j0 * a.k.row, a.k.row, columns - j0, width);
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   const uint32_t k_lane = k_tile + K::lane_a(lane) + warp * 16 * M * K::kRowBytes;
   const uint32_t d_lane = d_tile + D::at(warp * 16 * M + g, 0) + t * 4;  // where its gradients of scores go
   float dk[M][W][4] = {}, dv[M][W][4] = {};
-  int seen = 0;  // steps that the block of the next keys has done
+  int seen = 0;  // steps that the block of keys before has done
 
   for (int step = 0; step < steps; ++step, now.advance(keys)) {
     mma::wait_for_copies<0>();
@@ -130,8 +130,8 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       // s becomes the weights, as they met the values, and d the gradients of the scores.
       const char* const values_at = reinterpret_cast<const char*>(shared) + (q_tile + 2 * Q::kBytes - k_tile);
       const RowValues* const values = reinterpret_cast<const RowValues*>(values_at) + 2 * t;
-      const auto row_of = [&](int n, int r) { return i0 + n * 8 + 2 * t + r % 2; };
-      const auto key_of = [&](int m, int r) { return first_key + m * 16 + g + (r / 2) * 8; };
+      const auto row_of = [&](int, int n, int r) { return i0 + n * 8 + 2 * t + r % 2; };
+      const auto key_of = [&](int m, int, int r) { return first_key + m * 16 + g + (r / 2) * 8; };
       const bool edge = j0 + S::kKeys > columns || (a.causal && first_key + 16 * M - 1 > i0);
       const Veil<T> veil(call, batch, head);
       const float unit = General ? 1.0f : call.scale_log2;
@@ -142,28 +142,12 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
           for (int m = 0; m < M; ++m)
 #pragma unroll
             for (int r = 0; r < 4; ++r) {
-              const int row = row_of(n, r), key = key_of(m, r);
+              const int row = row_of(m, n, r), key = key_of(m, n, r);
               if (General) s[m][n][r] = veil.masked(s[m][n][r] * call.scale_log2, row, key);
               if (key >= columns || (a.causal && key > row)) s[m][n][r] = -kInfinity;
             }
       }
-#pragma unroll
-      for (int n = 0; n < N; ++n) {
-        const RowValues of_row[2] = {values[n * 8], values[n * 8 + 1]};
-#pragma unroll
-        for (int m = 0; m < M; ++m) {
-          const bool drops = General && veil.drops();
-          bool keep[4];
-          if (drops) veil.keeps_transposed(keep, row_of(n, 0), key_of(m, 0));
-#pragma unroll
-          for (int r = 0; r < 4; ++r) {
-            const float p = mma::exp2_fast(s[m][n][r] * unit - of_row[r % 2].log2_sum);
-            const float y = !drops ? d[m][n][r] : keep[r] ? d[m][n][r] * call.keep_scale : 0.0f;
-            d[m][n][r] = p * (y - of_row[r % 2].delta);
-            s[m][n][r] = drops && !keep[r] ? 0.0f : p;
-          }
-        }
-      }
+      weigh_transposed<General>(s, d, values, unit, call, veil, row_of, key_of);
 
 #pragma unroll
       for (int n = 0; n < N; n += 2) {
@@ -197,9 +181,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       }
     }
 
-    const bool starts = now.starts(keys);
+    const bool starts = now.starts(keys), ends = now.ends(keys);
     if (threadIdx.x == 0 && !starts)
-      while (seen < now.needed(keys)) seen = mma::observe(keys.progress + 1);
+      while (seen < now.needed(keys)) seen = mma::observe(keys.before);
     __syncthreads();
 
     constexpr int kColumnGroups = S::kWidth / S::kOutColumns, C = S::kOutColumns / 8;
@@ -232,21 +216,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
 #pragma unroll
       for (int c = 0; c < C; ++c) {
         float(&x)[4] = dq[m][c];
-        float4* const at = reinterpret_cast<float4*>(sums + (m * C + c) * 128);
-        if (keys.block > 0) {
-          if (starts)
-            __stcg(at, make_float4(x[0], x[1], x[2], x[3]));
-          else
-            mma::add_in_memory(reinterpret_cast<float*>(at), x);
-          continue;
-        }
-        if (!starts) {
-          const float4 before = __ldcg(at);
-          x[0] += before.x;
-          x[1] += before.y;
-          x[2] += before.z;
-          x[3] += before.w;
-        }
+        if (!add_in_turn(x, sums + (m * C + c) * 128, starts, ends)) continue;
 #pragma unroll
         for (int h = 0; h < 2; ++h)
           if (i0 + out_row + m * 16 + h * 8 + g < rows && out_column + c * 8 < width)

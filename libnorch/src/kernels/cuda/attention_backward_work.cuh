@@ -1,77 +1,87 @@
 // What the kernels of attention's gradients share: the memory of a call, and who takes which part of it in which order.
 //
 // A block of threads takes a block of keys past the rows of q. Every block of keys adds to the gradient of q, in a fixed
-// order: the last block of keys first. The block of threads that takes block j of the keys waits until that of block
-// j + 1 is done with the same rows, which it began with earlier: blocks of threads take their work in the order in which
-// they start.
+// order, that of the blocks of keys: the block of threads that takes one waits until that of the block before is done with
+// the same rows, which it began with earlier: blocks of threads take their work in the order in which they start.
 #pragma once
 
 #include <algorithm>
 
 #include "core/factory.h"
-#include "kernels/cuda/attention_tiles.cuh"
+#include "kernels/cuda/attention_weights.cuh"
 
 namespace norch::kernels::cuda {
-
-/// Of a row: log2 of the sum of its exponentials, and its gradient times its result. Beyond the last row, inf and 0.
-struct RowValues {
-  float log2_sum, delta;
-};
 
 /// What the blocks share, in one allocation: RowValues (batch, heads, rows filled up), the float32 gradients of q, as
 /// fragments, and how far each block of threads has come.
 struct BackwardRoom {
   RowValues* values;
   float* grad_q;
-  int* taken;  // how many blocks have started; then (batch, kv_heads, blocks of keys): steps done
+  int* taken;  // how many tickets have been taken; then (batch, kv_heads, blocks of keys): steps done
   int padded;  // rows, filled up
 };
 
 /// The block of keys that a block of threads takes, and the rows that see it: the work of the block is a step for each
-/// block of rows from `first` on, of each head that shares the keys.
+/// block of rows from `first` on, of each head that shares the keys. Blocks of keys are taken, and add to the gradient of q,
+/// `upwards`, the first keys first and of the rows the last, or the other way round.
+template <bool upwards>
 struct KeyBlock {
   int block, batch, kv_head, j0, row_blocks;
   int first, next_first;  // blocks of rows: the first that sees these keys, and the one that sees the next block of keys
   int first_head, steps;
-  int* progress;  // how many steps are done; after it, that of the next block of keys
+  int before_first;  // `first` of the block of keys that adds before this one
+  int *progress, *before;  // how many steps are done: of this block, and of the one that adds before it
 
-  /// That of the block of threads which started as number `ticket`.
+  /// That of ticket number `ticket`. Blocks of `side` matrices take turns, so that there is time between two of one.
   template <class S>
-  static __device__ __forceinline__ KeyBlock of(const AttentionCall& call, const BackwardRoom& room, int ticket) {
+  static __device__ __forceinline__ KeyBlock of(const AttentionCall& call, const BackwardRoom& room, int ticket,
+                                                int side = 1) {
     const FusedAttention& a = call.a;
     const int key_blocks = (static_cast<int>(a.columns) + S::kKeys - 1) / S::kKeys;
-    const int matrix = ticket / key_blocks, kv_heads = static_cast<int>(a.kv_heads);
+    const int kv_heads = static_cast<int>(a.kv_heads), matrices = static_cast<int>(a.batch) * kv_heads;
+    const int set = ticket / (side * key_blocks), within = ticket - set * side * key_blocks;
+    const int count = side == 1 ? 1 : std::min(side, matrices - set * side), matrix = set * side + within % count;
     KeyBlock k;
     k.row_blocks = room.padded / S::kRows;
     const auto first_of = [&](int b) { return a.causal ? std::min(k.row_blocks, b * S::kKeys / S::kRows) : 0; };
-    k.block = key_blocks - 1 - ticket % key_blocks;
+    k.block = upwards ? within / count : key_blocks - 1 - within / count;
     k.batch = matrix / kv_heads;
     k.kv_head = matrix % kv_heads;
     k.j0 = k.block * S::kKeys;
     k.first = first_of(k.block);
     k.next_first = k.block + 1 < key_blocks ? first_of(k.block + 1) : k.row_blocks;
+    k.before_first = !upwards ? k.next_first : k.block > 0 ? first_of(k.block - 1) : 0;
     k.first_head = k.kv_head * call.group;
     k.steps = (k.row_blocks - k.first) * call.group;
     k.progress = room.taken + 1 + matrix * key_blocks + k.block;
+    k.before = k.progress + (upwards ? -1 : 1);
     return k;
   }
 };
 
 /// The rows of a step: those of block `i` of a head.
+template <bool upwards>
 struct StepRows {
   int head, i;
-  __device__ __forceinline__ explicit StepRows(const KeyBlock& k) : head(k.first_head), i(k.first) {}
-  __device__ __forceinline__ void advance(const KeyBlock& k) {
-    if (++i == k.row_blocks) {
-      i = k.first;
+  __device__ __forceinline__ explicit StepRows(const KeyBlock<upwards>& k)
+      : head(k.first_head), i(upwards ? k.row_blocks - 1 : k.first) {}
+  __device__ __forceinline__ void advance(const KeyBlock<upwards>& k) {
+    if (upwards ? --i < k.first : ++i == k.row_blocks) {
+      i = upwards ? k.row_blocks - 1 : k.first;
       ++head;
     }
   }
-  /// Whether these keys are the first to add to their gradient of q.
-  __device__ __forceinline__ bool starts(const KeyBlock& k) const { return i < k.next_first; }
-  /// The steps that the block of the next keys has done once it has added, where it is not the first.
-  __device__ __forceinline__ int needed(const KeyBlock& k) const {
-    return (head - k.first_head) * (k.row_blocks - k.next_first) + (i - k.next_first) + 1;
+  /// Whether these keys are the first, or the last, to add to their gradient of q.
+  __device__ __forceinline__ bool starts(const KeyBlock<upwards>& k) const {
+    return upwards ? k.block == 0 : i < k.next_first;
+  }
+  __device__ __forceinline__ bool ends(const KeyBlock<upwards>& k) const {
+    return upwards ? i < k.next_first : k.block == 0;
+  }
+  /// The steps that the block which adds before has done once it has added, where this is not the first.
+  __device__ __forceinline__ int needed(const KeyBlock<upwards>& k) const {
+    const int within = upwards ? k.row_blocks - 1 - i : i - k.before_first;
+    return (head - k.first_head) * (k.row_blocks - k.before_first) + within + 1;
   }
 };
 

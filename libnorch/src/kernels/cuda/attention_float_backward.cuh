@@ -39,33 +39,16 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   if (threadIdx.x == 0) ticket = atomicAdd(room.taken, 1);
   __syncthreads();
 
-  const int key_blocks = (columns + S::kKeys - 1) / S::kKeys, row_blocks = room.padded / S::kRows;
-  const int place = ticket, block = key_blocks - 1 - place % key_blocks, matrix = place / key_blocks;
-  const int kv_heads = static_cast<int>(a.kv_heads), kv_head = matrix % kv_heads, batch = matrix / kv_heads;
-  const int j0 = block * S::kKeys, first_key = j0 + warp * 16 * M;
+  const KeyBlock<false> keys = KeyBlock<false>::of<S>(call, room, ticket);
+  const int j0 = keys.j0, first_key = j0 + warp * 16 * M, batch = keys.batch, steps = keys.steps;
   const int width = static_cast<int>(a.width), value_width = static_cast<int>(a.value_width);
-  // The first block of rows that sees keys of a block.
-  const auto first_of = [&](int b) { return a.causal ? min(row_blocks, b * S::kKeys / S::kRows) : 0; };
-  const int first = first_of(block), next_first = block + 1 < key_blocks ? first_of(block + 1) : row_blocks;
-  const int first_head = kv_head * call.group, steps = (row_blocks - first) * call.group;
-  int* const progress = room.taken + 1 + matrix * key_blocks + block;
 
   const uint32_t k_tile = mma::shared_address(shared), v_tile = k_tile + K::kBytes, d_tile = v_tile + K::kBytes;
   const uint32_t stages = d_tile + D::kBytes;
-  // The block of rows of a step: every one that sees these keys, of one head after the other.
-  struct Place {
-    int head, i;
-    __device__ __forceinline__ void advance(int first, int end) {
-      if (++i == end) {
-        i = first;
-        ++head;
-      }
-    }
-  };
   const float* const q_from = begin_of<const float>(a.q, batch, 0);
   const float* const g_from = begin_of<const float>(grads.out, batch, 0);
   const RowValues* const values_from = room.values + static_cast<int64_t>(batch) * a.heads * room.padded;
-  const auto load_step = [&](int step, const Place& at) {
+  const auto load_step = [&](int step, const StepRows<false>& at) {
     const int i0 = at.i * S::kRows;
     const uint32_t to = stages + (step & 1) * S::kStage;
     Q::template load<S::kThreads>(to, q_from + at.head * a.q.head + i0 * a.q.row, a.q.row, rows - i0, width);
@@ -76,9 +59,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
                       values_from + static_cast<int64_t>(at.head) * room.padded + i0 + threadIdx.x * 2, true);
     mma::commit_copies();
   };
-  Place now{first_head, first}, next = now;
-  const float* const k_from = begin_of<const float>(a.k, batch, kv_head) + j0 * a.k.row;
-  const float* const v_from = begin_of<const float>(a.v, batch, kv_head) + j0 * a.v.row;
+  StepRows<false> now(keys), next = now;
+  const float* const k_from = begin_of<const float>(a.k, batch, keys.kv_head) + j0 * a.k.row;
+  const float* const v_from = begin_of<const float>(a.v, batch, keys.kv_head) + j0 * a.v.row;
   K::template load<S::kThreads>(k_tile, k_from, a.k.row, columns - j0, width);
   K::template load<S::kThreads>(v_tile, v_from, a.v.row, columns - j0, value_width);
   if (steps > 0) load_step(0, now);
@@ -93,14 +76,14 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
                         __float_as_uint(x[r]));
   };
   float dk[M][W][4] = {}, dv[M][W][4] = {};
-  int seen = 0;  // steps that the block of the next keys has done
+  int seen = 0;  // steps that the block of keys before has done
 
-  for (int step = 0; step < steps; ++step, now.advance(first, row_blocks)) {
+  for (int step = 0; step < steps; ++step, now.advance(keys)) {
     mma::wait_for_copies<0>();
     __syncthreads();
-    if (threadIdx.x == 0 && step > 0 && step % kPublish == 0) mma::publish(progress, step);
+    if (threadIdx.x == 0 && step > 0 && step % kPublish == 0) mma::publish(keys.progress, step);
     if (step + 1 < steps) {
-      next.advance(first, row_blocks);
+      next.advance(keys);
       load_step(step + 1, next);
     }
     const int i = now.i, i0 = i * S::kRows, head = now.head;
@@ -142,40 +125,12 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       // s becomes the weights, as they met the values, and d the gradients of the scores.
       const char* const values_at = reinterpret_cast<const char*>(shared) + (q_tile + 2 * Q::kBytes - k_tile);
       const RowValues* const values = reinterpret_cast<const RowValues*>(values_at) + 2 * t;
-      const auto row_of = [&](int n, int r) { return i0 + n * 8 + 2 * t + r % 2; };
-      const auto key_of = [&](int m, int r) { return first_key + m * 16 + g + (r / 2) * 8; };
+      const auto row_of = [&](int, int n, int r) { return i0 + n * 8 + 2 * t + r % 2; };
+      const auto key_of = [&](int m, int, int r) { return first_key + m * 16 + g + (r / 2) * 8; };
       const bool edge = j0 + S::kKeys > columns || (a.causal && first_key + 16 * M - 1 > i0);
       const Veil<float> veil(call, batch, head);
-      const float unit = General ? 1.0f : call.scale_log2;
-      if (General || edge) {
-#pragma unroll
-        for (int n = 0; n < N; ++n)
-#pragma unroll
-          for (int m = 0; m < M; ++m)
-#pragma unroll
-            for (int r = 0; r < 4; ++r) {
-              const int row = row_of(n, r), key = key_of(m, r);
-              if (General) s[m][n][r] = veil.masked(s[m][n][r] * call.scale_log2, row, key);
-              if (key >= columns || (a.causal && key > row)) s[m][n][r] = -kInfinity;
-            }
-      }
-#pragma unroll
-      for (int n = 0; n < N; ++n) {
-        const RowValues of_row[2] = {values[n * 8], values[n * 8 + 1]};
-#pragma unroll
-        for (int m = 0; m < M; ++m) {
-          const bool drops = General && veil.drops();
-          bool keep[4];
-          if (drops) veil.keeps_transposed(keep, row_of(n, 0), key_of(m, 0));
-#pragma unroll
-          for (int r = 0; r < 4; ++r) {
-            const float p = mma::exp2_fast(fmaf(s[m][n][r], unit, -of_row[r % 2].log2_sum));
-            const float y = !drops ? d[m][n][r] : keep[r] ? d[m][n][r] * call.keep_scale : 0.0f;
-            d[m][n][r] = p * (y - of_row[r % 2].delta);
-            s[m][n][r] = drops && !keep[r] ? 0.0f : p;
-          }
-        }
-      }
+      if (General || edge) mask_scores<General>(s, call, veil, row_of, key_of);
+      weigh_transposed<General>(s, d, values, General ? 1.0f : call.scale_log2, call, veil, row_of, key_of);
 
 #pragma unroll
       for (int n = 0; n < N; n += Z) {
@@ -209,11 +164,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       }
     }
 
-    const bool starts = i < next_first;  // the first to add to these rows
-    if (threadIdx.x == 0 && !starts) {
-      const int needed = (head - first_head) * (row_blocks - next_first) + (i - next_first) + 1;
-      while (seen < needed) seen = mma::observe(progress + 1);
-    }
+    const bool starts = now.starts(keys), ends = now.ends(keys);
+    if (threadIdx.x == 0 && !starts)
+      while (seen < now.needed(keys)) seen = mma::observe(keys.before);
     __syncthreads();
 
     constexpr int kColumnGroups = S::kWidth / S::kOutColumns, R = S::kOutRows / 16;
@@ -234,28 +187,14 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
       add_products(dq, 0, x, b);
     }
     float* sums = room.grad_q +
-                  ((static_cast<int64_t>(batch) * a.heads + head) * row_blocks + i) * (S::kRows * S::kWidth) +
+                  ((static_cast<int64_t>(batch) * a.heads + head) * keys.row_blocks + i) * (S::kRows * S::kWidth) +
                   (warp * 4 * R * 32 + lane) * 4;
     float* const to = begin_of<float>(grads.q, batch, head) + (i0 + out_row + g) * grads.q.row + out_column + 8 * t;
 #pragma unroll
     for (int m = 0; m < R; ++m) {
 #pragma unroll
-      for (int c = 0; c < 4; ++c) {
-        float(&x)[4] = dq[m][c];
-        float4* const at = reinterpret_cast<float4*>(sums + (m * 4 + c) * 128);
-        if (block > 0 && starts) {
-          __stcg(at, make_float4(x[0], x[1], x[2], x[3]));
-        } else if (block > 0) {
-          mma::add_in_memory(reinterpret_cast<float*>(at), x);
-        } else if (!starts) {
-          const float4 before = __ldcg(at);
-          x[0] += before.x;
-          x[1] += before.y;
-          x[2] += before.z;
-          x[3] += before.w;
-        }
-      }
-      if (block > 0) continue;
+      for (int c = 0; c < 4; ++c) add_in_turn(dq[m][c], sums + (m * 4 + c) * 128, starts, ends);
+      if (!ends) continue;
 #pragma unroll
       for (int h = 0; h < 2; ++h)
         if (i0 + out_row + m * 16 + h * 8 + g < rows && out_column + 8 * t < width)
@@ -263,10 +202,10 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
     }
   }
   __syncthreads();
-  if (threadIdx.x == 0) mma::publish(progress, steps);
+  if (threadIdx.x == 0) mma::publish(keys.progress, steps);
 
-  float* const k_out = begin_of<float>(grads.k, batch, kv_head);
-  float* const v_out = begin_of<float>(grads.v, batch, kv_head);
+  float* const k_out = begin_of<float>(grads.k, batch, keys.kv_head);
+  float* const v_out = begin_of<float>(grads.v, batch, keys.kv_head);
   const float v_scale = General ? call.keep_scale : 1.0f;
 #pragma unroll
   for (int m = 0; m < M; ++m)

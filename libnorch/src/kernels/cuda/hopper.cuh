@@ -123,6 +123,39 @@ __device__ __forceinline__ void store_matrices(uint32_t address, const uint32_t 
                : "memory");
 }
 
+/// A word of shared memory that other threads write.
+__device__ __forceinline__ int load_shared(uint32_t at) {
+  int v;
+  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(v) : "r"(at) : "memory");
+  return v;
+}
+/// Writes 16 bytes of shared memory.
+__device__ __forceinline__ void store_shared(uint32_t at, float x, float y, float z, float w) {
+  asm volatile("st.shared.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(at), "f"(x), "f"(y), "f"(z), "f"(w) : "memory");
+}
+
+/// Copies of shared memory to the GPU's, or sums of float32 there, which the hardware makes while the thread goes on: bytes
+/// and addresses are multiples of 16. What other threads wrote needs their show_writes and a barrier before.
+__device__ __forceinline__ void store_in_memory(void* to, uint32_t from, int bytes) {
+  asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(__cvta_generic_to_global(to)), "r"(from),
+               "r"(bytes)
+               : "memory");
+}
+__device__ __forceinline__ void add_in_memory(float* to, uint32_t from, int bytes) {
+  asm volatile("cp.reduce.async.bulk.global.shared::cta.bulk_group.add.f32 [%0], [%1], %2;" ::"l"(
+                   __cvta_generic_to_global(to)),
+               "r"(from), "r"(bytes)
+               : "memory");
+}
+/// Waits until the shared memory of what this thread began may be written again.
+__device__ __forceinline__ void wait_for_reads() {
+  asm volatile("cp.async.bulk.commit_group;\ncp.async.bulk.wait_group.read 0;" ::: "memory");
+}
+/// Waits, after wait_for_reads, until it is done, and other blocks see it that see what this thread publishes next.
+__device__ __forceinline__ void wait_for_stores() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+/// Between what a thread knows to be done in the GPU's or shared memory and what the hardware does there for it, or back.
+__device__ __forceinline__ void join_proxies() { asm volatile("fence.proxy.async;" ::: "memory"); }
+
 /// Barriers in shared memory, 8 bytes each. A phase of one ends when `arrivals` threads have arrived.
 __device__ __forceinline__ void make_barrier(uint32_t at, int arrivals) {
   asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(at), "r"(arrivals) : "memory");

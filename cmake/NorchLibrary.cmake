@@ -55,7 +55,9 @@ if(NORCH_WITH_CUDA)
     target_link_libraries(norch_cuda_sm90a PRIVATE norch_cuda)
     set_target_properties(norch_cuda_sm90a PROPERTIES CUDA_ARCHITECTURES 90a-real)
     # Who asks at run time whether they may be called.
-    set_source_files_properties("${src}/kernels/cuda/attention_backward.cu" PROPERTIES COMPILE_DEFINITIONS NORCH_HAVE_SM90A=1)
+    foreach(file IN ITEMS attention_backward.cu gemm.cu sm90a.cpp)
+      set_source_files_properties("${src}/kernels/cuda/${file}" PROPERTIES COMPILE_DEFINITIONS NORCH_HAVE_SM90A=1)
+    endforeach()
   endif()
 endif()
 

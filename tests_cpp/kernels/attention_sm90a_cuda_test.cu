@@ -2,6 +2,7 @@
 #include "cuda_testing.h"
 
 #include "kernels/cuda/attention_backward.cuh"
+#include "kernels/cuda/sm90a.h"
 
 namespace norch::testing {
 namespace {
@@ -41,7 +42,7 @@ class AttentionSm90a : public CudaTest {
   void SetUp() override {
     CudaTest::SetUp();
     if (IsSkipped()) return;
-    if (!own::has_attention_backward_sm90a()) GTEST_SKIP() << "not a GPU of compute capability 9.0, or not built for one";
+    if (!own::has_sm90a()) GTEST_SKIP() << "not a GPU of compute capability 9.0, or not built for one";
     manual_seed(1);
   }
 };

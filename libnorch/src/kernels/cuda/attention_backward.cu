@@ -1,5 +1,6 @@
 #include "kernels/cuda/attention_backward.cuh"
 #include "kernels/cuda/attention_float.h"
+#include "kernels/cuda/sm90a.h"
 
 #include <atomic>
 
@@ -39,22 +40,6 @@ bool has_fused_attention(DType dtype, int64_t width) {
   return answer == 2;
 }
 
-bool has_attention_backward_sm90a() {
-#if NORCH_HAVE_SM90A
-  static std::atomic<int> known[norch::cuda::kMaxDevices];  // 0: not yet; 1: no; 2: yes
-  const int device = norch::cuda::current_device();
-  if (known[device] == 0) {
-    int major = 0, minor = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
-    check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "cudaDeviceGetAttribute");
-    known[device] = major == 9 && minor == 0 ? 2 : 1;
-  }
-  return known[device] == 2;
-#else
-  return false;
-#endif
-}
-
 #if !NORCH_HAVE_SM90A
 void attention_backward_sm90a(const FusedAttention&, const FusedAttentionGradients&) {
   NORCH_CHECK(false, "scaled_dot_product_attention: this build has no kernel of compute capability 9.0");
@@ -63,7 +48,7 @@ void attention_backward_sm90a(const FusedAttention&, const FusedAttentionGradien
 
 void fused_attention_backward(const FusedAttention& a, const FusedAttentionGradients& grads) {
   if (a.dtype == DType::Float32) return float_attention_backward(a, grads);
-  if (!a.mask.data && a.dropout == 0 && has_attention_backward_sm90a()) return attention_backward_sm90a(a, grads);
+  if (!a.mask.data && a.dropout == 0 && has_sm90a()) return attention_backward_sm90a(a, grads);
   if (a.dtype == DType::BFloat16)
     run<BFloat16>(a, grads);
   else

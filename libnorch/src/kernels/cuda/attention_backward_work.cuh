@@ -152,9 +152,7 @@ void launch_attention_backward(Kernel* kernel, const FusedAttention& a, const Fu
   launch(kernel, blocks_for(work.blocks, 1), S::kThreads, S::kShared, AttentionCall(a), grads, work.room);
 }
 
-/// Whether this build has attention_backward_sm90a, and the current device runs it: of compute capability 9.0, not above.
-bool has_attention_backward_sm90a();
-/// fused_attention_backward of 16-bit floats, without mask and dropout.
+/// fused_attention_backward of 16-bit floats, without mask and dropout, where has_sm90a().
 void attention_backward_sm90a(const FusedAttention& a, const FusedAttentionGradients& grads);
 
 }  // namespace norch::kernels::cuda

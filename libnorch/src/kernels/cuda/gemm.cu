@@ -13,6 +13,7 @@
 #include "kernels/cuda/byte_key.h"
 #include "kernels/cuda/cublaslt.h"
 #include "kernels/cuda/gemm_plain.cuh"
+#include "kernels/cuda/matmul_float.h"
 
 namespace norch::kernels::cuda {
 
@@ -239,6 +240,8 @@ void float_gemm(const Gemm& g) {
       return;
     }
   if (small) return plain_gemm<T>(g);
+  if constexpr (std::is_same_v<T, float>)
+    if (!norch::cuda::matmul_tf32() && matmul_float_sm90a(g)) return;
   // The fused bias wants 16-byte alignment and is there for float32 and less.
   if (g.bias && is_narrow<T> && alignment_of(g.bias) >= 16 && library_gemm<T>(g, g.bias, 0)) return;
   if (g.bias && g.batch == 1) {
@@ -254,6 +257,11 @@ void float_gemm(const Gemm& g) {
 }
 
 }  // namespace
+
+#if !NORCH_HAVE_SM90A
+bool matmul_float_sm90a(const Gemm&) { return false; }
+bool matmul_float_sm90a_of_any_size(const Gemm&) { return false; }
+#endif
 
 void gemm(const Gemm& g) {
   if (g.batch == 0 || g.m == 0 || g.n == 0) return;

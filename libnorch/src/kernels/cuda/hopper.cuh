@@ -58,12 +58,12 @@ __device__ __forceinline__ void show_writes() { asm volatile("fence.proxy.async.
                ", p, 1, 1, " ta ", " tb ";\n}"                                                             \
                : __VA_ARGS__                                                                               \
                : "l"(x), "l"(y), "r"(add_to), "n"(int(across_a)), "n"(int(across_b)))
-// c += a b with a in registers.
-#define NORCH_HELD(n, type, names, a0, a1, a2, a3, b, tb, ...)                                                  \
-  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, 1, 0;\n" NORCH_FORM(n, type) "{" names "}, {" a0 "," a1 "," a2 "," a3 \
-               "}, " b ", p, 1, 1, " tb ";\n}"                                                                   \
+// c (+)= a b with a in registers.
+#define NORCH_HELD(n, type, names, a0, a1, a2, a3, b, tb, add, ...)                                              \
+  asm volatile("{\n.reg .pred p;\nsetp.ne.b32 p, " add ", 0;\n" NORCH_FORM(n, type) "{" names "}, {" a0 "," a1 "," a2 \
+               "," a3 "}, " b ", p, 1, 1, " tb ";\n}"                                                            \
                : __VA_ARGS__                                                                                     \
-               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(y), "n"(int(across_b)))
+               : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(y), "n"(int(across_b)), "r"(add_to))
 
 /// c = x y, or c += x y where `add_to`, of 64 x 16 and 16 x N with N = 64 or 128; `across`: the columns of the memory are
 /// those of a (transposed) or b, not the terms of the sum.
@@ -81,19 +81,19 @@ __device__ __forceinline__ void multiply(float (&c)[count], uint64_t x, uint64_t
     NORCH_SHARED("128", "f16", NORCH_NAMES64, "%64", "%65", "%66", "%67", "%68", NORCH_C32(0), NORCH_C32(32));
 }
 
-/// c += a y with `a` in registers.
+/// c = a y, or c += a y where `add_to`, with `a` in registers.
 template <class T, bool across_b, int count>
-__device__ __forceinline__ void multiply(float (&c)[count], const uint32_t (&a)[4], uint64_t y) {
+__device__ __forceinline__ void multiply(float (&c)[count], const uint32_t (&a)[4], uint64_t y, int add_to = 1) {
   static_assert(count == 32 || count == 64);
   constexpr bool bf16 = std::is_same_v<T, BFloat16>;
   if constexpr (count == 32 && bf16)
-    NORCH_HELD("64", "bf16", NORCH_NAMES32, "%32", "%33", "%34", "%35", "%36", "%37", NORCH_C32(0));
+    NORCH_HELD("64", "bf16", NORCH_NAMES32, "%32", "%33", "%34", "%35", "%36", "%37", "%38", NORCH_C32(0));
   else if constexpr (count == 32)
-    NORCH_HELD("64", "f16", NORCH_NAMES32, "%32", "%33", "%34", "%35", "%36", "%37", NORCH_C32(0));
+    NORCH_HELD("64", "f16", NORCH_NAMES32, "%32", "%33", "%34", "%35", "%36", "%37", "%38", NORCH_C32(0));
   else if constexpr (bf16)
-    NORCH_HELD("128", "bf16", NORCH_NAMES64, "%64", "%65", "%66", "%67", "%68", "%69", NORCH_C32(0), NORCH_C32(32));
+    NORCH_HELD("128", "bf16", NORCH_NAMES64, "%64", "%65", "%66", "%67", "%68", "%69", "%70", NORCH_C32(0), NORCH_C32(32));
   else
-    NORCH_HELD("128", "f16", NORCH_NAMES64, "%64", "%65", "%66", "%67", "%68", "%69", NORCH_C32(0), NORCH_C32(32));
+    NORCH_HELD("128", "f16", NORCH_NAMES64, "%64", "%65", "%66", "%67", "%68", "%69", "%70", NORCH_C32(0), NORCH_C32(32));
 }
 
 #undef NORCH_C8
@@ -163,6 +163,10 @@ __device__ __forceinline__ void make_barrier(uint32_t at, int arrivals) {
 __device__ __forceinline__ void arrive(uint32_t at) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(at) : "memory");
 }
+/// Arrives once the copies that this thread has started (mma::copy_async) are there.
+__device__ __forceinline__ void arrive_with_copies(uint32_t at) {
+  asm volatile("cp.async.mbarrier.arrive.noinc.shared::cta.b64 [%0];" ::"r"(at) : "memory");
+}
 /// Waits for the end of phase `phase`, where none or one more has ended.
 __device__ __forceinline__ void wait_for_phase(uint32_t at, int phase) {
   uint32_t done = 0;
@@ -176,6 +180,17 @@ __device__ __forceinline__ void wait_for_phase(uint32_t at, int phase) {
 template <int id, int threads>
 __device__ __forceinline__ void sync_threads() {
   asm volatile("bar.sync %0, %1;" ::"n"(id), "n"(threads) : "memory");
+}
+
+/// __syncthreads of `threads` threads, and whether `here` holds for any of them. `id`: 1 to 15, for each set of threads.
+template <int threads>
+__device__ __forceinline__ bool any_of(int id, bool here) {
+  int found;
+  asm volatile("{\n.reg .pred p, q;\nsetp.ne.b32 p, %1, 0;\nbar.red.or.pred q, %2, %3, p;\nselp.b32 %0, 1, 0, q;\n}"
+               : "=r"(found)
+               : "r"(int(here)), "r"(id), "n"(threads)
+               : "memory");
+  return found != 0;
 }
 
 /// A warpgroup gives registers back, or waits until it can have more: `count` for each of its threads from here on.

@@ -72,6 +72,18 @@ __device__ __forceinline__ void load_shared(float (&r)[4], uint32_t address) {
                : "r"(address)
                : "memory");
 }
+/// 8 bytes, and 4.
+__device__ __forceinline__ void load_shared(float (&r)[2], uint32_t address) {
+  asm volatile("ld.shared.v2.f32 {%0,%1}, [%2];" : "=f"(r[0]), "=f"(r[1]) : "r"(address) : "memory");
+}
+__device__ __forceinline__ void load_shared(float& r, uint32_t address) {
+  asm volatile("ld.shared.f32 %0, [%1];" : "=f"(r) : "r"(address) : "memory");
+}
+/// 16 bytes.
+__device__ __forceinline__ void store_shared(uint32_t address, const uint32_t (&r)[4]) {
+  asm volatile("st.shared.v4.b32 [%0], {%1,%2,%3,%4};" ::"r"(address), "r"(r[0]), "r"(r[1]), "r"(r[2]), "r"(r[3])
+               : "memory");
+}
 __device__ __forceinline__ void store_shared(uint32_t address, uint32_t word) {
   asm volatile("st.shared.b32 [%0], %1;" ::"r"(address), "r"(word) : "memory");
 }
@@ -80,6 +92,11 @@ __device__ __forceinline__ void store_shared(uint32_t address, uint32_t word) {
 __device__ __forceinline__ void copy_async(uint32_t to, const void* from, bool valid) {
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(__cvta_generic_to_global(from)),
                "r"(valid ? 16 : 0)
+               : "memory");
+}
+/// The same of the first `bytes` of 16, and zeros after them.
+__device__ __forceinline__ void copy_async_part(uint32_t to, const void* from, int bytes) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(__cvta_generic_to_global(from)), "r"(bytes)
                : "memory");
 }
 /// The copies that this thread has started so far become a group.

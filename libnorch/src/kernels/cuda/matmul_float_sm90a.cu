@@ -34,6 +34,8 @@ bool aligned(const MatrixRef& x, int64_t batch) {
          reinterpret_cast<uintptr_t>(x.data) % 16 == 0;
 }
 
+int64_t tiles_along(int64_t size, int64_t tile) { return (size + tile - 1) / tile; }
+
 /// How many parts the sums are cut into, so that all multiprocessors have work: what takes the least time by estimate, in
 /// units of one step of a tile.
 int64_t splits_of(int64_t tiles, int64_t steps, int64_t numbers) {
@@ -59,8 +61,11 @@ int steps_to_total(int steps) {
 }  // namespace
 
 bool matmul_float_sm90a(const Gemm& g) {
-  // Of short sums float32's own instructions round less, and small products are not worth the splitting.
-  if (g.k < 256 || g.m < 64 || g.n < 64 || g.batch * g.m * g.n * g.k < int64_t{1} << 27) return false;
+  // Of short sums float32's own instructions round less; of small products, and where most of a tile is outside of the
+  // result, cuBLASLt's kernels are as fast (measured on an H200: 512 x 512 x 512 is slower, 4096 x 64 x 4096 is not).
+  if (g.k < 64 || g.batch * g.m * g.n * g.k < int64_t{1} << 28) return false;
+  if (2 * g.m * g.n < tiles_along(g.m, Shape::kRows) * Shape::kRows * tiles_along(g.n, Shape::kColumns) * Shape::kColumns)
+    return false;
   return matmul_float_sm90a_of_any_size(g);
 }
 
@@ -69,8 +74,7 @@ bool matmul_float_sm90a_of_any_size(const Gemm& g) {
   if (!has_sm90a() || g.k == 0 || !aligned(g.a, g.batch) || !aligned(g.b, g.batch)) return false;
   const bool across_a = g.a.col != 1, across_b = g.b.row != 1;
   if (across_a && !across_b) return false;  // what no gradient of a product of plain matrices needs
-  const int64_t row_tiles = (g.m + Shape::kRows - 1) / Shape::kRows;
-  const int64_t column_tiles = (g.n + Shape::kColumns - 1) / Shape::kColumns;
+  const int64_t row_tiles = tiles_along(g.m, Shape::kRows), column_tiles = tiles_along(g.n, Shape::kColumns);
   const int64_t tiles = row_tiles * column_tiles * g.batch, steps = (g.k + Shape::kTerms - 1) / Shape::kTerms;
   if (std::max({g.m, g.n, g.k, g.batch, tiles}) > kMost / 16) return false;
 

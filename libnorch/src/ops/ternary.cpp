@@ -130,8 +130,9 @@ Tensor masked_fill_op(const char* name, const Tensor& x, const Tensor& mask, con
               mask.dtype());
   NORCH_CHECK(value.dim() == 0, name, ": masked_fill_ only supports a 0-dimensional value tensor, but got tensor with ",
               value.dim(), " dimension(s).");
-  // In PyTorch a new result is row-major, however x and the mask lie.
-  const Tensor fresh = out.defined() ? out : new_tensor(broadcast_shapes(x.sizes(), mask.sizes(), name), x.dtype(), x.device());
+  // In PyTorch a new result is row-major, however x and the mask lie. One number of the CPU may stand beside a mask on a GPU.
+  const Device device = x.dim() == 0 && x.device().is_cpu() ? mask.device() : x.device();
+  const Tensor fresh = out.defined() ? out : new_tensor(broadcast_shapes(x.sizes(), mask.sizes(), name), x.dtype(), device);
   Tensor result = select(name, mask, value, x, x.dtype(), fresh);
   if (recording(x, value)) {
     record("MaskedFillBackward0", {x, value}, {result}, [mask = save(mask)](Backward& ctx) {

@@ -40,7 +40,7 @@ int64_t tiles_along(int64_t size, int64_t tile) { return (size + tile - 1) / til
 /// units of one step of a tile.
 int64_t splits_of(int64_t tiles, int64_t steps, int64_t numbers) {
   constexpr int64_t kLeastSteps = 8, kMost = 16, kTileSteps = 3, kLaunchSteps = 4, kNumbersInStep = 1 << 19;
-  const int64_t blocks = norch::cuda::limits().multiprocessors;
+  constexpr int64_t blocks = 132;  // an H100's or H200's multiprocessors: a constant, so that sums do not depend on the card
   const auto time = [&](int64_t s) {
     const int64_t rounds = (tiles * s + blocks - 1) / blocks;
     return rounds * ((steps + s - 1) / s + kTileSteps) + (s > 1 ? kLaunchSteps + numbers * (2 * s + 1) / kNumbersInStep : 0);

@@ -103,22 +103,24 @@ TEST_F(MatmulFloat, HoldsAllBitsOfANumber) {
 }
 
 TEST_F(MatmulFloat, IsAsAccurateAsFloat32) {
-  const auto compare = [&](const char* what, const Tensor& a, const Tensor& b) {
+  const auto compare = [&](const char* what, const Tensor& a, const Tensor& b, double share = 1.1, double most = 3) {
     const Errors own_errors = errors(multiply(a, b), a, b), library = errors(by_library(a, b), a, b);
-    // Where sums overflow, they are made again in float32's arithmetic, one after the other: up to 5 of these units.
-    EXPECT_LE(own_errors.most, std::max(1.5 * library.most, 6.0)) << what << ", K " << a.size(2);
-    EXPECT_LE(own_errors.rms, std::max(1.2 * library.rms, 0.5)) << what << ", K " << a.size(2);
+    EXPECT_LE(own_errors.most, std::max(1.5 * library.most, most)) << what << ", K " << a.size(2);
+    EXPECT_LE(own_errors.rms, std::max(share * library.rms, 0.5)) << what << ", K " << a.size(2);
   };
   for (int64_t k : {64, 256, 1024, 8192, 50304}) {
     const Tensor a = randn({1, 256, k}, kOnGpu), b = randn({1, k, 384}, kOnGpu);
     compare("normal", a, b);
     compare("positive", abs(a), abs(b));
-    compare("of many sizes", a * exp(a * 5), b * exp(b * 5));
+    // A few terms make these sums, and their own rounding shows.
+    compare("of many sizes", a * exp(a * 5), b * exp(b * 5), 1.2);
+    compare("of few terms", softmax(a * 4, 2), b, 1.5, 12);
     const Tensor scale = exp(randn({1, 1, k}, kOnGpu) * 10);
     compare("large times small", a * scale, b / transpose(scale, 1, 2));
     compare("tiny", a * 1e-39, b * 1e12);
-    compare("huge", a * 1e33, b * 1e-3);
-    compare("huge sums", a * 1e17, b * 1e18);
+    // Sums that overflow are made again in float32's arithmetic, one term after the other: up to 5 of these units.
+    compare("huge", a * 1e33, b * 1e-3, 1.1, 6);
+    compare("huge sums", a * 1e17, b * 1e18, 1.1, 6);
   }
 }
 

@@ -63,7 +63,7 @@ int steps_to_total(int steps) {
 bool matmul_float_sm90a(const Gemm& g) {
   // Of short sums float32's own instructions round less; of small products, and where most of a tile is outside of the
   // result, cuBLASLt's kernels are as fast (measured on an H200: 512 x 512 x 512 is slower, 4096 x 64 x 4096 is not).
-  if (g.k < 64 || g.batch * g.m * g.n * g.k < int64_t{1} << 28) return false;
+  if (g.k < 256 || g.batch * g.m * g.n * g.k < int64_t{1} << 28) return false;
   if (2 * g.m * g.n < tiles_along(g.m, Shape::kRows) * Shape::kRows * tiles_along(g.n, Shape::kColumns) * Shape::kColumns)
     return false;
   return matmul_float_sm90a_of_any_size(g);

@@ -241,6 +241,7 @@ __device__ __forceinline__ void multiply_tiles(const FloatProduct& p, int group,
       hopper::hold(c);
 #pragma unroll
       for (int r = 0; r < 8; ++r) hopper::hold(raw[r / 4][r % 4]);
+      __syncwarp();  // one lane tells that the whole warp has read
       if (lane == 0) hopper::arrive(empty + stage * 8);
 #pragma unroll
       for (int e = 0; e < 64; ++e) sums[e] += c[e];

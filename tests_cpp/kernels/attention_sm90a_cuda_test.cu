@@ -1,8 +1,7 @@
 // Attention's gradients by the two kernels that a GPU of compute capability 9.0 has, one of which is every other GPU's.
-#include "cuda_testing.h"
+#include "kernels/sm90a_testing.h"
 
 #include "kernels/cuda/attention_backward.cuh"
-#include "kernels/cuda/sm90a.h"
 
 namespace norch::testing {
 namespace {
@@ -37,15 +36,7 @@ Tensor make(int64_t batch, int64_t heads, int64_t rows, int64_t columns) {
 
 AttentionTensor place(const Tensor& t) { return {t.data_ptr(), t.stride(0), t.stride(1), t.stride(2)}; }
 
-class AttentionSm90a : public CudaTest {
- protected:
-  void SetUp() override {
-    CudaTest::SetUp();
-    if (IsSkipped()) return;
-    if (!own::has_sm90a()) GTEST_SKIP() << "not a GPU of compute capability 9.0, or not built for one";
-    manual_seed(1);
-  }
-};
+class AttentionSm90a : public Sm90aTest {};
 
 TEST_F(AttentionSm90a, GivesTheGradientsOfTheOtherKernel) {
   for (const Case& c : kCases) {

@@ -1,8 +1,7 @@
 // Products of float32 matrices by the kernel that a GPU of compute capability 9.0 has.
-#include "cuda_testing.h"
+#include "kernels/sm90a_testing.h"
 
 #include "kernels/cuda/matmul_float.h"
-#include "kernels/cuda/sm90a.h"
 
 namespace norch::testing {
 namespace {
@@ -62,15 +61,7 @@ Tensor by_library(const Tensor& a, const Tensor& b) {
   return matmul(moved(a), moved(b));
 }
 
-class MatmulFloat : public CudaTest {
- protected:
-  void SetUp() override {
-    CudaTest::SetUp();
-    if (IsSkipped()) return;
-    if (!own::has_sm90a()) GTEST_SKIP() << "not a GPU of compute capability 9.0, or not built for one";
-    manual_seed(1);
-  }
-};
+class MatmulFloat : public Sm90aTest {};
 
 struct Sizes {
   int64_t batch, m, n, k;

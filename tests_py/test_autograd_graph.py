@@ -249,3 +249,21 @@ def test_multi_grad_hook_on_non_leaves():
     graph.register_multi_grad_hook([y, z], lambda grads: calls.append([g.tolist() for g in grads]))
     (y * z).sum().backward()
     assert calls == [[[6.0], [4.0]]]
+
+
+def test_saved_variables_is_saved_tensors():
+    class Double(norch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, grad):
+            with pytest.warns(DeprecationWarning, match="saved_variables"):
+                (x,) = ctx.saved_variables
+            return grad * 2 * x
+
+    x = norch.tensor(3.0, requires_grad=True)
+    Double.apply(x).backward()
+    assert x.grad.item() == 6.0

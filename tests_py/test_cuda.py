@@ -63,6 +63,14 @@ def test_without_a_gpu_the_error_says_why(use):
     assert norch.cuda.why_unavailable() in str(error.value)
 
 
+@pytest.mark.skipif(norch.cuda.is_available(), reason="a GPU")
+def test_marks_for_profilers_need_a_gpu():
+    with pytest.raises(AssertionError, match="CUDA"):
+        norch.cuda.cudart()
+    with pytest.raises(AssertionError, match="CUDA"), norch.cuda.profiler.profile():
+        pass
+
+
 def test_a_library_with_cuda_works_where_no_gpu_is_visible():
     code = (
         "import norch; assert not norch.cuda.is_available(); assert norch.cuda.why_unavailable();"

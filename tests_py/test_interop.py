@@ -272,3 +272,19 @@ def test_arrays_of_the_other_byte_order_are_refused():
     for make in (norch.from_numpy, norch.tensor, norch.as_tensor):
         with pytest.raises(ValueError, match="byte order"):
             make(np.ones(2, ">f4"))
+
+
+def test_tensor_on_a_file(tmp_path):
+    path = str(tmp_path / "numbers")
+    with pytest.raises(RuntimeError, match="unable to open|has 0 bytes"):
+        norch.from_file(path, size=3)
+    shared = norch.from_file(path, shared=True, size=3)
+    assert shared.tolist() == [0.0, 0.0, 0.0]
+    shared[1] = 5.0
+    assert norch.from_file(path, shared=True, size=3).tolist() == [0.0, 5.0, 0.0]
+    private = norch.from_file(path, size=3)
+    private.fill_(7.0)
+    assert norch.from_file(path, size=3, dtype=norch.float32).tolist() == [0.0, 5.0, 0.0]
+    with pytest.raises(RuntimeError, match="has 12 bytes, and 4 elements"):
+        norch.from_file(path, size=4)
+    assert norch.from_file(path).numel() == 0

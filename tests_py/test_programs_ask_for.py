@@ -1,10 +1,8 @@
-"""Names that public programs reach for and few others do: storages, futures, compiler settings, groups of one process."""
+"""Names that public programs reach for and few others do: storages, futures, compiler settings, ..."""
 
 import pytest
 
 import norch
-from norch import distributed
-from norch.distributed.optim import ZeroRedundancyOptimizer
 
 
 def test_storage_holds_what_views_share():
@@ -133,6 +131,13 @@ def test_compiler_settings_are_kept():
     assert norch._dynamo.config.get_config_copy() == kept and norch._dynamo.config.cache_size_limit == 8
     with pytest.raises(TypeError, match="load_config: expected a mapping of names to values, got bytes"):
         norch._dynamo.config.load_config(b"")
+
+    @norch._functorch.config.patch("donated_buffer", True)
+    def donated():
+        return norch._functorch.config.donated_buffer
+
+    assert donated() and not norch._functorch.config.donated_buffer
+    norch._logging.set_logs(graph_breaks=True)
     norch._dynamo.reset()
     assert norch._dynamo.optimize("inductor")(len) is len and norch._dynamo.disable(len) is len
 
@@ -157,6 +162,16 @@ def test_checks_raise_their_classes():
         norch._check(1)
 
 
+def test_asserting_a_tensor():
+    norch._assert_async(norch.tensor(True))
+    with pytest.raises(RuntimeError, match="nonzero value, but got zero"):
+        norch._assert_async(norch.tensor(0))
+    with pytest.raises(RuntimeError, match="mine"):
+        norch._assert_async(norch.tensor(False), "mine")
+    with pytest.raises(RuntimeError, match="ambiguous"):
+        norch._assert_async(norch.ones(2))
+
+
 def test_backward_formulas_of_softmax():
     x = norch.randn(2, 3, dtype=norch.float64, requires_grad=True)
     g = norch.randn(2, 3, dtype=norch.float64)
@@ -167,70 +182,6 @@ def test_backward_formulas_of_softmax():
         y = f(x, 1)
         (expected,) = norch.autograd.grad(y, x, g)
         assert norch.allclose(backward(g, y.detach(), 1, x.dtype), expected)
-
-
-@pytest.fixture
-def one_process():
-    distributed.init_process_group("gloo", rank=0, world_size=1)
-    yield
-    distributed.destroy_process_group()
-
-
-def test_groups_of_one(one_process):
-    group = distributed.new_group([0])
-    assert distributed.get_rank(group) == 0 and distributed.get_world_size(group) == group.size() == 1
-    assert distributed.get_rank(distributed.new_group([])) == -1
-    assert distributed.get_process_group_ranks(group) == [0]
-    with pytest.raises(ValueError, match="rank should be within"):
-        distributed.new_group([0, 1])
-    out = [norch.zeros(2)]
-    distributed.gather(norch.ones(2), out)
-    assert out[0].tolist() == [1, 1]
-    objects = [None]
-    distributed.scatter_object_list(objects, [{"a": 1}])
-    assert objects == [{"a": 1}]
-    with pytest.raises(ValueError, match="no process of rank 1"):
-        distributed.send(norch.ones(1), 1)
-    assert distributed.all_to_all_single(norch.zeros(1), norch.ones(1), async_op=True).get_future().wait()[0].item() == 1
-
-
-def test_collectives_with_gradients(one_process):
-    x = norch.ones(2, requires_grad=True)
-    (distributed.nn.all_reduce(x) + distributed.nn.all_gather(x)[0]).sum().backward()
-    assert x.grad.tolist() == [2, 2]
-
-
-def test_zero_redundancy_optimizer_steps_as_its_optimizer(one_process):
-    w, v = norch.ones(2, requires_grad=True), norch.ones(2, requires_grad=True)
-    ours, plain = ZeroRedundancyOptimizer([w], norch.optim.Adam, lr=0.1), norch.optim.Adam([v], lr=0.1)
-    schedules = [norch.optim.lr_scheduler.StepLR(o, 1, 0.5) for o in (ours, plain)]
-    for _ in range(3):
-        for p, o, s in zip((w, v), (ours, plain), schedules):
-            o.zero_grad()
-            (p**2).sum().backward()
-            o.step()
-            s.step()
-    assert norch.equal(w, v) and ours.param_groups[0]["lr"] == plain.param_groups[0]["lr"]
-    ours.consolidate_state_dict()
-    ours.load_state_dict(plain.state_dict())
-    ours.add_param_group({"params": [norch.ones(1, requires_grad=True)]})
-    assert len(ours.param_groups) == len(ours.optim.param_groups) == 2
-
-
-def test_optimizers_and_collectives_need_a_group():
-    with pytest.raises(ValueError, match="process group has not been initialized"):
-        ZeroRedundancyOptimizer([norch.ones(1, requires_grad=True)], norch.optim.SGD)
-    with pytest.raises(ValueError, match="process group has not been initialized"):
-        distributed.new_group()
-
-
-def test_get_node_local_rank(monkeypatch):
-    monkeypatch.delenv("LOCAL_RANK", raising=False)
-    assert distributed.get_node_local_rank(2) == 2
-    with pytest.raises(RuntimeError, match="LOCAL_RANK is not in the environment"):
-        distributed.get_node_local_rank()
-    monkeypatch.setenv("LOCAL_RANK", "1")
-    assert distributed.get_node_local_rank() == 1
 
 
 def test_restore_location_moves_to_the_named_device(tmp_path):
@@ -245,3 +196,12 @@ def test_boolean_dispatch():
 
     f = boolean_dispatch("flag", 1, False, lambda x, flag=False: "yes", lambda x, flag=False: "no", __name__, "f")
     assert (f(0), f(0, True), f(0, flag=True), f.__name__) == ("no", "yes", "yes", "f")
+
+
+def test_shapes_as_tensors():
+    from norch.onnx import operators
+
+    x = norch.arange(6.0).reshape(2, 3)
+    assert operators.shape_as_tensor(x).tolist() == [2, 3]
+    assert operators.reshape_from_tensor_shape(x, norch.tensor([3, -1])).shape == (3, 2)
+    assert norch.nn.functional.has_torch_function((x,)) is False

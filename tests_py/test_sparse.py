@@ -322,3 +322,9 @@ def test_what_is_refused():
         norch.det(a)
     with pytest.raises(TypeError, match="incompatible function arguments"):
         norch.mm(d, "x")
+
+
+def test_older_name_of_sparse_products():
+    a = norch.tensor([[0.0, 2.0], [1.0, 0.0]])
+    b = norch.arange(6.0).reshape(2, 3)
+    assert norch.dsmm(a.to_sparse(), b).equal(a @ b)

@@ -174,32 +174,20 @@ def test_pytree():
         pytree.tree_unflatten([1, 2], pytree.tree_structure([0]))
 
 
-def test_a_group_of_one_process(monkeypatch):
-    import norch.distributed as dist
+def test_trees_of_ones_own_classes():
+    from norch.utils import _pytree
 
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    model = nn.Linear(2, 2)
-    assert not dist.is_available() and not dist.is_initialized()
-    with pytest.raises(ValueError, match="has not been initialized"):
-        nn.parallel.DistributedDataParallel(model)
-    with pytest.raises(RuntimeError, match="as one process"):
-        dist.init_process_group("gloo", world_size=2, rank=0)
-    dist.init_process_group("gloo")
-    try:
-        assert dist.get_rank() == 0 and dist.get_world_size() == 1 and dist.get_backend() == "gloo"
-        wrapped = nn.parallel.DistributedDataParallel(model)
-        x, out = norch.ones(1, 2), [norch.zeros(1, 2)]
-        assert norch.equal(wrapped(x), model(x)) and list(wrapped.state_dict()) == ["module.weight", "module.bias"]
-        with wrapped.no_sync():
-            wrapped(x).sum().backward()
-        dist.all_reduce(x)
-        dist.all_gather(out, x)
-        assert norch.equal(out[0], norch.ones(1, 2)) and dist.barrier() is None
-        with pytest.raises(ValueError, match="twice"):
-            dist.init_process_group("gloo")
-    finally:
-        dist.destroy_process_group()
-    assert norch.equal(nn.parallel.data_parallel(model, x), model(x))
+    class Pair:
+        def __init__(self, a, b):
+            self.a, self.b = a, b
+
+    _pytree.register_pytree_node(Pair, lambda p: ([p.a, p.b], None), lambda c, _: Pair(*c))
+    out = _pytree.tree_map(lambda v: v + 1, {"x": Pair(1, [2])})
+    assert (out["x"].a, out["x"].b) == (2, [3])
+    assert _pytree.arg_tree_leaves(1, [2, 3], k=Pair(4, 5)) == [1, 2, 3, 4, 5]
+    assert _pytree.LeafSpec().is_leaf()
+    with pytest.raises(ValueError, match="already registered"):
+        _pytree.register_pytree_node(Pair, lambda p: ([], None), lambda c, _: None)
 
 
 def _child(index, fail):
@@ -333,6 +321,20 @@ def test_checkpoints_helpers():
         pass
 
 
+def test_selective_checkpoints_give_the_same_gradients():
+    from norch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
+
+    def policy(ctx, op, *args, **kwargs):
+        return CheckpointPolicy.PREFER_RECOMPUTE
+
+    x = norch.ones(2, requires_grad=True)
+    contexts = lambda: create_selective_checkpoint_contexts(policy)  # noqa: E731
+    checkpoint(lambda t: (t * 3).exp().sum(), x, use_reentrant=False, context_fn=contexts).backward()
+    assert norch.allclose(x.grad, 3 * norch.exp(norch.tensor(3.0)))
+    with pytest.raises(TypeError, match="function or a list"):
+        create_selective_checkpoint_contexts(3)
+
+
 def test_flat_tensors():
     from norch._utils import _flatten_dense_tensors, _take_tensors, _unflatten_dense_tensors
 
@@ -348,6 +350,18 @@ def test_devices_that_are_not_there():
     assert not norch.mps.is_available() and not norch.xpu.is_available() and norch.xpu.device_count() == 0
     assert norch.backends.cudnn.version() is None and not norch.backends.cudnn.is_acceptable(norch.ones(1))
     assert not norch.backends.opt_einsum.is_available() and norch.cuda._initialized == norch.cuda.is_initialized()
+
+
+def test_devices_that_do_not_exist():
+    for call in (norch.mps.synchronize, norch.mps.empty_cache, norch.mps.get_rng_state):
+        with pytest.raises(RuntimeError, match="without MPS backend"):
+            call()
+    for call in (norch.xpu.synchronize, norch.xpu.current_device, norch.xpu.get_device_properties):
+        with pytest.raises(AssertionError, match="XPU"):
+            call()
+    norch.mps.manual_seed(1)
+    norch.xpu.manual_seed_all(1)
+    assert norch.xpu.memory_allocated() == 0
 
 
 def test_types_of_torchscript():

@@ -12,7 +12,7 @@ namespace norch::python {
 
 namespace {
 
-/// What a walk over nested sequences finds: the shape and the highest category of number.
+/// What a walk over nested sequences finds: the shape, and the dtype that holds all numbers.
 struct Found {
   Shape shape;
   bool any = false;

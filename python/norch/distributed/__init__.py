@@ -176,7 +176,7 @@ def init_process_group(
     _backend = backend or get_default_backend_for_device("cuda" if norch.cuda.is_available() else "cpu")
 
 
-def _group(what: str) -> None:
+def _need_group(what: str) -> None:
     if not is_initialized():
         raise ValueError(
             f"Default process group has not been initialized, please make sure to call init_process_group before {what}."
@@ -186,37 +186,37 @@ def _group(what: str) -> None:
 def destroy_process_group(group: Any = None) -> None:
     """Ends the group."""
     global _backend
-    _group("destroy_process_group")
+    _need_group("destroy_process_group")
     _backend = None
 
 
 def get_backend(group: Any = None) -> str:
     """The backend that init_process_group was given."""
-    _group("get_backend")
+    _need_group("get_backend")
     return str(_backend)
 
 
 def get_rank(group: Any = None) -> int:
     """0: the rank in a group of one; -1 in a group without this process."""
-    _group("get_rank")
+    _need_group("get_rank")
     return -1 if group == GroupMember.NON_GROUP_MEMBER else 0
 
 
 def get_world_size(group: Any = None) -> int:
     """1; -1 for a group without this process."""
-    _group("get_world_size")
+    _need_group("get_world_size")
     return -1 if group == GroupMember.NON_GROUP_MEMBER else 1
 
 
 def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -> Any:
     """Waits for the other processes, of which there are none."""
-    _group("barrier")
+    _need_group("barrier")
     return Work() if async_op else None
 
 
 def all_reduce(tensor: Any, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Any:
     """Leaves `tensor` as it is: the reduction over one process."""
-    _group("all_reduce")
+    _need_group("all_reduce")
     return Work() if async_op else None
 
 
@@ -232,12 +232,12 @@ def broadcast(tensor: Any, src: int | None = None, group: Any = None, async_op: 
 
 def broadcast_object_list(object_list: list, src: int | None = None, group: Any = None, device: Any = None) -> None:
     """Leaves the list as it is."""
-    _group("broadcast_object_list")
+    _need_group("broadcast_object_list")
 
 
 def all_gather(tensor_list: list, tensor: Any, group: Any = None, async_op: bool = False) -> Any:
     """Copies `tensor` to tensor_list[0]."""
-    _group("all_gather")
+    _need_group("all_gather")
     if len(tensor_list) != 1:
         raise RuntimeError(f"all_gather: a group of one process needs a list of one tensor, got {len(tensor_list)}")
     with norch.no_grad():
@@ -247,7 +247,7 @@ def all_gather(tensor_list: list, tensor: Any, group: Any = None, async_op: bool
 
 def all_gather_into_tensor(output_tensor: Any, input_tensor: Any, group: Any = None, async_op: bool = False) -> Any:
     """Copies `input_tensor` to `output_tensor`."""
-    _group("all_gather_into_tensor")
+    _need_group("all_gather_into_tensor")
     with norch.no_grad():
         output_tensor.copy_(input_tensor.reshape(output_tensor.shape))
     return Work() if async_op else None
@@ -255,13 +255,13 @@ def all_gather_into_tensor(output_tensor: Any, input_tensor: Any, group: Any = N
 
 def all_gather_object(object_list: list, obj: Any, group: Any = None) -> None:
     """Puts `obj` into object_list[0]."""
-    _group("all_gather_object")
+    _need_group("all_gather_object")
     object_list[0] = obj
 
 
 def get_global_rank(group: Any, group_rank: int) -> int:
     """The rank itself."""
-    _group("get_global_rank")
+    _need_group("get_global_rank")
     return group_rank
 
 
@@ -269,7 +269,7 @@ def reduce_scatter(
     output: Any, input_list: list, op: Any = ReduceOp.SUM, group: Any = None, async_op: bool = False
 ) -> Any:
     """Copies input_list[0] to `output`."""
-    _group("reduce_scatter")
+    _need_group("reduce_scatter")
     if len(input_list) != 1:
         raise RuntimeError(f"reduce_scatter: a group of one process needs a list of one tensor, got {len(input_list)}")
     with norch.no_grad():

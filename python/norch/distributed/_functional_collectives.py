@@ -1,10 +1,11 @@
-"""torch.distributed._functional_collectives: collectives that return their results; of one process, the input itself."""
+"""torch.distributed._functional_collectives: collectives that return their results: with one process, copies of
+the input."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from . import _group as _need_group
+from . import _need_group
 
 __all__ = ["all_gather_tensor", "all_reduce", "all_to_all_single", "broadcast", "reduce_scatter_tensor", "wait_tensor"]
 

@@ -32,7 +32,7 @@ __all__ = [
 
 
 def _need(what: str) -> None:
-    norch.distributed._group(what)
+    norch.distributed._need_group(what)
 
 
 class Backend(str):

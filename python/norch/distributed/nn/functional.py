@@ -10,7 +10,7 @@ __all__ = ["all_gather", "all_reduce", "all_to_all", "broadcast", "gather", "red
 
 
 def _copy(what: str, tensor: Tensor) -> Tensor:
-    distributed._group(what)
+    distributed._need_group(what)
     return tensor.clone()
 
 

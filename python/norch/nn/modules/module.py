@@ -215,7 +215,7 @@ class Module(HooksMixin, StateDictMixin, MembersMixin):
                 return members[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
-    _plain_getattr = __getattr__
+    _plain_getattr = __getattr__  # by which Registry sees whether a class has another one
 
     def __getstate__(self) -> dict:
         """The attributes as PyTorch's modules have them: members in three plain dicts, and nowhere else."""

@@ -24,9 +24,9 @@ set(NORCH_KERNEL_STEMS
   pool
   random
   reduce
+  reduce_any_all
   reduce_norm
   reduce_select
-  reduce_test
   resample
   rnn
   sample

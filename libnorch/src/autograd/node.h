@@ -66,26 +66,27 @@ class NORCH_API Backward {
   /// The saved tensor. \throws Error when it was modified in place since it was saved.
   Tensor get(const SavedTensor& s) const;
   /// What has arrived so far, from other nodes, of the gradient that input i's is a part of: contiguous, aligned to 16
-  /// bytes, of the input's shape and dtype, and nobody else's. A closure that can add its own part to it for less than writing it apart does so
-  /// and hands the sum to set(i). Undefined if nothing has arrived, or nothing that may be written to; then the closure
-  /// sets its own part as ever.
+  /// bytes, of the input's shape and dtype, and nobody else's. A closure that can add its own part to it for less than
+  /// writing it apart does so and hands the sum to set(i). Undefined if nothing has arrived, or nothing that may be
+  /// written to; then the closure sets its own part as ever.
   Tensor take_sum(size_t i) const;
-  /// The narrower float dtype to which the gradient of input i will be cast next, if the node that it goes to hands it on so
-  /// (a sum of tensors of two dtypes, as on a residual path under autocasting). A closure that can write both at once leaves
-  /// the narrower beside the other (autocast::set_twin), and beside that its row sums where they are wanted.
+  /// The narrower float dtype to which the gradient of input i will be cast next, if the node that it goes to hands it
+  /// on so (a sum of tensors of two dtypes, as on a residual path under autocasting). A closure that can write both at
+  /// once leaves the narrower beside the other (autocast::set_twin), and beside that its row sums where they are
+  /// wanted.
   struct Cast {
     DType dtype;
     bool wants_row_sums;
   };
   std::optional<Cast> cast_next(size_t i) const;
-  /// The dtype in which a closure that can make the gradient of input i in either had best do so: float32 where a gradient of
-  /// 16-bit floats is cast to that next (a weight's under autocasting), otherwise the input's.
+  /// The dtype in which a closure that can make the gradient of input i in either had best do so: float32 where a
+  /// gradient of 16-bit floats is cast to that next (a weight's under autocasting), otherwise the input's.
   DType best_dtype(size_t i) const;
-  /// Whether the node that the gradient of input i goes to also takes its sums over all dims but the last. A closure that can
-  /// make them on the way leaves them beside it (set_row_sums).
+  /// Whether the node that the gradient of input i goes to also takes its sums over all dims but the last. A closure
+  /// that can make them on the way leaves them beside it (set_row_sums).
   bool wants_row_sums(size_t i) const;
-  /// Room for a gradient that looks like `saved`, which is what get() returned: its own memory, if this pass is the last to
-  /// need it and nothing else shows it, otherwise new memory.
+  /// Room for a gradient that looks like `saved`, which is what get() returned: its own memory, if this pass is the
+  /// last to need it and nothing else shows it, otherwise new memory.
   Tensor room_like(const Tensor& saved) const;
   Node& node() const { return node_; }
 
@@ -202,8 +203,8 @@ void forget_retained(TensorImpl& impl);
 /// A new tensor object on the same memory with no history, for code below autograd.
 NORCH_API Tensor shallow_copy(const Tensor& t);
 
-/// Keeps the sums of a gradient over all dims but the last beside it: who needs them (the engine, for the gradient of a bias)
-/// takes them instead of reading it again, unless it is written to first.
+/// Keeps the sums of a gradient over all dims but the last beside it: who needs them (the engine, for the gradient of a
+/// bias) takes them instead of reading it again, unless it is written to first.
 NORCH_API void set_row_sums(const Tensor& grad, const Tensor& sums);
 /// What set_row_sums kept, undefined if nothing or no longer right.
 NORCH_API Tensor row_sums(const Tensor& grad);

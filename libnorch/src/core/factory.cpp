@@ -1,7 +1,6 @@
 #include "core/factory.h"
 
 #include "autograd/node.h"
-#include "core/named_factory.h"
 #include "kernels/dispatch.h"
 
 namespace norch {
@@ -47,13 +46,6 @@ Tensor new_view(const Tensor& base, Ints sizes, Ints strides, int64_t offset) {
 Tensor new_view(const Tensor& base, DType dtype, Ints sizes, Ints strides, int64_t offset) {
   Tensor out(Ref<TensorImpl>(new TensorImpl(base.storage(), sizes, strides, offset, dtype)));
   if (is_differentiable(base.dtype())) autograd::mark_view(out, base);
-  return out;
-}
-
-Tensor full_scalar(const Scalar& value) {
-  const DType t = value.dtype();
-  Tensor out = new_tensor({}, t, kCPU);
-  scalar_to_bytes(value, t, out.data_ptr());
   return out;
 }
 

@@ -30,8 +30,8 @@ NORCH_KERNEL(activation_backward, void(Activation f, const Plan& plan, const Par
 /// Those that mostly stand behind a product with a bias, whose gradient is the sum of theirs over the rows.
 #define NORCH_ACTIVATIONS_OF_PRODUCTS(X) X(Relu) X(Gelu) X(GeluTanh) X(Silu)
 
-/// dx = g * f'(x) for `rows` rows of n adjacent elements of one float dtype, and sums[column] = the sum over the rows of dx, in
-/// float32. For what activation_makes_row_sums says.
+/// dx = g * f'(x) for `rows` rows of n adjacent elements of one float dtype, and sums[column] = the sum over the rows
+/// of dx, in float32. For what activation_makes_row_sums says.
 NORCH_CUDA_KERNEL(activation_backward_with_sums, void(Activation f, int64_t rows, int64_t n, const Tensor& dx,
                                                       const Tensor& sums, const Tensor& g, const Tensor& x))
 inline bool activation_makes_row_sums(Activation f, const Tensor& g, const Tensor& x) {

@@ -27,7 +27,8 @@ struct Attention {
   /// Logarithm of the sum of a row's exponentials, adjacent, (batch, rows); inf for a row that is masked as a whole.
   void* log_sums = nullptr;
   bool causal = false;  // row i sees columns up to i
-  /// Bools, or numbers that are added; element (i, j) of number b is mask.data[mask.at[b] + i * mask.row + j * mask_column].
+  /// Bools, or numbers that are added; element (i, j) of number b is
+  /// mask.data[mask.at[b] + i * mask.row + j * mask_column].
   AttentionMatrices mask;
   int64_t mask_column = 0;
   bool mask_is_bool = false;
@@ -39,8 +40,9 @@ struct Attention {
 /// A row that is masked as a whole gives zeros.
 NORCH_CPU_KERNEL(attention, void(const Attention& a))
 /// The gradients of q, k and v from that of out, with `out` and `log_sums` as `attention` left them.
-NORCH_CPU_KERNEL(attention_backward, void(const Attention& a, const AttentionMatrices& grad, const AttentionMatrices& grad_q,
-                                          const AttentionMatrices& grad_k, const AttentionMatrices& grad_v))
+NORCH_CPU_KERNEL(attention_backward,
+                 void(const Attention& a, const AttentionMatrices& grad, const AttentionMatrices& grad_q,
+                      const AttentionMatrices& grad_k, const AttentionMatrices& grad_v))
 
 /// A tensor (batch, heads, rows, columns) where it lies: element (b, h, i, j) is data[b * batch + h * head + i * row + j].
 struct AttentionTensor {
@@ -48,17 +50,17 @@ struct AttentionTensor {
   int64_t batch = 0, head = 0, row = 0;
 };
 
-/// Attention on CUDA of 16-bit floats or float32: softmax(scale * q k^T + mask) v for each batch and head of q (rows x width), k
-/// (columns x width) and v (columns x value_width). Head h meets key head h / (heads / kv_heads). No size is 0; widths,
-/// strides and the addresses of q, k, v and out are multiples of 8 elements; scale is positive.
+/// Attention on CUDA of 16-bit floats or float32: softmax(scale * q k^T + mask) v for each batch and head of q (rows x
+/// width), k (columns x width) and v (columns x value_width). Head h meets key head h / (heads / kv_heads). No size is
+/// 0; widths, strides and the addresses of q, k, v and out are multiples of 8 elements; scale is positive.
 struct FusedAttention {
   DType dtype = DType::BFloat16;
   int64_t batch = 0, heads = 0, kv_heads = 0, rows = 0, columns = 0, width = 0, value_width = 0;
   double scale = 1;
   bool causal = false;  // row i sees columns up to i
   AttentionTensor q, k, v, out;
-  /// Logarithm of the sum of a row's exponentials, (batch, heads, rows), adjacent: to the base e, of float32 to the base 2.
-  /// inf for a row that is masked as a whole, whose result is 0.
+  /// Logarithm of the sum of a row's exponentials, (batch, heads, rows), adjacent: to the base e, of float32 to the
+  /// base 2. inf for a row that is masked as a whole, whose result is 0.
   float* log_sums = nullptr;
   /// Bools, or numbers of the dtype that are added; strides may be 0. Of no mask, the data is null.
   AttentionTensor mask;

@@ -20,7 +20,7 @@ NORCH_KERNEL(batch_stats, void(const ChannelShape& shape, const BatchStats& stat
 
 struct BatchGradients {
   Tensor weight, bias;       // results: rstd * sum of g * (x - mean), and the sum of g
-  Tensor b, c;               // results, or undefined: the gradient of x is scale * g + b * x + c where the statistics are x's
+  Tensor b, c;               // results, or undefined: the gradient of x is scale * g + b * x + c, if the statistics are x's
   Tensor mean, rstd, scale;  // as batch_stats made them
 };
 NORCH_KERNEL(batch_gradients, void(const ChannelShape& shape, const BatchGradients& d, const Tensor& g, const Tensor& x))

@@ -27,8 +27,9 @@ enum class BinaryOp : uint8_t {
 constexpr bool is_comparison(BinaryOp op) { return op >= BinaryOp::Eq; }
 
 /// out = op(a, b) over a plan of operands {out, a, b}; a and b have the same dtype, one of those the op is compiled
-/// for, but beside 16-bit floats a number may be float32. Add and Sub multiply b by `alpha`. The CUDA twin also adds float32
-/// and a 16-bit float, in either order, with an alpha of 1. \throws Error on the CPU for an integer divided by zero.
+/// for, but beside 16-bit floats a number may be float32. Add and Sub multiply b by `alpha`. The CUDA twin also adds
+/// float32 and a 16-bit float, in either order, with an alpha of 1. \throws Error on the CPU for an integer divided by
+/// zero.
 NORCH_KERNEL(binary, void(BinaryOp op, const Plan& plan, const Scalar& alpha))
 
 inline namespace NORCH_ISA {

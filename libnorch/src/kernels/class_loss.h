@@ -8,7 +8,8 @@
 namespace norch::kernels {
 
 /// Scores x[n, c, s] with a class index target[n, s] for each row of scores. Rows whose target is `ignore_index` count
-/// for nothing. Sums are kept in the SumType of x's dtype; `weight` per class, `total_weight`, `out` and `g` have that dtype.
+/// for nothing. Sums are kept in the SumType of x's dtype; `weight` per class, `total_weight`, `out` and `g` have that
+/// dtype.
 struct ClassLoss {
   int64_t n, classes, inner;
   int64_t ignore_index;

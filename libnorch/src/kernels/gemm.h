@@ -18,10 +18,9 @@ inline bool blas_friendly(const MatrixRef& x, int64_t rows, int64_t cols) {
          ((x.row == 1 || rows == 1) && (x.col >= rows || cols == 1));
 }
 
-/// C = alpha * A B + beta * C + bias, for each matrix of a batch: A is m x k, B is k x n, all of one dtype, or, on CUDA and
-/// without a bias, A and B of a 16-bit float dtype and C of float32. A
-/// transposed or row-strided matrix costs nothing extra; float matrices are to be blas_friendly. Columns of C are
-/// adjacent.
+/// C = alpha * A B + beta * C + bias, for each matrix of a batch: A is m x k, B is k x n, all of one dtype, or, on CUDA
+/// and without a bias, A and B of a 16-bit float dtype and C of float32. A transposed or row-strided matrix costs
+/// nothing extra; float matrices are to be blas_friendly. Columns of C are adjacent.
 struct Gemm {
   DType dtype = DType::Float32;
   bool wide_c = false;  // C is of float32, A and B of 16-bit floats

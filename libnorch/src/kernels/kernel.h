@@ -1,9 +1,9 @@
 // NORCH_KERNEL: from a kernel's name to its implementation for a device.
 //
-//   NORCH_KERNEL(fill, void(const Plan&, const Scalar&))      // in kernels/fill.h
+//   NORCH_KERNEL(fill, void(const Plan&, const Scalar&))      // in kernels/copy.h
 //
-// declares the twins cpu::<isa>::fill (kernels/cpu/fill.cpp, compiled once per instruction set) and cuda::fill
-// (kernels/cuda/fill.cu), and the function object kernels::fill, called with the device first:
+// declares the twins cpu::<isa>::fill (kernels/cpu/copy.cpp, compiled once per instruction set) and cuda::fill
+// (kernels/cuda/copy.cu), and the function object kernels::fill, called with the device first:
 //
 //   kernels::fill(out.device(), plan, value);
 //

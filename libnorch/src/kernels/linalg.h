@@ -2,7 +2,8 @@
 //
 // Matrices lie column by column, one after another: a batch (..., m, n) has strides (..., 1, m), as
 // linalg::detail::new_columns makes it. Vectors (singular values, pivots, ...) are contiguous. `info` is int32 with one
-// number per matrix: 0, or what LAPACK says went wrong. Pivots are int32 and count from 1, as LAPACK's. No tensor is empty.
+// number per matrix: 0, or what LAPACK says went wrong. Pivots are int32 and count from 1, as LAPACK's. No tensor is
+// empty.
 #pragma once
 
 #include "kernels/plain_kernel.h"

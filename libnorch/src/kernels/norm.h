@@ -16,8 +16,8 @@ NORCH_KERNEL(layer_norm, void(int64_t rows, int64_t n, const Tensor& out, const 
                               const Tensor& rstd, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps))
 /// Gradients of that for the gradient g of its result. With `add` the gradient of x is added to what dx holds; `twin` gets
 /// what dx gets in bfloat16 or float16, for x in float32, and `sums` (on CUDA, where g is narrower than x) the
-/// sum over the rows of what dx gets. Optional: mean (RMS), weight, twin, sums, and each of dx, dweight, dbias. On CUDA, g of a narrower float dtype than
-/// x, `add` and twin are for layer_norm_in_one_pass alone.
+/// sum over the rows of what dx gets. Optional: mean (RMS), weight, twin, sums, and each of dx, dweight, dbias. On
+/// CUDA, g of a narrower float dtype than x, `add` and twin are for layer_norm_in_one_pass alone.
 NORCH_KERNEL(layer_norm_backward, void(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin,
                                        const Tensor& sums, const Tensor& dweight, const Tensor& dbias, const Tensor& g,
                                        const Tensor& x, const Tensor& mean, const Tensor& rstd, const Tensor& weight))

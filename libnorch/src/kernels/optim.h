@@ -39,7 +39,8 @@ NORCH_KERNEL(scale_list, void(DType dtype, const OptimTensors& list, const Tenso
 
 /// data[0] of each entry is multiplied by the float32 number `inverse_scale`; the float32 number `found_inf` becomes 1
 /// where an element was not finite.
-NORCH_KERNEL(unscale_list, void(DType dtype, const OptimTensors& list, const Tensor& inverse_scale, const Tensor& found_inf))
+NORCH_KERNEL(unscale_list, void(DType dtype, const OptimTensors& list, const Tensor& inverse_scale,
+                                const Tensor& found_inf))
 /// The float32 number `scale` for the next step and the int32 number of steps since it changed; see optim::update_scale_.
 NORCH_KERNEL(update_scale, void(const Tensor& scale, const Tensor& growth_tracker, const Tensor& found_inf, double growth,
                                 double backoff, int64_t interval))

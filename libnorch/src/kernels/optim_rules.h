@@ -1,7 +1,7 @@
 // The arithmetic of the optimizers beyond SGD, Adam and RMSprop: one functor per rule, compiled for both devices.
 //
-// A new rule is an options class in norch/optim.h (and a place in optim::Rule), a functor here (and its overload of rule_of), and
-// its state in ops/optim_rules.cpp.
+// A new rule is an options class in norch/optim.h (and a place in optim::Rule), a functor here (and its overload of
+// rule_of), and its state in ops/optim_rules.cpp.
 #pragma once
 
 #include "kernels/optim.h"

@@ -30,9 +30,10 @@ NORCH_KERNEL(random_geometric, void(const Tensor& out, PhiloxState state, double
 NORCH_KERNEL(random_bernoulli, void(const Tensor& out, PhiloxState state, double p))
 /// The same with a probability per element; `p` is contiguous, of out's shape and a float dtype.
 NORCH_KERNEL(random_bernoulli_each, void(const Tensor& out, PhiloxState state, const Tensor& p))
-/// out = x * scale with probability 1 - p, otherwise 0; contiguous, of one float dtype. Of a part of a tensor, `first_block`
-/// is the place of its first element there, over 4.
-NORCH_KERNEL(dropout, void(const Tensor& out, const Tensor& x, PhiloxState state, double p, double scale, uint64_t first_block))
+/// out = x * scale with probability 1 - p, otherwise 0; contiguous, of one float dtype. Of a part of a tensor,
+/// `first_block` is the place of its first element there, over 4.
+NORCH_KERNEL(dropout, void(const Tensor& out, const Tensor& x, PhiloxState state, double p, double scale,
+                           uint64_t first_block))
 /// out[r, k] = an index drawn with the probabilities whose running sums are the rows of cdf: out is int64 rows x n,
 /// cdf float64 rows x classes, not decreasing.
 NORCH_KERNEL(random_categories, void(const Tensor& out, const Tensor& cdf, PhiloxState state))

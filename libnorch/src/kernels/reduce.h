@@ -31,7 +31,7 @@ NORCH_KERNEL(reduce, void(ReduceOp op, const ReducePlan& plan, const Tensor& out
 /// As reduce, for floats.
 NORCH_KERNEL(reduce_norm, void(NormOp op, const ReducePlan& plan, const Tensor& out, const ReduceArgs& args))
 /// Whether any or all elements are not zero (out: bool or uint8), or how many (out: int64).
-NORCH_KERNEL(reduce_test, void(TestOp op, const ReducePlan& plan, const Tensor& out))
+NORCH_KERNEL(reduce_any_all, void(TestOp op, const ReducePlan& plan, const Tensor& out))
 
 /// The largest (or smallest) element and the first index at which it is, over the one reduced dim; NaN counts as
 /// larger (smaller) than any number. Either of `values` and `indices` (int64) may be undefined.
@@ -69,25 +69,6 @@ struct ProdOf {
   template <class C>
   NORCH_HD A step(A a, C x) const { return a * static_cast<A>(x); }
   NORCH_HD A join(A a, A b) const { return a * b; }
-};
-template <class A>
-struct CountOf : SumOf<A> {
-  template <class C>
-  NORCH_HD A step(A a, C x) const { return a + static_cast<A>(x != C(0)); }
-};
-template <class A>
-struct AnyOf {
-  NORCH_HD A identity() const { return A(0); }
-  template <class C>
-  NORCH_HD A step(A a, C x) const { return static_cast<A>(a | A(x != C(0))); }
-  NORCH_HD A join(A a, A b) const { return static_cast<A>(a | b); }
-};
-template <class A>
-struct AllOf {
-  NORCH_HD A identity() const { return A(1); }
-  template <class C>
-  NORCH_HD A step(A a, C x) const { return static_cast<A>(a & A(x != C(0))); }
-  NORCH_HD A join(A a, A b) const { return static_cast<A>(a & b); }
 };
 
 template <class A>

@@ -18,9 +18,9 @@ struct Resample {
   ResampleDim dim[3];  // the last ones are used; unused ones have size 1
 };
 
-/// `x` (planes, in sizes) and `out` (planes, out sizes) are contiguous, of one float dtype or uint8, and have elements. The
-/// sums are taken in float (double for float64) and rounded once; on the CPU in the order of dims 2, 1, 0, where uint8
-/// is rounded after each.
+/// `x` (planes, in sizes) and `out` (planes, out sizes) are contiguous, of one float dtype or uint8, and have elements.
+/// The sums are taken in float (double for float64) and rounded once; on the CPU in the order of dims 2, 1, 0, where
+/// uint8 is rounded after each.
 NORCH_KERNEL(resample, void(const Resample& r, const Tensor& out, const Tensor& x))
 
 inline namespace NORCH_ISA {

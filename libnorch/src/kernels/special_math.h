@@ -113,7 +113,8 @@ NORCH_HD_LONG double trigamma_of(double x) {
     x += 1;
   }
   const double z = 1 / (x * x);
-  const double series = z * (1.0 / 6 - z * (1.0 / 30 - z * (1.0 / 42 - z * (1.0 / 30 - z * (5.0 / 66 - z * (691.0 / 2730))))));
+  const double series =
+      z * (1.0 / 6 - z * (1.0 / 30 - z * (1.0 / 42 - z * (1.0 / 30 - z * (5.0 / 66 - z * (691.0 / 2730))))));
   return sign * (result + (1 + 0.5 / x + series) / x);
 }
 

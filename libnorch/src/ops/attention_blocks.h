@@ -6,8 +6,8 @@
 
 namespace norch {
 
-/// softmax(scale * q k^T + mask) v with dropout of the weights, of operands whose leading dims broadcast, without size 0 in
-/// their last two dims. The mask, if there is one, is bool or of the same dtype, and takes no gradient.
+/// softmax(scale * q k^T + mask) v with dropout of the weights, of operands whose leading dims broadcast, without size
+/// 0 in their last two dims. The mask, if there is one, is bool or of the same dtype, and takes no gradient.
 struct BlockAttention {
   Tensor q, k, v, mask;
   bool causal = false;
@@ -24,14 +24,16 @@ Tensor chunked_attention(const BlockAttention& a);
 
 /// Whether fused_attention takes these operands: CUDA, 16-bit floats or float32, heads of up to 128.
 bool takes_fused_attention(const BlockAttention& a);
-/// On CUDA, in one kernel. With `groups`, dim -3 of q are heads of which as many neighbours as need be share one of k and v.
+/// On CUDA, in one kernel. With `groups`, dim -3 of q are heads of which as many neighbours as need be share one of k
+/// and v.
 Tensor fused_attention(const BlockAttention& a, bool groups);
 
 /// a.k and a.v serve groups of the heads of a.q (dim -3): the same attention of operands that broadcast, whose result has
 /// the heads in two dims, -4 and -3.
 BlockAttention with_groups_apart(const BlockAttention& a);
 
-/// softmax(scores + mask) along the last dim, which may write to the scores; a row that is masked as a whole gives zeros. The mask may be undefined.
+/// softmax(scores + mask) along the last dim, which may write to the scores; a row that is masked as a whole gives
+/// zeros. The mask may be undefined.
 Tensor attention_weights(Tensor scores, const Tensor& mask, bool causal, int64_t first_row = 0);
 
 /// The leading dims of the result.

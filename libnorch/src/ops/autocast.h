@@ -49,8 +49,8 @@ inline void widen(std::optional<DType>& dtype, const Tensor& t, const Policy& po
 /// Whether an op on t that no dtype makes safe is called while its device autocasts.
 inline bool forbidden(const Tensor& t, const Policy& policy) { return on() && detail::covers(policy, t); }
 
-/// The dtype that most ops would cast `t` to: the autocast dtype of its device, if that is narrower than t's; nothing where
-/// its device does not autocast.
+/// The dtype that most ops would cast `t` to: the autocast dtype of its device, if that is narrower than t's; nothing
+/// where its device does not autocast.
 std::optional<DType> lower_dtype(const Tensor& t);
 /// Keeps `twin`, which holds the values of `t` in another dtype, beside t: a cast of t to that dtype takes it, unless t is
 /// written to first. For an op whose result mostly goes into ops of the lower dtype, and which can write both at once.

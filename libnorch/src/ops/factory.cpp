@@ -4,7 +4,6 @@
 #include "autograd/record.h"
 #include "core/factory.h"
 #include "core/fits.h"
-#include "core/named_factory.h"
 #include "kernels/copy.h"
 #include "norch/ops/slice.h"
 

@@ -1,4 +1,5 @@
-// Tensors that are parts of one: what is split is often joined again in backward, which costs nothing if it lies as it must.
+// Tensors that are parts of one: what is split is often joined again in backward, which costs nothing if it lies as it
+// must.
 #pragma once
 
 #include "norch/tensor.h"

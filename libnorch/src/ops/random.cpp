@@ -7,7 +7,6 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
-#include "core/named_factory.h"
 #include "kernels/cpu/twister.h"
 #include "kernels/random.h"
 #include "norch/ops/binary.h"

@@ -73,7 +73,7 @@ Tensor test_op(const char* op, TestOp kind, const Tensor& t, Ints dims, bool kee
   if (t.is_complex()) return test_op(op, kind, ne(t, Tensor::wrap(0)), dims, keepdim, type);
   const ReducedDims d = reduced_dims(op, t, dims, keepdim);
   Tensor out = new_tensor(d.out, type, t.device());
-  kernels::reduce_test(t.device(), kind, make_reduce_plan(t, d.mask), out);
+  kernels::reduce_any_all(t.device(), kind, make_reduce_plan(t, d.mask), out);
   return out;
 }
 

@@ -154,7 +154,7 @@ Tensor vector_norm(const Tensor& t, const Scalar& p, Ints dims, bool keepdim, st
   kernels::ReduceArgs args;
   if (order == 0) {
     Tensor count = new_tensor(d.out, DType::Int64, t.device());
-    kernels::reduce_test(t.device(), kernels::TestOp::CountNonzero, plan, count);
+    kernels::reduce_any_all(t.device(), kernels::TestOp::CountNonzero, plan, count);
     copy_into(out, count);
   } else {
     const NormOp op = order == 1 ? NormOp::SumAbs : order == 2 ? NormOp::SumSquares

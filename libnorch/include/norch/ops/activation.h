@@ -64,8 +64,8 @@ NORCH_API Tensor softshrink(const Tensor& x, double lambda = 0.5);
 /// x where x > 0, weight * x elsewhere. weight has one element, or one for each channel (dim 1); the input's dtype.
 /// \throws Error for another weight.
 NORCH_API Tensor prelu(const Tensor& x, const Tensor& weight);
-/// x where x > 0, a * x elsewhere: a is drawn uniformly from [lower, upper) for each element when training, otherwise it is
-/// (lower + upper) / 2. \throws Error for lower > upper.
+/// x where x > 0, a * x elsewhere: a is drawn uniformly from [lower, upper) for each element when training, otherwise
+/// it is (lower + upper) / 2. \throws Error for lower > upper.
 NORCH_API Tensor rrelu(const Tensor& x, double lower = 1.0 / 8, double upper = 1.0 / 3, bool training = false,
                        Generator* generator = nullptr);
 NORCH_API Tensor rrelu_(const Tensor& self, double lower = 1.0 / 8, double upper = 1.0 / 3, bool training = false,

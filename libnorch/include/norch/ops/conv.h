@@ -3,7 +3,8 @@
 // Shapes are (batch, channels, spatial dims...), or without the batch; weight is (out channels, in channels / groups,
 // kernel dims...), for transposed convolution (in channels, out channels / groups, kernel dims...); bias is (out
 // channels) or undefined. stride, padding and dilation are one number or one per spatial dim. Any dtype but bool (integers
-// work, slowly); all operands have the same. \throws Error for shapes, dtypes or devices that do not fit, and for numbers out of range.
+// work, slowly); all operands have the same. \throws Error for shapes, dtypes or devices that do not fit, and for
+// numbers out of range.
 #pragma once
 
 #include "norch/tensor.h"

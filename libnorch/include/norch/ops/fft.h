@@ -2,8 +2,9 @@
 //
 // Forward: y[k] = sum over j of x[j] exp(-2 pi i j k / n); the inverse has a plus and divides by n. `norm` says where the
 // 1/n goes: "backward" (the default) to the inverse, "forward" to the forward transform, "ortho" 1/sqrt(n) to both.
-// `n` cuts the dim, or fills it with zeros at its end, before the transform. Numbers are complex64 and complex128 and their
-// real types; integers are taken as the default float dtype. Transforms along several dims go one dim after another.
+// `n` cuts the dim, or fills it with zeros at its end, before the transform. Numbers are complex64 and complex128 and
+// their real types; integers are taken as the default float dtype. Transforms along several dims go one dim after
+// another.
 // \throws Error for n < 1, another norm or dtype, IndexError for a dim out of range.
 //
 //   norch::Tensor spectrum = norch::fft::rfft(norch::randn({8, 1024}));  // complex64[8, 513]

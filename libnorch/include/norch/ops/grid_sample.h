@@ -9,8 +9,8 @@ namespace norch {
 
 /// The image (N, C, H, W) at the positions `grid` (N, Ho, Wo, 2), whose last dim is (x, y) with -1 and 1 for the image's
 /// edges (the centres of its edge pixels with align_corners): (N, C, Ho, Wo). Likewise (N, C, D, H, W) at a grid
-/// (N, Do, Ho, Wo, 3) of (x, y, z). mode: "bilinear" (trilinear in 3-d), "nearest", "bicubic" (2-d only). padding_mode, for
-/// positions outside: "zeros", "border", "reflection". Differentiable in both. Float dtypes.
+/// (N, Do, Ho, Wo, 3) of (x, y, z). mode: "bilinear" (trilinear in 3-d), "nearest", "bicubic" (2-d only). padding_mode,
+/// for positions outside: "zeros", "border", "reflection". Differentiable in both. Float dtypes.
 ///
 ///     grid_sample(image, affine_grid(theta, {8, 3, 32, 32}));
 ///

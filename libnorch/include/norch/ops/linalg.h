@@ -3,8 +3,8 @@
 // Matrices are the last two dims of a tensor (..., m, n); all dims before them are a batch, and every matrix of it is
 // worked on by itself. k = min(m, n). Matrices are float32, float64, complex64 or complex128 (\throws Error for other
 // dtypes) and what comes out has the dtype that went in, but for what is real by nature (singular values, norms, ...). A^H
-// is the conjugate transpose; "symmetric" means Hermitian for complex matrices. On the CPU LAPACK does the work, one thread for a matrix, so that results do not depend
-// on the number of threads; on CUDA cuSOLVER and cuBLAS.
+// is the conjugate transpose; "symmetric" means Hermitian for complex matrices. On the CPU LAPACK does the work, one
+// thread for a matrix, so that results do not depend on the number of threads; on CUDA cuSOLVER and cuBLAS.
 //
 // What ends in `_ex` returns `info` (int32, one number per matrix: 0 if all went well) in place of raising, unless
 // `check_errors`; the other forms raise LinAlgError, which names the first bad matrix of the batch. To do so they wait
@@ -121,8 +121,8 @@ NORCH_API Tensor eigvalsh(const Tensor& a, const std::string& uplo = "L");
 /// infinity. A function of the vectors that depends on their phases has no gradient and raises in backward.
 NORCH_API Eigen eig(const Tensor& a);
 NORCH_API Tensor eigvals(const Tensor& a);
-/// Bunch and Kaufman's factors A = P L D L^T P^T of a symmetric (hermitian) matrix in LAPACK's form; without `hermitian` a complex matrix is taken as
-/// symmetric. No gradients.
+/// Bunch and Kaufman's factors A = P L D L^T P^T of a symmetric (hermitian) matrix in LAPACK's form; without
+/// `hermitian` a complex matrix is taken as symmetric. No gradients.
 NORCH_API LDLFactor ldl_factor(const Tensor& a, bool hermitian = false);
 NORCH_API LDLFactor ldl_factor_ex(const Tensor& a, bool hermitian = false, bool check_errors = false);
 /// Solves A X = B for factors of ldl_factor. No gradients.

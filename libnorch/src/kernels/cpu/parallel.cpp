@@ -256,8 +256,6 @@ void after_fork_child() {
 
 }  // namespace
 
-bool in_parallel_region() { return t_in_region; }
-
 namespace detail {
 
 void parallel_for(int64_t n, int64_t grain, RangeFunction f, const void* context) {

@@ -48,7 +48,8 @@ class WindowTable {
   /// Calls f(o0, o1, o2, position of the window over all samples) for the windows that may hold a position.
   template <class F>
   void over(int64_t sample, int64_t i0, int64_t i1, int64_t i2, const F& f) const {
-    const auto a = at_[0][static_cast<size_t>(i0)], b = at_[1][static_cast<size_t>(i1)], c = at_[2][static_cast<size_t>(i2)];
+    const auto a = at_[0][static_cast<size_t>(i0)], b = at_[1][static_cast<size_t>(i1)];
+    const auto c = at_[2][static_cast<size_t>(i2)];
     for (int64_t i = a.first; i < a.second; ++i)
       for (int64_t j = b.first; j < b.second; ++j)
         for (int64_t k = c.first; k < c.second; ++k)

@@ -48,8 +48,8 @@ inline double limited(double x, double low, double high) {
   return x > high ? high : x;
 }
 
-/// 1 / (1 + exp(-x)) within 2.5 ulp, in float throughout: the sum of two numbers of one sign is as exact as they are. Both are
-/// halved, so that 2^128 does not overflow before its time. Keeps NaN.
+/// 1 / (1 + exp(-x)) within 2.5 ulp, in float throughout: the sum of two numbers of one sign is as exact as they are.
+/// Both are halved, so that 2^128 does not overflow before its time. Keeps NaN.
 inline float fast_sigmoid(float x) {
   x = x < -89.5f ? -89.5f : x;
   x = x > 80.0f ? 80.0f : x;

@@ -20,7 +20,7 @@ void load_truth(void* to, const char* from, int64_t n, int64_t stride) {
 
 }  // namespace
 
-void reduce_test(TestOp op, const ReducePlan& plan, const Tensor& out) {
+void reduce_any_all(TestOp op, const ReducePlan& plan, const Tensor& out) {
   Load load = nullptr;
   visit_zeroness(plan.dtype, [&](auto tag) { load = load_truth<typename decltype(tag)::type>; });
   ReduceOp fold = op == TestOp::Any ? ReduceOp::Max : op == TestOp::All ? ReduceOp::Min : ReduceOp::Sum;

@@ -134,8 +134,8 @@ struct Fold {
     else
       return a + b;
   }
-  /// Joins the lanes of a vector as a tree, lane l with lane l + half, and so on. By shuffles in registers where the compiler
-  /// has them: a loop over lanes in memory takes so long that nothing is asked of memory meanwhile.
+  /// Joins the lanes of a vector as a tree, lane l with lane l + half, and so on. By shuffles in registers where the
+  /// compiler has them: a loop over lanes in memory takes so long that nothing is asked of memory meanwhile.
   template <int kCount, class V, int... I>
   static L join_halves(V v, std::integer_sequence<int, I...>) {
     if constexpr (kCount == 2) {

@@ -81,8 +81,8 @@ void rank_vectors(const S* keys, int64_t n, int64_t from, uint8_t* places) {
   for (int64_t i = 0; i < count; ++i) places[from + i] = static_cast<uint8_t>(all[i]);
 }
 
-/// The place in sorted order of each of n <= kRanked keys, behind which kRankLanes more may be read. Keys are signed, since
-/// only these have vector compares in every instruction set.
+/// The place in sorted order of each of n <= kRanked keys, behind which kRankLanes more may be read. Keys are signed,
+/// since only these have vector compares in every instruction set.
 template <class S>
 void rank(const S* keys, int64_t n, uint8_t* places) {
   constexpr int64_t kWidth = kRankBytes / sizeof(S);

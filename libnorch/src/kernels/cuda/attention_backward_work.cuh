@@ -22,8 +22,8 @@ struct BackwardRoom {
 };
 
 /// The block of keys that a block of threads takes, and the rows that see it: the work of the block is a step for each
-/// block of rows from `first` on, of each head that shares the keys. Blocks of keys are taken, and add to the gradient of q,
-/// `upwards`, the first keys first and of the rows the last, or the other way round.
+/// block of rows from `first` on, of each head that shares the keys. Blocks of keys are taken, and add to the gradient
+/// of q, `upwards`, the first keys first and of the rows the last, or the other way round.
 template <bool upwards>
 struct KeyBlock {
   int block, batch, kv_head, j0, row_blocks;

@@ -15,9 +15,10 @@ namespace norch::kernels::cuda {
 /// in Tile.
 ///
 /// load_matrices reads fragments whose sums run along the rows. For sums across the rows, load_across reads a row's chunk:
-/// of the eight rows that a product takes, a lane has rows 2t and 2t + 1 as its operands t and t + 4, which is the order in
-/// which it holds a product's numbers; and of 32 columns it has 4g to 4g + 3, as column g of four fragments b. Of their
-/// four products c, elements 0 (for row g + 8: 2) are columns 8t to 8t + 3, and elements 1 (3) are columns 8t + 4 to 8t + 7.
+/// of the eight rows that a product takes, a lane has rows 2t and 2t + 1 as its operands t and t + 4, which is the
+/// order in which it holds a product's numbers; and of 32 columns it has 4g to 4g + 3, as column g of four fragments b.
+/// Of their four products c, elements 0 (for row g + 8: 2) are columns 8t to 8t + 3, and elements 1 (3) columns 8t + 4
+/// to 8t + 7.
 template <int rows, int width>
 struct FloatTile {
   static constexpr int kRows = rows, kChunks = width / 4, kRowBytes = width * 4, kBytes = rows * kRowBytes;

@@ -113,9 +113,9 @@ struct RowValues {
   float log2_sum, delta;
 };
 
-/// Transposed scores `s`, in units of which `unit` makes exponents of 2, become the weights as they met the values, and the
-/// gradients `d` of these become those of the scores. `values` are those of the rows from 2t of the first fragment on;
-/// `row_of` and `key_of` as of mask_scores.
+/// Transposed scores `s`, in units of which `unit` makes exponents of 2, become the weights as they met the values, and
+/// the gradients `d` of these become those of the scores. `values` are those of the rows from 2t of the first fragment
+/// on; `row_of` and `key_of` as of mask_scores.
 template <bool General, class T, int M, int N, class RowOf, class KeyOf>
 __device__ __forceinline__ void weigh_transposed(float (&s)[M][N][4], float (&d)[M][N][4], const RowValues* values,
                                                  float unit, const AttentionCall& call, const Veil<T>& veil,

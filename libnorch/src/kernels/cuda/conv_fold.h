@@ -7,8 +7,8 @@
 //   y[p] = sum over t, c of w[t, c] x[p s + t - pad, c] = sum over q, j, c of w'[q, (j, c)] x'[p + q, (j, c)]
 //
 // which is a convolution of stride 1 without padding. The last equation needs q r = q s for each block q: r = s (blocks of
-// pixels: "space to depth") or r = k (all taps in one block, which overlap if k > s). Each result is the same sum in another
-// order.
+// pixels: "space to depth") or r = k (all taps in one block, which overlap if k > s). Each result is the same sum in
+// another order.
 #pragma once
 
 #include <optional>
@@ -25,7 +25,8 @@ struct Folded {
   /// x' or w', new.
   Tensor input(const Conv& original, const Tensor& x) const;
   Tensor weight(const Conv& original, const Tensor& w) const;
-  /// From a gradient of x' or w' that of x or w: the element that each one of them went to. For x only if no blocks overlap.
+  /// From a gradient of x' or w' that of x or w: the element that each one of them went to. For x only if no blocks
+  /// overlap.
   void unfold_input(const Conv& original, const Tensor& gx, const Tensor& folded) const;
   void unfold_weight(const Conv& original, const Tensor& gw, const Tensor& folded) const;
   /// Shapes of x' and w', and a new tensor of the layout of the convolution.
@@ -33,8 +34,9 @@ struct Folded {
   Tensor new_weight(const Tensor& like) const;
 };
 
-/// The best way to fold a convolution of 16-bit floats, by an estimate of the time of its arithmetic and of the bytes moved,
-/// or nothing where that saves too little. `overlapping`: blocks may overlap, so that x' holds elements of x repeatedly.
+/// The best way to fold a convolution of 16-bit floats, by an estimate of the time of its arithmetic and of the bytes
+/// moved, or nothing where that saves too little. `overlapping`: blocks may overlap, so that x' holds elements of x
+/// repeatedly.
 std::optional<Folded> fold(const Conv& conv, DType dtype, bool overlapping);
 
 }  // namespace norch::kernels::cuda

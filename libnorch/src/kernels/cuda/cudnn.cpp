@@ -132,8 +132,8 @@ bool allowed(const EngineNotes& notes, DType dtype, bool tf32) {
                           CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION, CUDNN_NUMERICAL_NOTE_FFT,
                           CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_6x6, CUDNN_NUMERICAL_NOTE_WINOGRAD_TILE_13x13})
     if (notes.has(note)) return false;
-  // Winograd's algorithm rounds sums and differences of the inputs to 16 bits before it multiplies: less precise than the
-  // direct products, by how much nobody has measured here.
+  // Winograd's algorithm rounds sums and differences of the inputs to 16 bits before it multiplies, which direct products
+  // do not.
   if (itemsize(dtype) == 2 && notes.has(CUDNN_NUMERICAL_NOTE_WINOGRAD)) return false;
   if (dtype == DType::Float32 && !tf32 && notes.has(CUDNN_NUMERICAL_NOTE_TENSOR_CORE)) return false;
   // Compiling while the program runs takes longer than most programs gain by it.

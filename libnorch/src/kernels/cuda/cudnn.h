@@ -5,8 +5,8 @@
 
 namespace norch::cuda {
 
-/// Whether convolutions and attention go to cuDNN: it was there when norch was built, is found now, and NORCH_CUDNN=0 is not set in
-/// the environment.
+/// Whether convolutions and attention go to cuDNN: it was there when norch was built, is found now, and NORCH_CUDNN=0
+/// is not set in the environment.
 bool cudnn_available();
 /// cuDNN's version, such as 91300, or 0.
 size_t cudnn_version();

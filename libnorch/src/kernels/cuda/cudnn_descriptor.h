@@ -35,7 +35,9 @@ cudnnHandle_t cudnn_handle(int device);
 /// A graph descriptor. Calls after one that failed do nothing; ok() tells.
 class Descriptor {
  public:
-  explicit Descriptor(cudnnBackendDescriptorType_t type) { ok_ = cudnn()->create_descriptor(type, &d_) == CUDNN_STATUS_SUCCESS; }
+  explicit Descriptor(cudnnBackendDescriptorType_t type) {
+    ok_ = cudnn()->create_descriptor(type, &d_) == CUDNN_STATUS_SUCCESS;
+  }
   ~Descriptor() {
     if (d_) cudnn()->destroy_descriptor(d_);
   }
@@ -98,8 +100,9 @@ struct CudnnPlan {
   size_t workspace = 0;
 };
 
-/// Of the plans that cuDNN proposes for a graph, the best whose engine is `allowed` and whose workspace is bearable (1 GiB).
-/// Takes milliseconds, or, where the engine compiles a kernel, up to a second; may be called while a stream is captured.
+/// Of the plans that cuDNN proposes for a graph, the best whose engine is `allowed` and whose workspace is bearable (1
+/// GiB). Takes milliseconds, or, where the engine compiles a kernel, up to a second; may be called while a stream is
+/// captured.
 CudnnPlan cudnn_plan(const Descriptor& graph, cudnnHandle_t handle,
                      const std::function<bool(const EngineNotes&)>& allowed);
 

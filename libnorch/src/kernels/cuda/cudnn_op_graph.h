@@ -19,7 +19,8 @@ inline Dims4 transposed(const Dims4& s) { return {s[0], s[1], s[3], s[2]}; }
 /// Strides of adjacent elements.
 inline Dims4 packed(const Dims4& s) { return {s[1] * s[2] * s[3], s[2] * s[3], s[3], 1}; }
 
-/// An operation graph of tensors of four dims, node by node; arithmetic is in float32. What cuDNN refuses shows in finish().
+/// An operation graph of tensors of four dims, node by node; arithmetic is in float32. What cuDNN refuses shows in
+/// finish().
 class CudnnGraph {
  public:
   struct Tensor {

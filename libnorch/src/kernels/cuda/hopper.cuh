@@ -134,8 +134,8 @@ __device__ __forceinline__ void store_shared(uint32_t at, float x, float y, floa
   asm volatile("st.shared.v4.f32 [%0], {%1,%2,%3,%4};" ::"r"(at), "f"(x), "f"(y), "f"(z), "f"(w) : "memory");
 }
 
-/// Copies of shared memory to the GPU's, or sums of float32 there, which the hardware makes while the thread goes on: bytes
-/// and addresses are multiples of 16. What other threads wrote needs their show_writes and a barrier before.
+/// Copies of shared memory to the GPU's, or sums of float32 there, which the hardware makes while the thread goes on:
+/// bytes and addresses are multiples of 16. What other threads wrote needs their show_writes and a barrier before.
 __device__ __forceinline__ void store_in_memory(void* to, uint32_t from, int bytes) {
   asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(__cvta_generic_to_global(to)), "r"(from),
                "r"(bytes)

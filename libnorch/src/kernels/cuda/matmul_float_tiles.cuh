@@ -6,8 +6,8 @@
 
 namespace norch::kernels::cuda {
 
-/// C = alpha A B + beta C + bias for a batch of matrices. With several `splits`, matrix s * batch + i of C is part s of the
-/// sum of matrix i: of `steps` steps of 32 terms.
+/// C = alpha A B + beta C + bias for a batch of matrices. With several `splits`, matrix s * batch + i of C is part s of
+/// the sum of matrix i: of `steps` steps of 32 terms.
 struct FloatProduct {
   const float *a, *b, *bias;
   float* c;
@@ -44,7 +44,7 @@ __device__ __forceinline__ void split_pair(float x, float y, uint32_t& high, uin
   low = __byte_perm(__float_as_uint(x), __float_as_uint(y), 0x7632);
 }
 
-/// A tile of the result and the terms of it that are taken: pieces of work `first`, `first` + `distance`, ...
+/// Piece number `index` of the work: a tile of the result, and the terms of it that are taken.
 struct FloatTileWork {
   int row, column, matrix, result, step, steps;  // matrix of A and B, and of C; steps [step, steps) of kTerms terms
 
@@ -78,8 +78,8 @@ __device__ __forceinline__ float4 load_four(const float* from, int valid) {
   return v;
 }
 
-/// Copies a's part of a stage: rows of 32 terms, or, `across`, rows of 128 of one term each. Chunks of 16 bytes are swapped
-/// so that load_left is free of bank conflicts.
+/// Copies a's part of a stage: rows of 32 terms, or, `across`, rows of 128 of one term each. Chunks of 16 bytes are
+/// swapped so that load_left is free of bank conflicts.
 template <bool across>
 struct LeftLoad {
   using S = FloatProductShape;
@@ -141,8 +141,9 @@ __device__ __forceinline__ void split_left(uint32_t (&parts)[3][2][4], const flo
       split_pair(raw[k][r][0], raw[k][r][1], parts[0][k][r], parts[1][k][r], parts[2][k][r]);
 }
 
-/// Where b's parts of a stage are. Terms along the rows of the memory: rows of 128 bytes, 32 terms of part 0 and 32 of part
-/// 1, and for two stages rows of 32 terms of part 2 of each. Else (`across`): two panels of 32 rows of 64 columns for each.
+/// Where b's parts of a stage are. Terms along the rows of the memory: rows of 128 bytes, 32 terms of part 0 and 32 of
+/// part 1, and for two stages rows of 32 terms of part 2 of each. Else (`across`): two panels of 32 rows of 64 columns
+/// for each.
 template <bool across>
 struct RightStage {
   using S = FloatProductShape;

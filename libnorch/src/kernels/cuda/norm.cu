@@ -273,8 +273,8 @@ __global__ void __launch_bounds__(kThreads) weight_gradient_kernel(C* partial, c
 
 template <class T, class G, bool kSums>
 void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& sums,
-                 const Tensor& dweight, const Tensor& dbias, const Tensor& g, const Tensor& x, const Tensor& mean, const Tensor& rstd,
-                 const Tensor& weight) {
+                 const Tensor& dweight, const Tensor& dbias, const Tensor& g, const Tensor& x, const Tensor& mean,
+                 const Tensor& rstd, const Tensor& weight) {
   using C = ComputeType<T>;
   const RowsIn<T> in{x.data<T>(), pointer<C>(weight), nullptr, rows, n};
   visit_row_shape<T>(n, [&](auto vectors, int group) {
@@ -288,10 +288,12 @@ void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tens
     // 1 KB more than the rows take: 48 KB of rows and RowGroup's own 512 bytes are more than a kernel may have unasked, and
     // `launch` asks only for what is above 48 KB. Before Ampere a block may have no more than 64 KB.
     const size_t row = static_cast<size_t>(threads) * kElements * (sizeof(T) + sizeof(G));
-    const auto fits = [&](int places) { return places * row + 1024 <= static_cast<size_t>(limits().shared_memory_per_block); };
+    const size_t room = static_cast<size_t>(limits().shared_memory_per_block);
+    const auto fits = [&](int places) { return places * row + 1024 <= room; };
     const int places = fits(Bounds::kPlaces) ? Bounds::kPlaces : fits(2) ? 2 : 1;
-    launch(rows_backward_kernel<T, G, K, kSums>, static_cast<unsigned>(parts), threads, places * row + 1024, output<T>(dx), add,
-           Twin(twin), partial.data<C>(), g.data<G>(), in, pointer<C>(mean), pointer<C>(rstd), group, places);
+    launch(rows_backward_kernel<T, G, K, kSums>, static_cast<unsigned>(parts), threads, places * row + 1024,
+           output<T>(dx), add, Twin(twin), partial.data<C>(), g.data<G>(), in, pointer<C>(mean), pointer<C>(rstd), group,
+           places);
     if constexpr (kSums)
       join_parts<C>({dweight, dbias, sums}, partial, n, parts);
     else

@@ -1,6 +1,6 @@
-// Normalisation of rows that some warps hold in registers: blocks stay and walk over rows, whose next ones are on their way
-// to shared memory meanwhile, and a sum costs one barrier, or none where one warp holds the row. That keeps the memory of an
-// H200 busy, which one short-lived block a row does not.
+// Normalisation of rows that some warps hold in registers: blocks stay and walk over rows, whose next ones are on their
+// way to shared memory meanwhile, and a sum costs one barrier, or none where one warp holds the row. That keeps the
+// memory of an H200 busy, which one short-lived block a row does not.
 #pragma once
 
 #include "kernels/cuda/norm.cuh"

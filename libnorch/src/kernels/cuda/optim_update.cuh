@@ -107,7 +107,8 @@ constexpr int kWidth = 16 / sizeof(T);
 template <class T>
 constexpr int64_t kStepPart = kThreads * kWidth<T> * 2;  // elements per block: two 16-byte accesses a thread
 
-/// Counts the step about to be taken, for the tensors that have a count here. A template, so that every file that includes this shares it.
+/// Counts the step about to be taken, for the tensors that have a count here. A template, so that every file that
+/// includes this shares it.
 template <int Threads>
 __global__ void __launch_bounds__(Threads) count_kernel(const __grid_constant__ Table table, const float* skip) {
   if (skip && *skip != 0) return;

@@ -46,7 +46,7 @@ struct CountNonzero {
 
 }  // namespace
 
-void reduce_test(TestOp op, const ReducePlan& plan, const Tensor& out) {
+void reduce_any_all(TestOp op, const ReducePlan& plan, const Tensor& out) {
   visit_zeroness(plan.dtype, [&](auto tag) {
     constexpr int kBits = 8 * sizeof(typename decltype(tag)::type);
     const int64_t mask = is_floating_point(plan.dtype) ? static_cast<int64_t>(~uint64_t{0} >> (65 - kBits)) : -1;

@@ -105,7 +105,7 @@ struct Values<double> {
 };
 
 /// Floats and the wide unsigned integers, too, may be read, as the signed integers that their bits are
-/// (kernels/cuda/reduce_test.cu).
+/// (kernels/cuda/reduce_any_all.cu).
 template <>
 struct Values<int64_t> {
   static constexpr int kLargest = 8, kColumns = 4;

@@ -154,8 +154,8 @@ __global__ void __launch_bounds__(kThreads, 4) row_tiles_kernel(const P p, const
   }
 }
 
-/// Totals of the tiles of strips of 32 lines, and the bases of their groups: the join of all groups before, which the first
-/// tile of each group publishes.
+/// Totals of the tiles of strips of 32 lines, and the bases of their groups: the join of all groups before, which the
+/// first tile of each group publishes.
 template <class Acc>
 struct LineTotals {
   static constexpr int kOfWarp = 4, kGroup = (kWarps - 1) * kOfWarp;  // tiles whose totals a warp reads; the last reads the base

@@ -2,11 +2,11 @@
 //
 // A scan is a policy P:
 //   Acc identity(); Acc join(Acc earlier, Acc later);
-//   void load<N, U>(Acc (&items)[N * U], bool reverse, run);   // U runs of N elements, all on their way before any is used
+//   void load<N, U>(Acc (&items)[N * U], bool reverse, run);  // U runs of N elements, on their way before any is used
 //   void store<N>(int64_t at, bool reverse, const Acc (&items)[N]);
-//   static constexpr bool kLevels;        // whether there are, for elements whose join is cheaper when they are near in value,
-//   bool scan_level<N>(Acc (&run)[N], int64_t count);            // each false where they are not:
-//   void join_level<N>(Acc before, Acc (&run)[N]);               // see LogScan
+//   static constexpr bool kLevels;  // whether the joins of elements that are near in value are cheaper. If so, too
+//   bool scan_level<N>(Acc (&run)[N], int64_t count);         // (see LogScan; false where elements are not near):
+//   void join_level<N>(Acc before, Acc (&run)[N]);
 //   bool advance_level<N>(Acc (&run)[N], bool inside, Acc& carry);
 // where run(u) says where run u of neighbouring elements lies: at which offset, and which place of the scan its first
 // element has. Values are converted as in reductions.

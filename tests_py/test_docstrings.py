@@ -1,4 +1,4 @@
-"""Runs every example (>>>) in the docstrings of norch's public functions, methods and classes."""
+"""Runs every example (>>>) in the docstrings of norch's public modules, functions, methods and classes."""
 
 import doctest
 import importlib
@@ -24,6 +24,8 @@ def documented():
     """(name, docstring) of what has an example, each docstring once."""
     seen = set()
     for module in modules():
+        if ">>>" in (module.__doc__ or ""):
+            yield module.__name__, module.__doc__
         for name, value in vars(module).items():
             if name.startswith("_") or not str(getattr(value, "__module__", "")).startswith("norch"):
                 continue

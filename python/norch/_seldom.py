@@ -44,7 +44,12 @@ def from_file(
 ) -> Tensor:
     """A 1-d tensor of `size` elements on the bytes of a file, which is mapped, not read. With `shared` the file is made
     and made longer as needed, and what is written to the tensor goes to the file. RuntimeError for a file that is too
-    short, or can't be opened."""
+    short, or can't be opened.
+
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile() as f:
+        ...     norch.from_file(f.name, shared=True, size=2)
+        tensor([0., 0.])"""
     kind = norch.get_default_dtype() if dtype is None else dtype
     count = size or 0
     if count < 0:

@@ -236,7 +236,6 @@ def custom_op(
     """Makes a function the operator "mylib::name", which norch.ops.mylib.name finds too; a decorator without `fn`.
     `mutates_args` names the tensors that it writes to, `device_types` those that it is for (None: all), `schema` says
     what annotations say otherwise. The results must be no inputs nor views of them (RuntimeError)."""
-
     namespace, leaf = _split_name(name)
 
     def make(function: Callable[..., Any]) -> CustomOpDef:
@@ -251,7 +250,13 @@ def custom_op(
 
 
 def define(qualname: str, schema: str, *, lib: Any = None, tags: Any = ()) -> None:
-    """Enters an operator by its schema, `define("mylib::twice", "(Tensor x) -> Tensor")`; impl gives it kernels."""
+    """Enters an operator by its schema; impl gives it kernels. RuntimeError for a schema that can't be read, or where
+    there is such an operator already.
+
+        >>> norch.library.define("docs::twice", "(Tensor x) -> Tensor")
+        >>> _ = norch.library.impl("docs::twice", "cpu", lambda x: 2 * x)
+        >>> norch.ops.docs.twice(norch.ones(1))
+        tensor([2.])"""
     namespace, leaf = _split_name(qualname)
     _enter(Schema(leaf + schema, namespace))
 

@@ -218,8 +218,9 @@ Tensor lp_pool(const char* op, int dims, const Tensor& input, double norm_type, 
   return pow(mul(sign(means), relu(abs(means))) * Scalar(taps), Tensor::wrap(1 / norm_type));
 }
 
-/// Whether a batch of sequences (N, C, L) has its channels adjacent in memory. Its pool is then that of images (N, C, 1, L),
-/// whose result lies so too, as in PyTorch: programs turn it back and take views of it.
+/// Whether a batch of sequences (N, C, L) has its channels adjacent in memory. Its pool is then that of images
+/// (N, C, 1, L), whose result lies so too, as in PyTorch: programs turn it back and take views of it. (In PyTorch the
+/// largest elements lie row-major where no gradient is recorded, and so they do here.)
 bool as_images(const Tensor& input) {
   return input.dim() == 3 && !input.is_contiguous() && suggested_format(unsqueeze(input, -2)) != MemoryFormat::contiguous;
 }

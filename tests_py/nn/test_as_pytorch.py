@@ -258,3 +258,24 @@ def test_hooks_before_loading_do_not_keep_a_module_alive():
         hook()
     with pytest.raises(RuntimeError, match="dead Module"):
         hook.__setstate__(hook.__getstate__())
+
+
+def test_what_layers_written_after_pytorchs_import():
+    import norch.nn.functional as F
+    from norch.autograd.function import InplaceFunction
+    from norch.nn.modules.conv import _pair, _reverse_repeat_tuple
+    from norch.nn.modules.padding import _ntuple
+
+    assert F._Reduction.get_enum("sum") == 2 and F._pair is _pair and F._single(3) == (3,)
+    assert _pair(2) == (2, 2) and _ntuple(3)(1) == (1, 1, 1) and _reverse_repeat_tuple((1, 2), 2) == (2, 2, 1, 1)
+    with pytest.warns(UserWarning, match="Implicit dimension choice for softmax"):
+        assert F._get_softmax_dim("softmax", 3) == 0
+    mask = F._canonical_mask(norch.tensor([True, False]), "m", None, "", norch.float64)
+    assert mask.tolist() == [float("-inf"), 0] and mask.dtype == norch.float64
+    with pytest.warns(UserWarning, match="mismatched m and other"):
+        F._canonical_mask(mask, "m", F._none_or_dtype(norch.ones(1)), "other", norch.float32)
+    with pytest.raises(AssertionError, match="only bool and floating types of m"):
+        F._canonical_mask(norch.tensor([1]), "m", None, "", norch.float32)
+    x = norch.zeros(2, 3, 4)
+    assert F._mha_shape_check(x, x, x, None, None, 2) is True
+    assert InplaceFunction(True).inplace

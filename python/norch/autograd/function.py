@@ -130,6 +130,14 @@ class Function:
         return recorded[0] if single else recorded
 
 
+class InplaceFunction(Function):
+    """A Function that keeps whether it works in place; older programs derive theirs from it."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+
 def once_differentiable(backward: Callable) -> Callable:
     """Marks a backward that is not itself differentiable: differentiating through it raises."""
 

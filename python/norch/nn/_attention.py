@@ -4,24 +4,46 @@ from __future__ import annotations
 
 import math
 import warnings
+from typing import Any
 
 from norch import _C
 from norch._C import Tensor
 
 
-def _additive_mask(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None = None) -> Tensor | None:
-    """A bool mask (True: takes no part) as numbers to add; floats stay."""
+def _none_or_dtype(input: Tensor | None) -> Any:
+    """The dtype of a tensor, or None; as modules written after PyTorch's own call it."""
+    if input is None or isinstance(input, Tensor):
+        return None if input is None else input.dtype
+    raise RuntimeError("input to _none_or_dtype() must be None or torch.Tensor")
+
+
+def _canonical_mask(
+    mask: Tensor | None,
+    mask_name: str,
+    other_type: Any,
+    other_name: str,
+    target_type: Any,
+    check_other: bool = True,
+) -> Tensor | None:
+    """A bool mask (True: takes no part) as numbers of `target_type` to add; floats stay, with a warning where they
+    have another dtype than `other_type`. As modules written after PyTorch's own call it."""
     if mask is None:
         return None
     if mask.dtype == _C.bool:
-        return _C.zeros_like(mask, dtype=like.dtype).masked_fill_(mask, -math.inf)
+        return _C.zeros_like(mask, dtype=target_type).masked_fill_(mask, -math.inf)
     if not mask.is_floating_point():
-        raise AssertionError(f"only bool and floating types of {name} are supported")
-    if other is not None and mask.dtype != other.dtype:
+        raise AssertionError(f"only bool and floating types of {mask_name} are supported")
+    if check_other and other_type is not None and mask.dtype != other_type:
         warnings.warn(
-            f"Support for mismatched {name} and attn_mask is deprecated. Use same type for both instead.", stacklevel=4
+            f"Support for mismatched {mask_name} and {other_name} is deprecated. Use same type for both instead.",
+            stacklevel=5,
         )
     return mask
+
+
+def _additive_mask(mask: Tensor | None, name: str, like: Tensor, other: Tensor | None = None) -> Tensor | None:
+    """`_canonical_mask` for scores of like's dtype."""
+    return _canonical_mask(mask, name, _none_or_dtype(other), "attn_mask", like.dtype)
 
 
 def _check(condition: bool, text: str) -> None:
@@ -29,7 +51,7 @@ def _check(condition: bool, text: str) -> None:
         raise AssertionError(text)
 
 
-def _check_shapes(
+def _mha_shape_check(
     query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None, attn_mask: Tensor | None, heads: int
 ) -> bool:
     """Whether the operands have a batch."""
@@ -191,7 +213,7 @@ def multi_head_attention_forward(
     """What :class:`norch.nn.MultiheadAttention` computes ("Attention Is All You Need", 2017): query (L, N, E), key and
     value (S, N, E), or all without N; masks are bool (True: takes no part) or added. Returns the output (L, N, E) and,
     with `need_weights`, the attention weights (N, L, S), averaged over the heads or not."""
-    batched = _check_shapes(query, key, value, key_padding_mask, attn_mask, num_heads)
+    batched = _mha_shape_check(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:
         same_kv, same_q = value is key, key is query
         query = query.unsqueeze(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from norch import _C
@@ -32,10 +33,10 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     return _C.relu_(input) if inplace else _C.relu(input)
 
 
-def _implicit_dim(name: str, ndim: int) -> int:
+def _get_softmax_dim(name: str, ndim: int, stacklevel: int = 4) -> int:
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
-        stacklevel=3,
+        stacklevel=stacklevel,
     )
     return 0 if ndim in (0, 1, 3) else 1
 
@@ -49,7 +50,7 @@ def softmax(  # type: ignore[no-redef]
     tensor([0.5000, 0.5000])
     """
     if dim is None:
-        dim = _implicit_dim("softmax", input.ndim)
+        dim = _get_softmax_dim("softmax", input.ndim, 3)
     return _C.softmax(input, dim, dtype)
 
 
@@ -60,7 +61,7 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     tensor([0.5000, 0.5000])
     """
     if dim is None:
-        dim = _implicit_dim("softmin", input.ndim)
+        dim = _get_softmax_dim("softmin", input.ndim, 3)
     return _C.softmax(-input, dim, dtype)
 
 
@@ -73,7 +74,7 @@ def log_softmax(  # type: ignore[no-redef]
     tensor([-0.6931, -0.6931])
     """
     if dim is None:
-        dim = _implicit_dim("log_softmax", input.ndim)
+        dim = _get_softmax_dim("log_softmax", input.ndim, 3)
     return _C.log_softmax(input, dim, dtype)
 
 
@@ -381,9 +382,20 @@ def fractional_max_pool3d_with_indices(
     return _C._nn.fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"):
-        from norch import overrides  # PyTorch's module has them from there, and classes of programs reach for them here
+#: Names that PyTorch's module has from elsewhere, and programs reach for here.
+_ELSEWHERE = {
+    **dict.fromkeys(("_canonical_mask", "_mha_shape_check", "_none_or_dtype"), "norch.nn._attention"),
+    **dict.fromkeys(("_single", "_pair", "_triple", "_list_with_default"), "norch.nn.modules.utils"),
+    **dict.fromkeys(
+        ("handle_torch_function", "has_torch_function", "has_torch_function_unary", "has_torch_function_variadic"),
+        "norch.overrides",
+    ),
+}
 
-        return getattr(overrides, name)
+
+def __getattr__(name: str) -> Any:
+    if name == "_Reduction":
+        return import_module("norch.nn._reduction")
+    if name in _ELSEWHERE:
+        return getattr(import_module(_ELSEWHERE[name]), name)
     raise AttributeError(f"module 'norch.nn.functional' has no attribute '{name}'")

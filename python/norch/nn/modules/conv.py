@@ -10,6 +10,10 @@ from norch._C import Parameter, Tensor, empty
 from .. import functional as F
 from .. import init
 from .module import Module
+from .utils import _pair as _pair
+from .utils import _reverse_repeat_tuple as _reverse_repeat_tuple
+from .utils import _single as _single
+from .utils import _triple as _triple
 
 __all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from norch._C import Tensor
 
+from .. import _reduction as _Reduction  # noqa: F401
 from .. import functional as F
 from .module import Module
 

@@ -8,6 +8,9 @@ from norch._C import Tensor
 
 from .. import functional as F
 from .module import Module
+from .utils import _ntuple as _ntuple
+from .utils import _pair as _pair
+from .utils import _quadruple as _quadruple
 
 __all__ = [
     "CircularPad1d",

@@ -8,6 +8,9 @@ from norch._C import Tensor
 
 from .. import functional as F
 from .module import Module
+from .utils import _pair as _pair
+from .utils import _single as _single
+from .utils import _triple as _triple
 
 __all__ = [
     "AdaptiveAvgPool1d",
@@ -208,7 +211,3 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
 
     def forward(self, input: Tensor) -> Any:
         return F.adaptive_max_pool3d(input, self.output_size, self.return_indices)
-
-
-def _single(value: Any) -> tuple:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)

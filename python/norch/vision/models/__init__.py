@@ -16,3 +16,4 @@ from .shufflenetv2 import *  # noqa: F403
 from .squeezenet import *  # noqa: F403
 from .vgg import *  # noqa: F403
 from .vision_transformer import *  # noqa: F403
+from . import segmentation as segmentation

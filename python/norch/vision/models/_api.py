@@ -89,15 +89,31 @@ def _classification(crop_size: int = 224, interpolation: str = "bilinear", **opt
     return ImageClassification(crop_size=crop_size, interpolation=InterpolationMode(interpolation), **options)
 
 
-def weights(name: str, *versions: Any, default: int = -1, **others: Any) -> Any:
+def segmentation(**options: Any) -> Any:
+    """The transform of the weights of segmentation models."""
+    from ..transforms._presets import SemanticSegmentation
+
+    return SemanticSegmentation(**options)
+
+
+def weights(
+    name: str,
+    *versions: Any,
+    default: int = -1,
+    transform: Callable[..., Any] = _classification,
+    num_classes: int = 1000,
+    **others: Any,
+) -> Any:
     """The enum of the published weights `IMAGENET1K_V1`, `IMAGENET1K_V2`, ... (and those named by keyword): each a
-    file's name, or a pair of that and the options of their transform."""
+    file's name, or a pair of that and the options of their `transform`."""
     members: dict[str, Weights] = {}
     named = {f"IMAGENET1K_V{i + 1}": version for i, version in enumerate(versions)}
     for key, version in {**named, **others}.items():
         file, options = (version, {}) if isinstance(version, str) else version
-        meta = {"num_classes": 1000, "crop_size": options.get("crop_size", 224)}
-        members[key] = Weights(_ADDRESS + file, functools.partial(_classification, **options), meta)
+        meta = {"num_classes": num_classes}
+        if transform is _classification:
+            meta["crop_size"] = options.get("crop_size", 224)
+        members[key] = Weights(_ADDRESS + file, functools.partial(transform, **options), meta)
     chosen = list(named or members)[default]
     members["DEFAULT"] = members[chosen]
     make: Any = WeightsEnum
@@ -106,7 +122,23 @@ def weights(name: str, *versions: Any, default: int = -1, **others: Any) -> Any:
     return made
 
 
-def _from_pretrained(name: str, enum: Any, args: tuple, kwargs: dict[str, Any]) -> None:
+def _from_old_flag(kwargs: dict[str, Any], old: str, new: str, meant: Any, model: str) -> None:
+    """Replaces `pretrained=True`, and True for `weights`, by the weights that this meant, with a warning."""
+    given = old in kwargs
+    asked = kwargs.pop(old) if given else kwargs.get(new)
+    if not given and (asked is None or isinstance(asked, (str, WeightsEnum))):
+        return
+    if asked and meant is None:
+        raise ValueError(f"No weights available for model {model}")
+    kwargs[new] = meant if asked else None
+    warnings.warn(
+        f"The parameter '{old}', and arguments other than a weight enum or `None` for '{new}', are deprecated since "
+        f"0.13 and may be removed in the future. This is the same as `{new}={kwargs[new]}`.",
+        stacklevel=4,
+    )
+
+
+def _from_pretrained(make: Callable, enum: Any, args: tuple, kwargs: dict[str, Any]) -> None:
     """Replaces the old ways to ask for weights (positional, True, `pretrained=True`) by `weights=`, with a warning."""
     if args:
         passed = dict(zip(("weights", "progress"), args))
@@ -116,24 +148,20 @@ def _from_pretrained(name: str, enum: Any, args: tuple, kwargs: dict[str, Any]) 
             stacklevel=3,
         )
         kwargs.update(passed)
-    old = "pretrained" in kwargs
-    asked = kwargs.pop("pretrained") if old else kwargs.get("weights")
-    if not old and (asked is None or isinstance(asked, (str, WeightsEnum))):
-        return
-    found = next((w for w in enum if w.name == "IMAGENET1K_V1"), None)
-    if asked and found is None:
-        raise ValueError(f"No weights available for model {name}")
-    kwargs["weights"] = found if asked else None
-    warnings.warn(
-        "The parameter 'pretrained', and arguments other than a weight enum or `None` for 'weights', are deprecated "
-        f"since 0.13 and may be removed in the future. This is the same as `weights={kwargs['weights']}`.",
-        stacklevel=3,
+    firsts = ("IMAGENET1K_V1", "COCO_V1", "COCO_WITH_VOC_LABELS_V1")
+    _from_old_flag(
+        kwargs, "pretrained", "weights", next((w for w in enum if w.name in firsts), None), make.__name__
     )
+    backbone = inspect.signature(make).parameters.get("weights_backbone")
+    if backbone is not None:
+        _from_old_flag(kwargs, "pretrained_backbone", "weights_backbone", backbone.default, make.__name__)
 
 
 def set_argument(kwargs: dict[str, Any], name: str, value: Any) -> None:
-    """Adds the argument; another value that was given raises ValueError."""
-    if kwargs.setdefault(name, value) != value:
+    """Sets the argument; another value that was given raises ValueError."""
+    if kwargs.get(name) is None:
+        kwargs[name] = value
+    if kwargs[name] != value:
         raise ValueError(f"The parameter '{name}' expected value {value} but got {kwargs[name]} instead.")
 
 
@@ -152,7 +180,7 @@ def model(
     def outer(make: Callable[..., nn.Module]) -> Callable[..., Any]:
         @functools.wraps(make)
         def build(*args: Any, **kwargs: Any) -> nn.Module:
-            _from_pretrained(make.__name__, enum, args, kwargs)
+            _from_pretrained(make, enum, args, kwargs)
             chosen = enum.verify(kwargs.pop("weights", None))
             progress = kwargs.pop("progress", True)
             if chosen is None:

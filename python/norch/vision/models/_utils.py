@@ -66,3 +66,9 @@ class IntermediateLayerGetter(nn.ModuleDict):
             if name in self.return_layers:
                 outputs[self.return_layers[name]] = x
         return outputs
+
+
+def stages(features: Any) -> list[int]:
+    """Of the features of a MobileNet, the places of the first layer, of those that halve the size, and of the last."""
+    halving = [i for i, block in enumerate(features) if getattr(block, "_is_cn", False)]
+    return [0, *halving, len(features) - 1]

@@ -82,6 +82,7 @@ class InvertedResidual(nn.Module):
         layers.append(Conv2dNormActivation(wide, cnf.out_channels, kernel_size=1, **options))
         self.block = nn.Sequential(*layers)
         self.out_channels = cnf.out_channels
+        self._is_cn = cnf.stride > 1
 
     def forward(self, input: Tensor) -> Tensor:
         result = self.block(input)

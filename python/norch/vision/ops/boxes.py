@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import norch
 from norch._C import Tensor
 
@@ -11,6 +13,8 @@ __all__ = [
     "box_convert",
     "box_iou",
     "clip_boxes_to_image",
+    "complete_box_iou",
+    "distance_box_iou",
     "generalized_box_iou",
     "masks_to_boxes",
     "nms",
@@ -77,6 +81,33 @@ def generalized_box_iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     sides = _wide(bottom_right - top_left).clamp(min=0)
     around = sides[..., 0] * sides[..., 1]
     return intersection / union - (around - union) / around
+
+
+def _distance_iou(boxes1: Tensor, boxes2: Tensor, eps: float) -> tuple[Tensor, Tensor]:
+    """([N, M] of `distance_box_iou`, [N, M] of `box_iou`)."""
+    iou = box_iou(boxes1, boxes2)
+    top_left = norch.minimum(boxes1[:, None, :2], boxes2[None, :, :2])
+    bottom_right = norch.maximum(boxes1[:, None, 2:], boxes2[None, :, 2:])
+    diagonal = (_wide(bottom_right - top_left).clamp(min=0) ** 2).sum(-1) + eps
+    centres1, centres2 = (boxes1[:, :2] + boxes1[:, 2:]) / 2, (boxes2[:, :2] + boxes2[:, 2:]) / 2
+    apart = (_wide(centres1[:, None] - centres2[None]) ** 2).sum(-1)
+    return iou - apart / diagonal, iou
+
+
+def distance_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tensor:
+    """[N, M]: `box_iou` less the squared distance of the centres, relative to the diagonal around both boxes (Zheng et
+    al., "Distance-IoU Loss", 2020)."""
+    return _distance_iou(boxes1, boxes2, eps)[0]
+
+
+def complete_box_iou(boxes1: Tensor, boxes2: Tensor, eps: float = 1e-7) -> Tensor:
+    """[N, M]: `distance_box_iou` less a term for different proportions."""
+    distance, iou = _distance_iou(boxes1, boxes2, eps)
+    angles = [norch.atan((b[:, 2] - b[:, 0]) / (b[:, 3] - b[:, 1])) for b in (boxes1, boxes2)]
+    v = 4 / math.pi**2 * (angles[0][:, None] - angles[1]) ** 2
+    with norch.no_grad():
+        alpha = v / (1 - iou + v + eps)
+    return distance - alpha * v
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:

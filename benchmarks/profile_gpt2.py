@@ -56,7 +56,12 @@ def entries(layers: int, width: int, tokens: int, context: int, batch: int, para
         Entry("cross-entropy, backward", "class_loss::backward", bytes=n * tokens * (2 + 2)),
         Entry("AdamW", "AdamStep", bytes=parameters * 28),
         Entry("norm of the gradients", "norm_kernel", bytes=parameters * 4),
-        Entry("weights to bfloat16", "Convert<norch::BFloat16, float|Convert<float, norch::BFloat16", "aten::", bytes=weights * 6),
+        Entry(
+            "weights to bfloat16",
+            "narrow_kernel|Convert<norch::BFloat16, float|Convert<float, norch::BFloat16",
+            "aten::",
+            bytes=weights * 6,
+        ),
         Entry("gradients to float32", "Convert<", bytes=weights * 6),
         Entry("everything else", ""),
     ]

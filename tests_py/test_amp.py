@@ -167,6 +167,64 @@ def test_weights_are_cast_once():
             assert (x @ w).requires_grad
 
 
+def layers(device):
+    norch.manual_seed(0)
+    return nn.Sequential(*(nn.Linear(3, 3) for _ in range(4))).to(device)
+
+
+def test_weights_of_a_region_are_cast_together_in_the_next(device):
+    model, x = layers(device), norch.randn(2, 3, device=device)
+    model[1].weight = nn.Parameter(norch.randn(10, device=device)[1:].view(3, 3))  # not aligned to 16 bytes
+    model[2].weight = nn.Parameter(norch.randn(3, 3, device=device).T)
+    arrived = []
+    for name, p in model.named_parameters():
+        p.register_post_accumulate_grad_hook(lambda _, name=name: arrived.append(name))
+
+    def step(region=amp):
+        with region(device):
+            y = model(x)
+        arrived.clear()
+        model.zero_grad()
+        y.float().sum().backward()
+        return [y.tolist()] + [p.grad.tolist() for p in model.parameters() if p.requires_grad], list(arrived)
+
+    first = step()
+    assert step() == first == step()  # the gradients arrive in the same order, too
+    optimizer = optim.SGD(model.parameters(), lr=0.5)
+    optimizer.step()
+    assert step() == step(lambda device: amp(device, cache_enabled=False)) != first
+    model[3] = nn.Linear(3, 3).to(device)  # the old one is gone
+    model[0].bias.requires_grad_(False)
+    assert step()[0][0] == step(lambda device: amp(device, cache_enabled=False))[0][0]
+
+
+@pytest.mark.parametrize("write", ["in place", "data", "new data", "longer data"])
+def test_weights_written_to_before_their_first_use_are_cast_anew(device, write):
+    model, x = layers(device), norch.ones(2, 3, device=device)
+
+    def change(module, inputs):
+        w = module.weight
+        if write == "in place":
+            with norch.no_grad():
+                w.mul_(2)
+        elif write == "data":
+            w.data.mul_(2)
+        elif write == "new data":
+            w.data = w.data * 2
+        else:
+            w.data = norch.cat([w.data, w.data])
+            module.bias.data = norch.cat([module.bias.data] * 2)
+
+    with amp(device):
+        model(x)
+    model[-1].register_forward_pre_hook(change)
+    with amp(device):
+        y = model(x)
+    model[-1]._forward_pre_hooks.clear()
+    with amp(device, cache_enabled=False):
+        assert y.tolist() == model(x).tolist()
+
+
 def test_errors_and_warnings():
     with pytest.raises(RuntimeError, match="unsupported autocast device_type 'tpu'"):
         norch.autocast("tpu")

@@ -5,6 +5,7 @@
 #include "autograd/node.h"
 #include "core/factory.h"
 #include "core/cuda_runtime.h"
+#include "ops/autocast_weights.h"
 
 namespace norch {
 
@@ -21,7 +22,9 @@ TensorImpl::TensorImpl(Ref<Storage> s, Ints sizes_, Ints strides_, int64_t offse
 }
 
 TensorImpl::~TensorImpl() {
-  if (meta && meta->retains_grad) autograd::forget_retained(*this);
+  if (!meta) return;
+  if (meta->retains_grad) autograd::forget_retained(*this);
+  autocast::forget(*this);
 }
 
 void TensorImpl::on_zero_refs() noexcept {
@@ -120,6 +123,7 @@ Tensor Tensor::detach() const {
 }
 
 Tensor Tensor::data_alias() const {
+  autocast::weight_exposed(*this);
   return Tensor(Ref<TensorImpl>(
       new TensorImpl(Storage::alias(impl_->storage), impl_->sizes, impl_->strides, impl_->offset, impl_->dtype)));
 }

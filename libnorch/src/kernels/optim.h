@@ -37,6 +37,9 @@ NORCH_KERNEL(norm_finish, void(const Tensor& partial, double p, double max_norm,
 /// data[0] of each entry is multiplied by coefficient[1].
 NORCH_KERNEL(scale_list, void(DType dtype, const OptimTensors& list, const Tensor& coefficient))
 
+/// data[1] of each entry, of the 16-bit float dtype `to`, becomes data[0], of float32.
+NORCH_KERNEL(narrow_list, void(DType to, const OptimTensors& list))
+
 /// data[0] of each entry is multiplied by the float32 number `inverse_scale`; the float32 number `found_inf` becomes 1
 /// where an element was not finite.
 NORCH_KERNEL(unscale_list, void(DType dtype, const OptimTensors& list, const Tensor& inverse_scale,

@@ -2,9 +2,16 @@
 
 #include <memory>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "autograd/record.h"
+#include "core/factory.h"
+#include "core/layout.h"
+#include "kernels/optim.h"
 #include "norch/ops/copy.h"
+#include "ops/autocast_weights.h"
+#include "ops/conversion.h"
 
 namespace norch::autocast {
 
@@ -17,8 +24,14 @@ namespace {
 /// A weight, what it was when it was cast, and its cast.
 struct Cached {
   Tensor source;
-  uint32_t version;
+  Ref<Storage> memory;
+  uint32_t version = 0;
   Tensor cast;
+  bool used = false;  // and recorded; a cast that was made ahead waits for its use
+
+  bool holds(const Tensor& t, DType type) const {
+    return cast.defined() && memory == t.storage() && version == memory->version() && cast.dtype() == type;
+  }
 };
 
 struct State {
@@ -28,6 +41,8 @@ struct State {
   int depth = 0;
   int inside = 0;  // ops that were cast and are running
   std::unordered_map<const TensorImpl*, Cached> casts;
+  std::vector<const TensorImpl*> order;  // in which the weights were cast
+  Regions regions;
 
   bool any() const { return enabled[0] || enabled[1]; }
   ~State() {  // the thread ends
@@ -49,6 +64,29 @@ bool eligible(const Tensor& t, DeviceType device) {
   return t.defined() && t.is_floating_point() && t.dtype() != DType::Float64 && t.device().type == device;
 }
 
+bool is_weight(const Tensor& t) { return t.dtype() == DType::Float32 && t.requires_grad() && t.is_leaf(); }
+
+/// Casts what went together with `first` in an earlier region, for use later in this one.
+void cast_ahead(State& s, const Tensor& first, DType type) {
+  if (itemsize(type) != 2) return;
+  std::vector<std::pair<Tensor, Tensor>> pairs;
+  kernels::OptimTensors list;
+  for (const Tensor& t : s.regions.of(first)) {
+    if (!is_weight(t) || t.device() != first.device() || t.numel() == 0) continue;
+    if (!t.is_contiguous() && !is_dense(t.sizes(), t.strides())) continue;
+    const Tensor to = new_like(t, type, t.device(), MemoryFormat::preserve);
+    if (!same_layout(t, to)) continue;
+    kernels::OptimTensor entry{};
+    entry.n = t.numel();
+    entry.data[0] = t.data_ptr();
+    entry.data[1] = to.data_ptr();
+    list.push_back(entry);
+    pairs.emplace_back(t, to);
+  }
+  if (list.size() < 2) return;
+  kernels::narrow_list(first.device(), type, list);
+  for (auto& [t, to] : pairs) s.casts[t.impl()] = {t, t.storage(), t.version(), to, false};
+}
 
 }  // namespace
 
@@ -72,7 +110,14 @@ void set_dtype(DeviceType device, DType dtype) {
 bool cache_enabled() { return state().cache; }
 void set_cache_enabled(bool enabled) { state().cache = enabled; }
 void clear_cache() {
-  if (has_state()) t_state->casts.clear();
+  if (!has_state()) return;
+  State& s = *t_state;
+  TensorList weights;
+  weights.reserve(s.order.size());
+  for (const TensorImpl* t : s.order) weights.push_back(s.casts[t].source);
+  s.regions.remember(weights);
+  s.order.clear();
+  s.casts.clear();
 }
 int enter() { return ++state().depth; }
 int leave() { return --state().depth; }
@@ -147,14 +192,24 @@ Scope::~Scope() {
 Tensor Scope::cast(const Tensor& t) const {
   if (!eligible(t, device_) || t.dtype() == target_) return t;
   State& s = *t_state;
-  const bool weight = s.cache && target_ != DType::Float32 && t.dtype() == DType::Float32 && t.requires_grad() &&
-                      t.is_leaf() && autograd::grad_enabled();
-  if (!weight) return autocast::cast(t, target_);
+  if (!s.cache || target_ == DType::Float32 || !is_weight(t) || !autograd::grad_enabled())
+    return autocast::cast(t, target_);
+  if (s.casts.empty()) cast_ahead(s, t, target_);
   Cached& entry = s.casts[t.impl()];
-  const uint32_t version = t.storage()->version();
-  if (!entry.cast.defined() || entry.version != version || entry.cast.dtype() != target_)
-    entry = {t, version, t.to(target_)};
+  const bool known = entry.used;
+  if (!entry.holds(t, target_))
+    entry = {t, t.storage(), t.version(), t.to(target_), true};
+  else if (!known)
+    record_conversion(entry.cast, t);
+  entry.used = true;
+  if (!known) s.order.push_back(t.impl());
   return entry.cast;
+}
+
+void weight_exposed(const Tensor& t) {
+  if (detail::threads.load(std::memory_order_relaxed) == 0 || !has_state()) return;
+  const auto at = t_state->casts.find(t.impl());
+  if (at != t_state->casts.end() && !at->second.used) t_state->casts.erase(at);
 }
 
 TensorList Scope::cast(const TensorList& list) const {

@@ -10,6 +10,7 @@
 #include "kernels/copy.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/view.h"
+#include "ops/conversion.h"
 #include "ops/dtype_views.h"
 
 namespace norch {
@@ -103,6 +104,12 @@ Tensor copy_(const Tensor& self, const Tensor& src) {
   return write.finish(out);
 }
 
+void record_conversion(const Tensor& out, const Tensor& t) {
+  if (!is_differentiable(out.dtype()) || !recording(t)) return;
+  record("ToCopyBackward0", {t}, {out}, [from = t.device()](Backward& ctx) { ctx.set(0, ctx.grad().to(from)); });
+  out.impl()->grad_fn->outputs[0].takes_wide = t.dtype() == DType::Float32 && itemsize(out.dtype()) == 2;
+}
+
 Tensor Tensor::to(Device where, DType type, bool copy, MemoryFormat format) const {
   where = where.resolve();
   if (!copy && where == device() && type == dtype() &&
@@ -110,10 +117,7 @@ Tensor Tensor::to(Device where, DType type, bool copy, MemoryFormat format) cons
     return *this;
   Tensor out = new_like(*this, type, where, format);
   copy_into(out, *this);
-  if (is_differentiable(type) && recording(*this)) {
-    record("ToCopyBackward0", {*this}, {out}, [from = device()](Backward& ctx) { ctx.set(0, ctx.grad().to(from)); });
-    out.impl()->grad_fn->outputs[0].takes_wide = dtype() == DType::Float32 && norch::itemsize(type) == 2;
-  }
+  record_conversion(out, *this);
   return out;
 }
 

@@ -77,6 +77,21 @@ void scale_list(DType dtype, const OptimTensors& list, const Tensor& coefficient
   });
 }
 
+void narrow_list(DType to, const OptimTensors& list) {
+  const auto run = [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    for (const OptimTensor& t : list) {
+      const float* from = static_cast<const float*>(t.data[0]);
+      T* out = static_cast<T*>(t.data[1]);
+      parallel_for(t.n, kStepGrain, [&](int64_t begin, int64_t end) {
+#pragma omp simd
+        for (int64_t i = begin; i < end; ++i) out[i] = static_cast<T>(from[i]);
+      });
+    }
+  };
+  to == DType::BFloat16 ? run(TypeTag<BFloat16>{}) : run(TypeTag<Half>{});
+}
+
 void unscale_list(DType dtype, const OptimTensors& list, const Tensor& inverse_scale, const Tensor& found_inf) {
   std::atomic<bool> found{false};
   visit_float("unscale_", dtype, [&](auto tag) {

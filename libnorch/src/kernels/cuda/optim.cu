@@ -86,6 +86,33 @@ __global__ void __launch_bounds__(kThreads) scale_kernel(const __grid_constant__
 }
 
 template <class T>
+__global__ void __launch_bounds__(kThreads) narrow_kernel(const __grid_constant__ Table table) {
+  constexpr int W = kWidth<T>;
+  using In = loops::Vector<float, 4>;
+  const int i = find_tensor(table, blockIdx.x);
+  const float* __restrict__ from = static_cast<const float*>(table.data[0][i]);
+  T* __restrict__ to = static_cast<T*>(table.data[1][i]);
+  const int64_t begin = (blockIdx.x - table.first_block[i]) * kNormChunk;
+  const int64_t end = begin + kNormChunk < table.n[i] ? begin + kNormChunk : table.n[i];
+  int64_t done = begin;  // up to here whole vectors
+  if (table.aligned[i]) {
+    done = end - (end - begin) % W;
+#pragma unroll 4
+    for (int64_t j = begin + threadIdx.x * W; j < done; j += kThreads * W) {
+      const In low = *reinterpret_cast<const In*>(from + j), high = *reinterpret_cast<const In*>(from + j + W / 2);
+      loops::Vector<T, W> out;
+#pragma unroll
+      for (int k = 0; k < W / 2; ++k) {
+        out.v[k] = static_cast<T>(low.v[k]);
+        out.v[k + W / 2] = static_cast<T>(high.v[k]);
+      }
+      *reinterpret_cast<loops::Vector<T, W>*>(to + j) = out;
+    }
+  }
+  for (int64_t j = done + threadIdx.x; j < end; j += kThreads) to[j] = static_cast<T>(from[j]);
+}
+
+template <class T>
 __global__ void __launch_bounds__(kThreads) unscale_kernel(const __grid_constant__ Table table, const float* inverse_scale,
                                                            float* found_inf) {
   using C = ComputeType<T>;
@@ -105,6 +132,15 @@ __global__ void update_scale_kernel(float* scale, int32_t* tracker, const float*
 }
 
 }  // namespace
+
+void narrow_list(DType to, const OptimTensors& list) {
+  const auto run = [&](auto tag) {
+    for_each_table(list, kNormChunk, [&](const Table& table, unsigned blocks) {
+      launch(narrow_kernel<typename decltype(tag)::type>, blocks, kThreads, 0, table);
+    });
+  };
+  to == DType::BFloat16 ? run(TypeTag<BFloat16>{}) : run(TypeTag<Half>{});
+}
 
 void unscale_list(DType dtype, const OptimTensors& list, const Tensor& inverse_scale, const Tensor& found_inf) {
   visit_float("unscale_", dtype, [&](auto tag) {

@@ -116,22 +116,33 @@ V config_of(const cublasLtMatmulHeuristicResult_t& candidate, cublasLtMatmulAlgo
   return status == CUBLAS_STATUS_SUCCESS ? value : otherwise;
 }
 
-/// Which candidate to take: the first, but for large products of 16-bit floats whose sums are short. There the library's
-/// estimate favours tiles of 192 x 192, of which Hopper's kernels of 128 x 128 or 128 x 160 in pairs of blocks take 80 to 97 %
-/// of the time (sums of 256 to 1,024, on an H200 with CUDA 13).
+/// Which candidate to take: the first, but for large products with results of 16 bits. There the library's estimate
+/// favours tiles of 192 x 192 or 256 x 128 on which all warpgroups of a block work together. Steps of training run at
+/// the card's limit of power, and there Hopper's kernels whose warpgroups take turns, each with a tile of its own, do
+/// the same for less: 128 x 128 in pairs of blocks take 84 to 100 % of the time, for sums of any length, and instead
+/// of 192 x 192 for sums of up to 1,024 those of 128 x 160 take 75 to 100 % and those of 176 x 128 90 % (an H200 with
+/// CUDA 13, shapes of GPT-2).
 size_t choice([[maybe_unused]] const Key& key, [[maybe_unused]] const Candidates& all) {
 #if CUDART_VERSION >= 13000
   const bool narrow = key.dtype == static_cast<int>(DType::BFloat16) || key.dtype == static_cast<int>(DType::Float16);
-  if (!narrow || key.k > 1024 || key.batch > 1 || key.m * key.n < int64_t{16} << 20) return 0;
+  if (!narrow || key.c_dtype != key.dtype || key.batch > 1 || key.m * key.n < int64_t{16} << 20) return 0;
   const auto tile_of = [](const auto& c) { return config_of<uint32_t>(c, CUBLASLT_ALGO_CONFIG_TILE_ID, 0); };
-  if (tile_of(all[0]) != CUBLASLT_MATMUL_TILE_192x192) return 0;
-  for (uint32_t tile : {CUBLASLT_MATMUL_TILE_128x128, CUBLASLT_MATMUL_TILE_128x160})
-    for (size_t i = 0; i < all.size(); ++i)
+  const auto find = [&](uint32_t tile, uint16_t pair, bool together) {
+    constexpr uint32_t kTogether = 4;  // the bit of the option that says so
+    for (size_t i = 1; i < all.size(); ++i)
       if (tile_of(all[i]) == tile && config_of<int32_t>(all[i], CUBLASLT_ALGO_CONFIG_SPLITK_NUM, 1) <= 1 &&
-          config_of<uint16_t>(all[i], CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, 0) == CUBLASLT_CLUSTER_SHAPE_2x1x1)
+          config_of<uint16_t>(all[i], CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, 0) == pair &&
+          (together || !(config_of<uint32_t>(all[i], CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, kTogether) & kTogether)))
         return i;
-#endif
+    return size_t{0};
+  };
+  if (const size_t i = find(CUBLASLT_MATMUL_TILE_128x128, CUBLASLT_CLUSTER_SHAPE_2x1x1, false)) return i;
+  if (tile_of(all[0]) != CUBLASLT_MATMUL_TILE_192x192 || key.k > 1024) return 0;
+  if (const size_t i = find(CUBLASLT_MATMUL_TILE_128x160, CUBLASLT_CLUSTER_SHAPE_2x1x1, true)) return i;
+  return find(CUBLASLT_MATMUL_TILE_176x128, CUBLASLT_CLUSTER_SHAPE_1x2x1, false);
+#else
   return 0;
+#endif
 }
 
 /// cuBLASLt counts by columns: a row-major product C = A B is its C^T = B^T A^T, so its A is our B.

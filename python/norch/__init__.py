@@ -1,6 +1,7 @@
 """norch: a deep-learning framework with PyTorch's API."""
 
 import importlib as _importlib
+import math as math
 from math import e as e
 from math import inf as inf
 from math import nan as nan
@@ -193,12 +194,15 @@ _LAZY = (
     "version",
     "vision",
     "xpu",
+    "_VF",
+    "_tensor_str",
     "_dynamo",
     "_functorch",
     "_inductor",
     "_jit_internal",
     "_logging",
     "_utils",
+    "_vmap_internals",
 )
 _LAZY_FUNCTIONS = {
     "autocast": "amp.autocast_mode",
@@ -260,7 +264,23 @@ _LAZY_FUNCTIONS = {
     "_check_value": "_seldom",
     "_check_with": "_seldom",
     "_log_softmax_backward_data": "_seldom",
+    "_shape_as_tensor": "_seldom",
     "_softmax_backward_data": "_seldom",
+    "gru": "_VF",
+    "gru_cell": "_VF",
+    "has_cuda": "_seldom",
+    "has_cudnn": "_seldom",
+    "has_lapack": "_seldom",
+    "has_mkl": "_seldom",
+    "has_mkldnn": "_seldom",
+    "has_mps": "_seldom",
+    "has_openmp": "_seldom",
+    "lstm": "_VF",
+    "lstm_cell": "_VF",
+    "rnn_relu": "_VF",
+    "rnn_relu_cell": "_VF",
+    "rnn_tanh": "_VF",
+    "rnn_tanh_cell": "_VF",
 }
 
 

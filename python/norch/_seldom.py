@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import warnings
 from typing import Any, Callable
 
 import norch
@@ -90,6 +91,31 @@ def is_storage(obj: Any) -> bool:
 def is_vulkan_available() -> bool:
     """False: norch runs on CPUs and CUDA GPUs."""
     return False
+
+
+def _shape_as_tensor(input: Tensor) -> Tensor:
+    """The shape as a tensor of integers on the CPU."""
+    return norch.tensor(input.shape, dtype=norch.int64)
+
+
+def __getattr__(name: str) -> bool:
+    """PyTorch's old flags of what the build has."""
+    backends = norch.backends
+    flags: dict[str, tuple[Callable[[], bool], str]] = {
+        "has_cuda": (norch.cuda.is_available, "cuda.is_available"),
+        "has_cudnn": (backends.cudnn.is_available, "backends.cudnn.is_available"),
+        "has_mkldnn": (backends.mkldnn.is_available, "backends.mkldnn.is_available"),
+        "has_mps": (backends.mps.is_built, "backends.mps.is_built"),
+        "has_mkl": (backends.mkl.is_available, ""),
+        "has_openmp": (backends.openmp.is_available, ""),
+        "has_lapack": (lambda: True, ""),
+    }
+    if name not in flags:
+        raise AttributeError(f"module 'norch._seldom' has no attribute '{name}'")
+    function, instead = flags[name]
+    if instead:
+        warnings.warn(f"'{name}' is deprecated, please use 'norch.{instead}()'", stacklevel=3)
+    return function()
 
 
 def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: norch.dtype) -> Tensor:

@@ -91,7 +91,9 @@ def _builtin(name: str) -> Callable[..., Any] | None:
         found = getattr(place, name, None)
         if callable(found) and not isinstance(found, type):
             return found
-    return None
+    from norch import _aten
+
+    return _aten.find(name)
 
 
 class _OpNamespace:

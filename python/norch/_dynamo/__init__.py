@@ -11,10 +11,12 @@ from norch.compiler import disable as disable
 from norch.compiler import is_compiling as is_compiling
 from norch.compiler import list_backends as list_backends
 from norch.compiler import reset as reset
+from norch.nn.modules.module import Module
 
 from . import config as config
 
 __all__ = [
+    "OptimizedModule",
     "allow_in_graph",
     "assume_constant_result",
     "config",
@@ -34,6 +36,12 @@ __all__ = [
 ]
 
 reset_code_caches = reset
+
+
+class OptimizedModule(Module):
+    """The class of compiled modules. There is none: norch.compile returns the module itself."""
+
+
 disallow_in_graph = forbid_in_graph = run = allow_in_graph
 
 

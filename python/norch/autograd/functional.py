@@ -77,6 +77,31 @@ def _filled(values: list, like: tuple[Tensor, ...], what: str, strict: bool) -> 
     return tuple(norch.zeros_like(x) if value is None else value for value, x in zip(values, like))
 
 
+def _tuple_postprocess(res: Any, to_unpack: Any) -> Any:
+    """What PyTorch's functions return: not the tuple but its one element where the argument was a tensor; of a pair of
+    tuples, by a pair of flags."""
+    if isinstance(to_unpack, tuple):
+        if len(to_unpack) != 2:
+            raise AssertionError("Expected to_unpack tuple to have exactly two elements")
+        if not to_unpack[1]:
+            res = tuple(el[0] for el in res)
+        return res if to_unpack[0] else res[0]
+    return res if to_unpack else res[0]
+
+
+def _grad_postprocess(inputs: Any, create_graph: bool) -> Any:
+    """The tensors, also in nested tuples, without their graph unless `create_graph`."""
+    if inputs and not isinstance(inputs[0], Tensor):
+        return tuple(_grad_postprocess(inp, create_graph) for inp in inputs)
+    return inputs if create_graph else tuple(inp.detach() for inp in inputs)
+
+
+def _construct_standard_basis_for(tensors: tuple[Tensor, ...], tensor_numels: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """The rows of an identity matrix over all elements of the tensors, cut into a part for each: (all, its elements)."""
+    eye = norch.eye(sum(tensor_numels))
+    return tuple(part.to(t) for part, t in zip(eye.split(list(tensor_numels), dim=1), tensors))
+
+
 def _given(values: tuple[Tensor, ...], is_tuple: bool, create_graph: bool) -> Any:
     if not create_graph:
         values = tuple(v.detach() for v in values)

@@ -18,7 +18,7 @@ from ._missing import reason
 
 __all__ = ["check", "report"]
 
-_TOPS = ("torch", "torchvision")
+_TOPS = ("torch", "torchvision", "functorch")
 
 
 class Use:

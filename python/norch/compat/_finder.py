@@ -28,7 +28,9 @@ def torch_name(name: str) -> str:
 
 
 def norch_name(name: str) -> str:
-    """The inverse of torch_name."""
+    """The inverse of torch_name; functorch is where its functions are."""
+    if name == "functorch":
+        return "norch._functorch.deprecated"
     top, _, rest = name.partition(".")
     return ("norch.vision" if top == "torchvision" else "norch") + ("." + rest if rest else "")
 
@@ -136,7 +138,7 @@ def _with_safe_open(spec: ModuleSpec | None) -> ModuleSpec | None:
 
 
 class Finder(MetaPathFinder):
-    """Finds torch, torchvision and safetensors.torch in norch; everything else is left to the other finders."""
+    """Finds torch, torchvision, functorch and safetensors.torch in norch; everything else is left to the other finders."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -146,6 +148,8 @@ class Finder(MetaPathFinder):
             return self._alias(fullname)
         if top == "torchvision":
             return self._torchvision(fullname)
+        if fullname == "functorch":
+            return ModuleSpec(fullname, _Alias(importlib.import_module(norch_name(fullname))))
         if fullname == "safetensors":
             return _with_safe_open(PathFinder.find_spec(fullname, path, target))
         if fullname == "safetensors.torch":  # the package's own reaches into PyTorch's memory

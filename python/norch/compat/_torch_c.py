@@ -73,5 +73,6 @@ def names() -> dict[str, Any]:
     found["_jit_can_fuse_on_cpu"] = found["_jit_can_fuse_on_gpu"] = _false
     found["_get_tracing_state"] = _accept("_get_tracing_state")
     found["_LinAlgError"] = norch.linalg.LinAlgError
+    found["Future"] = norch.futures.Future
     found["_GLIBCXX_USE_CXX11_ABI"] = True
     return found

@@ -51,6 +51,10 @@ class ScriptModule(Module):
     none, but the module they were given."""
 
 
+class Error(Exception):
+    """What scripts of TorchScript raise. Nothing here raises it, since there are no scripts."""
+
+
 class TracerWarning(Warning):
     """Never given; programs name it to silence it."""
 

@@ -6,6 +6,7 @@ out, as PyTorch's versions do.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from importlib import import_module
@@ -39,6 +40,11 @@ def _get_softmax_dim(name: str, ndim: int, stacklevel: int = 4) -> int:
         stacklevel=stacklevel,
     )
     return 0 if ndim in (0, 1, 3) else 1
+
+
+def _verify_batch_size(size: Any) -> None:
+    if size[0] * math.prod(size[2:]) == 1:  # a channel's only value has no variance
+        raise ValueError(f"Expected more than 1 value per channel when training, got input size {size}")
 
 
 def softmax(  # type: ignore[no-redef]

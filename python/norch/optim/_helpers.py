@@ -10,6 +10,7 @@ from norch import Tensor
 
 __all__ = [
     "ParamsT",
+    "StateDict",
     "_default_to_fused_or_foreach",
     "_dispatch_sqrt",
     "_get_value",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 ParamsT: TypeAlias = Union[Iterable[Tensor], Iterable[dict[str, Any]], Iterable[tuple[str, Tensor]]]
+StateDict: TypeAlias = dict[str, Any]
 
 
 def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, NamedTuple
 
-from norch._C import Tensor, cat, view_as_real, zeros
+from norch._C import Tensor, cat, tensor, view_as_real, zeros
 from norch.autograd import enable_grad, no_grad
 
 from .optimizer import Optimizer
@@ -36,7 +36,7 @@ def _cubic_minimum(a: _Point, b: _Point, bounds: tuple[Any, Any] | None = None) 
     return min(max(t, low), high)
 
 
-def _strong_wolfe(
+def _search(
     at: Callable[[Any], _Point],
     t: Any,
     start: _Point,
@@ -102,6 +102,37 @@ def _strong_wolfe(
         if done:
             break
     return ends[low], count
+
+
+def _cubic_interpolate(x1: Any, f1: Any, g1: Any, x2: Any, f2: Any, g2: Any, bounds: Any = None) -> Any:
+    """Where the cubic with values f and slopes g at x1 and x2 is least, between the bounds (or the points)."""
+    slopes = [g if isinstance(g, Tensor) else tensor(g) for g in (g1, g2)]
+    return _cubic_minimum(_Point(x1, f1, slopes[0], slopes[0]), _Point(x2, f2, slopes[1], slopes[1]), bounds)
+
+
+def _strong_wolfe(
+    obj_func: Callable[[Any, Any, Tensor], tuple[Any, Tensor]],
+    x: Any,
+    t: Any,
+    d: Tensor,
+    f: Any,
+    g: Tensor,
+    gtd: Tensor,
+    c1: float = 1e-4,
+    c2: float = 0.9,
+    tolerance_change: float = 1e-9,
+    max_ls: int = 25,
+) -> tuple[Any, Tensor, Any, int]:
+    """The line search by itself, for optimizers that programs write: from x, where obj_func is f with the gradient g, along
+    d, first by the step t. gtd: g.dot(d). Returns (the loss, the gradient, the step, how often obj_func(x, t, d) was
+    called)."""
+
+    def at(t: Any) -> _Point:
+        loss, gradient = obj_func(x, t, d)
+        return _Point(t, loss, gradient, gradient.dot(d))
+
+    best, count = _search(at, t, _Point(0, f, g, gtd), d.abs().max(), tolerance_change, max_ls, c1, c2)
+    return best.f, best.g, best.t, count
 
 
 class LBFGS(Optimizer):
@@ -256,7 +287,7 @@ class LBFGS(Optimizer):
                 if search != "strong_wolfe":
                     raise RuntimeError("only 'strong_wolfe' is supported")
                 start = [p.clone() for p in self._params]
-                best, more = _strong_wolfe(
+                best, more = _search(
                     lambda at, d=d, start=start: self._evaluate_at(closure, start, at, d),  # type: ignore[misc]
                     t,
                     _Point(0, loss, g, slope),

@@ -19,6 +19,7 @@ from norch.autograd import enable_grad, no_grad
 from norch.nn.modules._members import ParameterIterator
 
 from ._helpers import ParamsT as ParamsT
+from ._helpers import StateDict as StateDict
 from ._helpers import _default_to_fused_or_foreach as _default_to_fused_or_foreach
 from ._helpers import _dispatch_sqrt as _dispatch_sqrt
 from ._helpers import _get_value as _get_value

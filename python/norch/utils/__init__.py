@@ -6,7 +6,19 @@ from typing import Any as _Any
 from . import data as data
 from . import hooks as hooks
 
-_LAZY = ("_pytree", "benchmark", "checkpoint", "collect_env", "dlpack", "flop_counter", "model_zoo", "safetensors", "tensorboard")
+_LAZY = (
+    "_foreach_utils",
+    "_pytree",
+    "backcompat",
+    "benchmark",
+    "checkpoint",
+    "collect_env",
+    "dlpack",
+    "flop_counter",
+    "model_zoo",
+    "safetensors",
+    "tensorboard",
+)
 
 
 def __getattr__(name: str) -> _Any:

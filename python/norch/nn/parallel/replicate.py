@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Sequence
 
+from norch._C import Tensor
+
 from ..modules._registry import Registry
 from ..modules.module import Module
 from ._functions import Broadcast, device_of
@@ -21,6 +23,17 @@ def replicate(network: Module, devices: Sequence[Any], detach: bool = False) -> 
         >>> net.bias.grad
         tensor([2.])"""
     return [_copy(network, device_of(d), detach) for d in devices]
+
+
+def _broadcast_coalesced_reshape(
+    tensors: Sequence[Tensor], devices: Sequence[Any], detach: bool = False
+) -> list[Sequence[Tensor]]:
+    """The tensors on each device, for programs that replicate modules of their own."""
+    places = [device_of(d) for d in devices]
+    if not tensors:
+        return []
+    copies = [Broadcast.apply(places, t.detach() if detach else t) for t in tensors]
+    return list(zip(*copies))
 
 
 def _copy(network: Module, device: Any, detach: bool) -> Module:

@@ -56,7 +56,11 @@ def _swap(module: Module, tensors: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _in_place_of(module: Module, given: dict[str, Tensor], tie_weights: bool, strict: bool) -> Iterator[None]:
+def _reparametrize_module(
+    module: Module, parameters_and_buffers: dict[str, Tensor], tie_weights: bool = False, strict: bool = False
+) -> Iterator[None]:
+    """Inside, these tensors are the module's parameters and buffers of their names."""
+    given = parameters_and_buffers
     tensors = _for_all_names(module, given) if tie_weights else given
     if strict:
         own = _tensors(module)
@@ -93,7 +97,7 @@ def call(
 ) -> Any:
     """What :func:`norch.func.functional_call` does."""
     args = () if args is None else args if isinstance(args, tuple) else (args,)
-    with _in_place_of(module, parameters_and_buffers, tie_weights, strict):
+    with _reparametrize_module(module, parameters_and_buffers, tie_weights, strict):
         return module(*args, **(kwargs or {}))
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 
 import norch
@@ -166,6 +167,35 @@ def test_operators_of_aten():
         aten.find
 
 
+def test_tensors_of_arrays_in_nested_sequences():
+    a, b = np.arange(3.0), np.ones(3)
+    t = norch.tensor([(a, b), (b, a)])
+    assert t.dtype is norch.float64 and t.tolist() == [[[0, 1, 2], [1, 1, 1]], [[1, 1, 1], [0, 1, 2]]]
+    assert norch.FloatTensor([(a, b)]).dtype is norch.float32
+    assert norch.tensor([(a, [1, 2, 3])]).tolist() == [[[0, 1, 2], [1, 2, 3]]]
+    assert norch.tensor([[np.ones((2, 2), np.int32)]]).dtype is norch.int32
+    assert norch.tensor([range(3), range(3)]).tolist() == [[0, 1, 2], [0, 1, 2]]
+    assert norch.tensor([np.ones(2, np.float32), np.ones(2)]).dtype is norch.float64
+    assert norch.tensor([np.array(1.0), np.array(2.0)]).tolist() == [1, 2]
+    assert norch.tensor([a[::2]], dtype=norch.int64).tolist() == [[0, 2]]
+    with pytest.raises(ValueError, match=r"expected sequence of length 3 at dim 1 \(got 2\)"):
+        norch.tensor([a, a[:2]])
+    with pytest.raises(ValueError, match=r"expected sequence of length 3 at dim 2 \(got 2\)"):
+        norch.tensor([(a, a[:2])])
+    with pytest.raises(TypeError):
+        norch.tensor([a, 1.0])
+
+
+def test_einsum_of_operands_in_a_list_is_traced_as_of_operands():
+    class Product(nn.Module):
+        def forward(self, a, b):
+            return norch.einsum("ij,jk->ik", (a, b))
+
+    graph = norch.fx.symbolic_trace(Product()).graph
+    call = next(n for n in graph.nodes if n.op == "call_function")
+    assert len(call.args) == 3 and call.args[0] == "ij,jk->ik"
+
+
 def test_functorch():
     from norch._functorch.deprecated import combine_state_for_ensemble, make_functional, make_functional_with_buffers, vmap
 
@@ -199,3 +229,14 @@ def test_text_of_tensors():
     PRINT_OPTS.precision = 2
     assert repr(norch.tensor([0.125])) == "tensor([0.12])"
     PRINT_OPTS.precision = 4
+
+
+def test_limits_of_pythons_numbers():
+    assert norch.finfo(float) == norch.finfo(norch.float64) and norch.iinfo(int) == norch.iinfo(norch.int64)
+    for function, kind in ((norch.finfo, int), (norch.iinfo, float), (norch.iinfo, bool)):
+        with pytest.raises(TypeError, match="requires"):
+            function(kind)
+
+
+def test_rpc_is_not_there():
+    assert norch.distributed.rpc.is_available() is False and not hasattr(norch.distributed.rpc, "init_rpc")

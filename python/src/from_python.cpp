@@ -1,4 +1,5 @@
 // Tensors from Python data: numbers, nested sequences, arrays.
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 
@@ -21,6 +22,44 @@ struct Found {
 };
 
 bool is_sequence(PyObject* o) { return PyList_Check(o) || PyTuple_Check(o); }
+
+/// Whether this is an array, which stands for the nested sequences of its elements.
+bool is_array(PyObject* o) {
+  return !is_tensor(o) && PySequence_Check(o) && PyObject_HasAttrString(o, "__array_interface__");
+}
+
+/// Sequences other than lists and tuples (range, deque, Series) as a list; not valid for what is none.
+nb::object other_sequence(PyObject* o) {
+  if (is_sequence(o) || is_tensor(o) || !PySequence_Check(o) || PyUnicode_Check(o) || PyBytes_Check(o)) return {};
+  nb::object list = nb::steal(PySequence_List(o));
+  if (!list.is_valid()) throw nb::python_error();
+  return list;
+}
+
+/// An array's memory while it is read.
+class ArrayView {
+ public:
+  explicit ArrayView(PyObject* array) {
+    if (PyObject_GetBuffer(array, &view_, PyBUF_RECORDS_RO) < 0) throw nb::python_error();
+  }
+  ArrayView(const ArrayView&) = delete;
+  ArrayView& operator=(const ArrayView&) = delete;
+  ~ArrayView() { PyBuffer_Release(&view_); }
+
+  DType dtype() const { return dtype_of_format(view_.format, view_.itemsize); }
+  Shape sizes() const {
+    Shape sizes(static_cast<size_t>(view_.ndim));
+    for (int i = 0; i < view_.ndim; ++i) sizes[i] = view_.shape[i];
+    return sizes;
+  }
+  /// The elements in row-major order.
+  void copy_to(void* out) {
+    if (PyBuffer_ToContiguous(out, &view_, view_.len, 'C') < 0) throw nb::python_error();
+  }
+
+ private:
+  Py_buffer view_;
+};
 
 /// \throws ValueError for a dict or another collection that stands where a sequence of `length` has to.
 void check_collection(PyObject* o, int64_t length, size_t depth) {
@@ -53,6 +92,7 @@ void look(PyObject* o, Found& found, size_t depth) {
     return;
   }
   DType type = default_dtype();
+  size_t dims = depth;  // how many dims the sequences around this and the array that it may be have
   if (PyBool_Check(o)) {
     type = kBool;
   } else if (PyLong_Check(o)) {
@@ -61,9 +101,22 @@ void look(PyObject* o, Found& found, size_t depth) {
     NORCH_CHECK_VALUE(unwrap(o).numel() == 1, "only one element tensors can be converted to Python scalars, got shape ",
                       unwrap(o).sizes(), "; use norch.stack for larger ones");
     type = unwrap(o).dtype();
+  } else if (is_array(o)) {
+    const ArrayView array(o);
+    for (const int64_t n : array.sizes()) {
+      if (dims == found.shape.size()) {
+        NORCH_CHECK_TYPE(!found.any, "expected a number at dim ", dims, ", got an array");
+        found.shape.push_back(n);
+      }
+      NORCH_CHECK_VALUE(found.shape[dims] == n, "expected sequence of length ", found.shape[dims], " at dim ", dims,
+                        " (got ", n, ")");
+      ++dims;
+    }
+    type = array.dtype();
   } else if (!PyFloat_Check(o)) {
     Scalar s;
     if (PyLong_Check(o) || !scalar_from_python(o, s)) {
+      if (const nb::object list = other_sequence(o); list.is_valid()) return look(list.ptr(), found, depth);
       const char* name = Py_TYPE(o)->tp_name;
       if (found.typed && depth < found.shape.size()) check_collection(o, found.shape[depth], depth);
       NORCH_CHECK_TYPE(!found.typed || PyUnicode_Check(o), "expected a number, got ", name);
@@ -75,7 +128,7 @@ void look(PyObject* o, Found& found, size_t depth) {
     }
     type = dtype_of_number(o, s);
   }
-  NORCH_CHECK_TYPE(depth >= found.shape.size(), "expected sequence of length ", found.shape[depth], " at dim ", depth,
+  NORCH_CHECK_TYPE(dims >= found.shape.size(), "expected sequence of length ", found.shape[dims], " at dim ", dims,
                    " (got a number)");
   if (!found.any || type != found.type) found.type = found.any ? promote_types(found.type, type) : type;
   found.any = true;
@@ -88,8 +141,17 @@ void store(PyObject* o, T*& out) {
     for (Py_ssize_t i = 0; i < n; ++i) store(PySequence_Fast_ITEMS(o)[i], out);
     return;
   }
+  if (is_array(o)) {
+    ArrayView array(o);
+    const Tensor elements = new_tensor(array.sizes(), array.dtype(), kCPU);
+    array.copy_to(elements.data_ptr());
+    const Tensor converted = elements.to(kCPU, dtype_of<T>);
+    out = std::copy_n(static_cast<const T*>(converted.data_ptr()), converted.numel(), out);
+    return;
+  }
   Scalar s;
   if (!scalar_from_python(o, s)) {
+    if (const nb::object list = other_sequence(o); list.is_valid()) return store(list.ptr(), out);
     NORCH_CHECK_VALUE(!PyLong_Check(o), "Overflow when unpacking long long: an integer does not fit in 64 bits");
     NORCH_RAISE(TypeError, "expected a number, got ", Py_TYPE(o)->tp_name);
   }
@@ -99,24 +161,6 @@ void store(PyObject* o, T*& out) {
   if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
     if (!std::is_same_v<T, int64_t> || s.is_floating_point()) check_fits(s, dtype_of<T>);
   *out++ = s.to<T>();
-}
-
-/// The parts, which must agree in shape, along a new first dim.
-Tensor stack_parts(const TensorList& parts) {
-  const Tensor& first = parts[0];
-  DType type = first.dtype();
-  for (const Tensor& p : parts) {
-    NORCH_CHECK_VALUE(p.sizes() == first.sizes(), "expected all parts of the sequence to have shape ", first.sizes(),
-                      ", got ", p.sizes());
-    type = promote_types(type, p.dtype());
-  }
-  Shape sizes(first.sizes());
-  sizes.insert(0, static_cast<int64_t>(parts.size()));
-  Tensor out = new_tensor(sizes, type, first.device());
-  for (size_t i = 0; i < parts.size(); ++i)
-    copy_into(as_strided(out, first.sizes(), contiguous_strides(first.sizes()), static_cast<int64_t>(i) * first.numel()),
-              parts[i]);
-  return out;
 }
 
 }  // namespace
@@ -138,17 +182,9 @@ DType dtype_of_format(const char* format, Py_ssize_t size) {
 }
 
 Tensor tensor_from_array(nb::handle array) {
-  Py_buffer view;
-  if (PyObject_GetBuffer(array.ptr(), &view, PyBUF_RECORDS_RO) < 0) throw nb::python_error();
-  struct Release {
-    Py_buffer* view;
-    ~Release() { PyBuffer_Release(view); }
-  } release{&view};
-  const DType type = dtype_of_format(view.format, view.itemsize);
-  Shape sizes(static_cast<size_t>(view.ndim));
-  for (int i = 0; i < view.ndim; ++i) sizes[i] = view.shape[i];
-  Tensor t = new_tensor(sizes, type, kCPU);
-  if (PyBuffer_ToContiguous(t.data_ptr(), &view, view.len, 'C') < 0) throw nb::python_error();
+  ArrayView view(array.ptr());
+  Tensor t = new_tensor(view.sizes(), view.dtype(), kCPU);
+  view.copy_to(t.data_ptr());
   return t;
 }
 
@@ -163,27 +199,7 @@ Tensor tensor_from_python(nb::handle data, std::optional<DType> dtype, Device de
     const Tensor t = tensor_from_array(data);
     return t.to(device, dtype.value_or(t.dtype()), true);
   }
-  nb::object list;  // other sequences and iterables with a length (range, deque) as a list
-  if (!is_sequence(o) && PySequence_Check(o) && !PyUnicode_Check(o) && !PyBytes_Check(o)) {
-    list = nb::steal(PySequence_List(o));
-    if (!list.is_valid()) throw nb::python_error();
-    o = list.ptr();
-  }
-  // A sequence of arrays: stack them by way of their own conversion. (A tensor in a sequence is a number.)
-  if (is_sequence(o) && PySequence_Fast_GET_SIZE(o) > 0) {
-    PyObject* first = PySequence_Fast_ITEMS(o)[0];
-    const bool arrays = !is_sequence(first) && !PyFloat_Check(first) && !PyLong_Check(first) && !is_tensor(first) &&
-                        PyObject_HasAttrString(first, "__array_interface__") && PyObject_HasAttrString(first, "__len__");
-    if (arrays) {
-      TensorList parts;
-      for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(o); ++i) {
-        PyObject* part = PySequence_Fast_ITEMS(o)[i];
-        if (dtype && PyDict_Check(part)) check_collection(part, parts[0].size(0), 1);
-        parts.push_back(tensor_from_python(part, dtype, device));
-      }
-      return stack_parts(parts);
-    }
-  }
+  // A sequence, with arrays and other sequences among its elements. (A tensor in a sequence is a number.)
   Found found;
   found.typed = dtype.has_value();
   look(o, found, 0);

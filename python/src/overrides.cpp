@@ -204,7 +204,13 @@ class FunctionCall : public Call {
   nb::object function() const override { return nb::borrow(call_.object); }
   nb::tuple args() const override {
     nb::list list;
-    for (Py_ssize_t i = 0; i < PyVectorcall_NARGS(call_.nargsf); ++i) list.append(nb::handle(call_.args[i]));
+    const Py_ssize_t n = PyVectorcall_NARGS(call_.nargsf);
+    const bool einsum = n == 2 && call_.function->name == "einsum";  // its operands in one sequence mean the same
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      PyObject* arg = call_.args[i];
+      if (einsum && i == 1 && (PyList_Check(arg) || PyTuple_Check(arg))) list.extend(nb::handle(arg));
+      else list.append(nb::handle(arg));
+    }
     return nb::tuple(list);
   }
   nb::object kwargs() const override {

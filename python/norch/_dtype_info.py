@@ -5,8 +5,18 @@ from __future__ import annotations
 from norch import _C
 
 
+def _as_dtype(given: object) -> object:
+    """The dtype that Python's own float, int and complex stand for; others as they are."""
+    if given is float:
+        return _C.float64
+    if given is int:
+        return _C.int64
+    return _C.complex128 if given is complex else given
+
+
 class finfo:
     """finfo(type=None): limits of a floating-point dtype (default: the default dtype), or of a complex dtype's parts.
+    Python's float means float64.
 
     `bits` of an element, `eps` (the distance from 1 to the next number), `max`, `min`, `smallest_normal` (also as
     `tiny`), `resolution` (of decimal output), and the `dtype`'s name. TypeError for other dtypes.
@@ -24,8 +34,8 @@ class finfo:
     }
     _PARTS = {"complex64": "float32", "complex128": "float64"}
 
-    def __init__(self, type: _C.dtype | None = None) -> None:
-        of = _C.get_default_dtype() if type is None else type
+    def __init__(self, type: _C.dtype | type[float] | type[complex] | None = None) -> None:
+        of = _C.get_default_dtype() if type is None else _as_dtype(type)
         name = str(of).rpartition(".")[2]  # after "norch." or, under norch.compat, "torch."
         self.dtype = self._PARTS.get(name, name)
         if not isinstance(of, _C.dtype) or self.dtype not in self._FORMATS:
@@ -52,19 +62,20 @@ class finfo:
 
 class iinfo:
     """iinfo(type): limits of an integer dtype: `bits` of an element, `max`, `min`, and the `dtype`'s name.
-    TypeError for other dtypes.
+    Python's int means int64. TypeError for other dtypes.
 
     >>> norch.iinfo(norch.int8).max
     127
     """
 
-    def __init__(self, type: _C.dtype) -> None:
-        if not isinstance(type, _C.dtype) or type.is_floating_point or type.is_complex or type == _C.bool:
+    def __init__(self, type: _C.dtype | type[int]) -> None:
+        of = _as_dtype(type)
+        if not isinstance(of, _C.dtype) or of.is_floating_point or of.is_complex or of == _C.bool:
             raise TypeError(f"iinfo() requires an integer dtype, got {type}; use finfo for floating-point dtypes")
-        self.dtype = str(type).rpartition(".")[2]
-        self.bits = 8 * type.itemsize
-        self.max = 2 ** (self.bits - (1 if type.is_signed else 0)) - 1
-        self.min = -self.max - 1 if type.is_signed else 0
+        self.dtype = str(of).rpartition(".")[2]
+        self.bits = 8 * of.itemsize
+        self.max = 2 ** (self.bits - (1 if of.is_signed else 0)) - 1
+        self.min = -self.max - 1 if of.is_signed else 0
 
     def __repr__(self) -> str:
         return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

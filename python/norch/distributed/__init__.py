@@ -92,7 +92,7 @@ __all__ = [
 ]
 
 _backend: str | None = None
-_SUBMODULES = ("algorithms", "device_mesh", "nn", "optim", "_functional_collectives")
+_SUBMODULES = ("algorithms", "device_mesh", "nn", "optim", "rpc", "_functional_collectives")
 _MESH = ("DeviceMesh", "init_device_mesh")
 
 

@@ -126,3 +126,20 @@ def test_losses_of_boxes():
     assert float(ops.distance_box_iou_loss(a[:0], b[:0], reduction="mean")) == 0
     with pytest.raises(ValueError, match="reduction"):
         ops.distance_box_iou_loss(a, b, reduction="max")
+
+
+def test_dropped_blocks():
+    norch.manual_seed(5)
+    for dims, drop in ((2, ops.drop_block2d), (3, ops.drop_block3d)):
+        x = norch.ones(4, 3, *[12] * dims)
+        out = drop(x, 0.2, 3)
+        assert 0.05 < float((out == 0).float().mean()) < 0.4 and float(out.mean()) == pytest.approx(1, abs=1e-4)
+        assert drop(x, 0.2, 3, training=False) is x and drop(x, 0.0, 3) is x
+    x = norch.ones(2, 2, 6, 6)
+    module = ops.DropBlock2d(0.3, 2, inplace=True)
+    assert module(x) is x and module.eval()(x) is x
+    assert repr(module) == "DropBlock2d(p=0.3, block_size=2, inplace=True)"
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        ops.drop_block2d(x, 1.5, 2)
+    with pytest.raises(ValueError, match="should be 5 dimensional"):
+        ops.drop_block3d(x, 0.5, 2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from importlib import import_module
+from importlib import import_module as _import_module
 from typing import Any
 
 from norch import _C
@@ -401,7 +401,7 @@ _ELSEWHERE = {
 
 def __getattr__(name: str) -> Any:
     if name == "_Reduction":
-        return import_module("norch.nn._reduction")
+        return _import_module("norch.nn._reduction")
     if name in _ELSEWHERE:
-        return getattr(import_module(_ELSEWHERE[name]), name)
+        return getattr(_import_module(_ELSEWHERE[name]), name)
     raise AttributeError(f"module 'norch.nn.functional' has no attribute '{name}'")

@@ -13,6 +13,10 @@ from .boxes import nms as nms
 from .boxes import remove_small_boxes as remove_small_boxes
 from .deform_conv import DeformConv2d as DeformConv2d
 from .deform_conv import deform_conv2d as deform_conv2d
+from .drop_block import DropBlock2d as DropBlock2d
+from .drop_block import DropBlock3d as DropBlock3d
+from .drop_block import drop_block2d as drop_block2d
+from .drop_block import drop_block3d as drop_block3d
 from .feature_pyramid_network import FeaturePyramidNetwork as FeaturePyramidNetwork
 from .focal_loss import sigmoid_focal_loss as sigmoid_focal_loss
 from .iou_losses import complete_box_iou_loss as complete_box_iou_loss

@@ -1,8 +1,8 @@
 """Probability distributions: samples, with gradients where they exist, densities, moments, entropies and divergences.
 
     >>> policy = norch.distributions.Categorical(logits=norch.zeros(4))
-    >>> policy.log_prob(norch.tensor(2)).exp(), policy.entropy().exp()
-    (tensor(0.2500), tensor(4.0000))
+    >>> policy.log_prob(norch.tensor(2)).exp(), policy.entropy()
+    (tensor(0.2500), tensor(1.3863))
     >>> p, q = norch.distributions.Normal(0.0, 1.0), norch.distributions.Normal(1.0, 1.0)
     >>> norch.distributions.kl_divergence(p, q)
     tensor(0.5000)

@@ -3,9 +3,9 @@
 `biject_to(constraint)` is a bijection onto the constraint's values, `transform_to(constraint)` may leave that out for
 numerical comfort (a softmax instead of stick breaking). Both can be extended with `register`.
 
-    >>> positive = norch.distributions.constraints.positive
-    >>> norch.distributions.biject_to(positive)
-    ExpTransform()
+    >>> between_0_and_1 = norch.distributions.constraints.unit_interval
+    >>> norch.distributions.biject_to(between_0_and_1)
+    SigmoidTransform()
 """
 
 from __future__ import annotations

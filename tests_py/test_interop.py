@@ -1,6 +1,7 @@
 """NumPy, DLPack, buffers, pickle, copy."""
 
 import copy
+import ctypes
 import gc
 import pickle
 import sys
@@ -266,6 +267,39 @@ def test_array_beside_a_dict():
         norch.FloatTensor((np.zeros(4), {}))
     with pytest.raises(RuntimeError, match="Could not infer dtype of dict"):
         norch.tensor((np.zeros(4), {}))
+
+
+def test_a_capsule_is_freed_once_where_its_copy_does_not_fit():
+    class Managed(ctypes.Structure):  # DLManagedTensorVersioned, one flat list of fields
+        _fields_ = [
+            ("major", ctypes.c_uint32), ("minor", ctypes.c_uint32), ("context", ctypes.c_void_p),
+            ("deleter", ctypes.c_void_p), ("flags", ctypes.c_uint64), ("data", ctypes.c_void_p),
+            ("device_type", ctypes.c_int32), ("device_id", ctypes.c_int32), ("ndim", ctypes.c_int32),
+            ("code", ctypes.c_uint8), ("bits", ctypes.c_uint8), ("lanes", ctypes.c_uint16),
+            ("shape", ctypes.c_void_p), ("strides", ctypes.c_void_p), ("byte_offset", ctypes.c_uint64),
+        ]  # fmt: skip
+
+    freed = []
+    deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(freed.append)
+    number, shape, strides = ctypes.c_float(3), (ctypes.c_int64 * 1)(2**50), (ctypes.c_int64 * 1)(0)
+    read_only = 1
+    managed = Managed(
+        1, 0, None, ctypes.cast(deleter, ctypes.c_void_p), read_only, ctypes.addressof(number), 1, 0, 1, 2, 32, 1,
+        ctypes.addressof(shape), ctypes.addressof(strides), 0,
+    )  # fmt: skip
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+    capsule = new(ctypes.addressof(managed), b"dltensor_versioned", None)
+    with pytest.raises(norch.OutOfMemoryError):
+        norch.from_dlpack(capsule)
+    assert len(freed) == 1
+    with pytest.raises(RuntimeError, match="consumed only once"):  # so that its producer frees nothing
+        norch.from_dlpack(capsule)
+
+
+def test_dlpack_for_a_device_that_norch_does_not_have():
+    with pytest.raises(RuntimeError, match="device type 99 is not supported"):
+        norch.ones(2).__dlpack__(dl_device=(99, 0))
 
 
 def test_arrays_of_the_other_byte_order_are_refused():

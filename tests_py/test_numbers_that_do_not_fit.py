@@ -90,3 +90,14 @@ def test_numpys_numbers_keep_their_dtype():
 def test_a_seed_that_does_not_fit():
     with pytest.raises(ValueError, match="2\\^64"):
         norch.manual_seed(2**64)
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+def test_integers_beside_tensors_have_64_bits(number):
+    t = norch.ones(2)
+    for use in (lambda: t * number, lambda: number - t, lambda: t < number, lambda: t == number, lambda: t.__iadd__(number)):
+        with pytest.raises(OverflowError, match="int too big to convert"):
+            use()
+    with pytest.raises(ValueError, match="does not fit in 64 bits"):
+        t[0] = number
+    assert (t == "x") is False and t.tolist() == [1, 1]

@@ -144,3 +144,18 @@ def test_failing_calls_leave_the_target_alone(row, device, request):
             context = describe("Tensor." + name, [target, *args], kwargs)
             if attempt(getattr(target, name), args, kwargs, context) is None:
                 assert repr(target.tolist()) == before and target._version == version, context
+
+
+def test_what_stands_among_tensors_is_named():
+    x = norch.ones(2, requires_grad=True)
+    for call, text in (
+        (lambda: norch.autograd.grad([x.sum(), 3], [x]), "outputs must be a tensor or a sequence of tensors"),
+        (lambda: norch.autograd.grad(x.sum(), {1: 2}), "inputs must be a tensor or a sequence of tensors alone, got dict"),
+        (lambda: norch.autograd.backward(x.sum(), grad_tensors="x"), "grad_tensors must be"),
+        (lambda: x.sum().backward(inputs=3), "inputs must be"),
+        (lambda: norch.einsum("i,i", x, 3), r"einsum\(\): expected tensors, got int"),
+        (lambda: norch.einsum("i", [None]), r"einsum\(\): expected tensors, got NoneType"),
+        (lambda: norch.chain_matmul(norch.eye(2), 3), r"chain_matmul\(\): expected tensors, got int"),
+    ):
+        with pytest.raises(TypeError, match=text):
+            call()

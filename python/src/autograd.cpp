@@ -8,11 +8,14 @@ namespace norch::python {
 
 namespace {
 
-/// A tensor, a sequence of tensors, or None as a list.
-TensorList list_of(nb::handle h) {
+/// A tensor, a sequence of tensors, or None as a list. \throws TypeError, naming the argument, for anything else.
+TensorList list_of(const char* argument, nb::handle h) {
   if (h.is_none()) return {};
   if (is_tensor(h.ptr())) return {unwrap(h.ptr())};
-  return nb::cast<TensorList>(h);
+  TensorList list;
+  NORCH_CHECK_TYPE(nb::try_cast(h, list), argument, " must be a tensor or a sequence of tensors alone, got ",
+                   Py_TYPE(h.ptr())->tp_name, nb::isinstance<nb::sequence>(h) ? " with something else in it" : "");
+  return list;
 }
 
 }  // namespace
@@ -23,7 +26,7 @@ void bind_autograd(Binder& b) {
       [](const Tensor& t, std::optional<Tensor> gradient, std::optional<bool> retain_graph, bool create_graph,
          nb::handle inputs) {
         autograd::backward({t}, {gradient.value_or(Tensor())}, retain_graph.value_or(create_graph), create_graph,
-                           list_of(inputs));
+                           list_of("inputs", inputs));
       },
       "backward(gradient=None, retain_graph=None, create_graph=False, inputs=None)\n\nAccumulates into .grad of the "
       "leaves the gradient of this tensor times `gradient` (1 for a one-element tensor).",
@@ -43,8 +46,8 @@ void bind_autograd(Binder& b) {
   b.in(
       m, "backward",
       [](nb::handle tensors, nb::handle grads, std::optional<bool> retain_graph, bool create_graph, nb::handle inputs) {
-        autograd::backward(list_of(tensors), list_of(grads), retain_graph.value_or(create_graph), create_graph,
-                           list_of(inputs));
+        autograd::backward(list_of("tensors", tensors), list_of("grad_tensors", grads),
+                           retain_graph.value_or(create_graph), create_graph, list_of("inputs", inputs));
       },
       "See norch.autograd.backward.", "tensors"_a, "grad_tensors"_a = nb::none(), "retain_graph"_a = nb::none(),
       "create_graph"_a = false, "inputs"_a = nb::none());
@@ -52,8 +55,8 @@ void bind_autograd(Binder& b) {
       m, "grad",
       [](nb::handle outputs, nb::handle inputs, nb::handle grad_outputs, std::optional<bool> retain_graph,
          bool create_graph, std::optional<bool> allow_unused, bool materialize_grads) {
-        return autograd::grad(list_of(outputs), list_of(inputs), list_of(grad_outputs),
-                              retain_graph.value_or(create_graph), create_graph,
+        return autograd::grad(list_of("outputs", outputs), list_of("inputs", inputs),
+                              list_of("grad_outputs", grad_outputs), retain_graph.value_or(create_graph), create_graph,
                               allow_unused.value_or(materialize_grads), materialize_grads);
       },
       "See norch.autograd.grad.", "outputs"_a, "inputs"_a, "grad_outputs"_a = nb::none(),

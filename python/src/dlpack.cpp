@@ -126,6 +126,8 @@ nb::object to_dlpack(const Tensor& t, nb::handle stream, nb::handle max_version,
   Tensor source = copy.value_or(false) ? t.detach().clone() : t;
   if (!dl_device.is_none()) {
     auto [type, id] = nb::cast<std::pair<int, int>>(dl_device);
+    NORCH_CHECK(type == kDLCPU || type == kDLCUDA, "__dlpack__: device type ", type, " is not supported; norch has the CPU (",
+                kDLCPU, ") and CUDA (", kDLCUDA, ")");
     const bool same = t.is_cuda() ? type == kDLCUDA && id == t.device().index : type == kDLCPU;
     if (!same) {
       NORCH_CHECK_VALUE(copy.value_or(true), "__dlpack__: moving to another device needs a copy");
@@ -192,19 +194,21 @@ Tensor from_capsule(nb::handle capsule) {
   void* pointer = PyCapsule_GetPointer(capsule.ptr(), name);
   if (!pointer) throw nb::python_error();
   Tensor t;
+  bool read_only = false;
   if (versioned) {
     auto* m = static_cast<DLManagedVersioned*>(pointer);
     NORCH_CHECK_AS(Error, m->major == 1, "from_dlpack: DLPack version ", m->major, ".", m->minor, " is not supported");
     t = import_managed(m);
-    if (m->flags & kDLReadOnly) t = t.clone();
+    read_only = m->flags & kDLReadOnly;
   } else {
     t = import_managed(static_cast<DLManaged*>(pointer));
   }
+  // The tensor owns what the capsule held, also if one of the next steps fails.
+  if (PyCapsule_SetName(capsule.ptr(), plain ? "used_dltensor" : "used_dltensor_versioned") != 0) throw nb::python_error();
+  if (read_only) t = t.clone();
   // Producers are asked for data that is ready on the default stream.
   if (t.is_cuda() && cuda::current_stream(t.device().index) != cuda::Stream::default_stream(t.device().index))
     cuda::current_stream(t.device().index).wait_stream(cuda::Stream::default_stream(t.device().index));
-  // From here on the tensor owns what the capsule held.
-  if (PyCapsule_SetName(capsule.ptr(), plain ? "used_dltensor" : "used_dltensor_versioned") != 0) throw nb::python_error();
   return t;
 }
 

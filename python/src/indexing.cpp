@@ -92,6 +92,7 @@ void setitem(const Tensor& t, nb::handle key, nb::handle value) {
   } else if (scalar_from_python(value.ptr(), number)) {
     with_items(key.ptr(), [&](IndexItems items) { return index_put_(t, items, number); });
   } else {
+    NORCH_CHECK_VALUE(!PyLong_Check(value.ptr()), "Overflow when unpacking long long: an integer does not fit in 64 bits");
     NORCH_RAISE(TypeError, "can't assign a ", Py_TYPE(value.ptr())->tp_name, " to a ", t.dtype(),
                 " tensor; make a tensor of it first");
   }

@@ -72,6 +72,20 @@ constexpr MethodNames methods_of(std::string_view op) {
   return {op.data(), nullptr};  // the op's own name: of a literal, so it ends with a null
 }
 
+/// The answer of a slot whose operands are not both tensors or numbers: Python then asks the other one. Of integers only
+/// those that do not fit are none. \throws OverflowError for these.
+PyObject* not_operands(PyObject* a, PyObject* b) {
+  for (PyObject* o : {a, b}) {
+    if (!PyLong_Check(o)) continue;
+    Scalar s;
+    if (scalar_from_python(o, s)) continue;
+    PyErr_SetString(PyExc_OverflowError,
+                    "int too big to convert: tensors take integers of up to 64 bits; make it a float");
+    return nullptr;
+  }
+  Py_RETURN_NOTIMPLEMENTED;
+}
+
 /// Slot of a binary operator: either side may be a number.
 template <const char* Name, Tensor (*F)(const Tensor&, const Tensor&)>
 PyObject* binary(PyObject* a, PyObject* b) {
@@ -82,7 +96,7 @@ PyObject* binary(PyObject* a, PyObject* b) {
   }
   return guarded([&]() -> PyObject* {
     const Tensor x = operand_from_python(a), y = operand_from_python(b);
-    if (!x.defined() || !y.defined()) Py_RETURN_NOTIMPLEMENTED;
+    if (!x.defined() || !y.defined()) return not_operands(a, b);
     const OpRange range(Name, {&x, &y});
     return wrap(F(x, y));
   });
@@ -159,7 +173,7 @@ PyObject* compare(PyObject* a, PyObject* b, int op) {
     Tensor x = operand_from_python(a), y = operand_from_python(b);
     if (op == Py_EQ && !x.defined()) x = array_of_numbers(a);
     if (op == Py_EQ && !y.defined()) y = array_of_numbers(b);
-    if (!x.defined() || !y.defined()) Py_RETURN_NOTIMPLEMENTED;
+    if (!x.defined() || !y.defined()) return not_operands(a, b);
     static constexpr const char* kNames[] = {"aten::lt", "aten::le", "aten::eq", "aten::ne", "aten::gt", "aten::ge"};
     static_assert(Py_LT == 0 && Py_LE == 1 && Py_EQ == 2 && Py_NE == 3 && Py_GT == 4 && Py_GE == 5);
     const OpRange range(kNames[op], {&x, &y});

@@ -6,13 +6,20 @@ namespace norch::python {
 
 namespace {
 
+Tensor operand_of(const char* op, nb::handle t) {
+  Tensor operand;
+  NORCH_CHECK_TYPE(nb::try_cast(t, operand) && operand.defined(), op, "(): expected tensors, got ",
+                   Py_TYPE(t.ptr())->tp_name);
+  return operand;
+}
+
 /// einsum(equation, *operands) or einsum(equation, operands).
 Tensor einsum_row(const std::string& equation, nb::args operands, std::optional<Shape> path) {
   TensorList tensors;
-  if (operands.size() == 1 && !is_tensor(nb::handle(operands[0]).ptr())) {
-    tensors = nb::cast<TensorList>(operands[0]);
+  if (operands.size() == 1 && nb::isinstance<nb::sequence>(operands[0]) && !is_tensor(nb::handle(operands[0]).ptr())) {
+    for (nb::handle t : nb::borrow<nb::sequence>(operands[0])) tensors.push_back(operand_of("einsum", t));
   } else {
-    for (nb::handle t : operands) tensors.push_back(nb::cast<Tensor>(t));
+    for (nb::handle t : operands) tensors.push_back(operand_of("einsum", t));
   }
   return einsum(equation, tensors, path ? Ints(*path) : Ints());
 }
@@ -43,7 +50,7 @@ Tensor einsum_of_lists(const Tensor& first, nb::args rest) {
     if (i % 2 == 1 && i + 1 == rest.size())
       equation += "->" + letters_of(rest[i]);
     else if (i % 2 == 1)
-      tensors.push_back(nb::cast<Tensor>(rest[i]));
+      tensors.push_back(operand_of("einsum", rest[i]));
     else
       equation += (i ? "," : "") + letters_of(rest[i]);
   }
@@ -86,7 +93,7 @@ void bind_contract(Binder& b) {
       "chain_matmul",
       [](nb::args matrices) {
         TensorList list;
-        for (nb::handle t : matrices) list.push_back(nb::cast<Tensor>(t));
+        for (nb::handle t : matrices) list.push_back(operand_of("chain_matmul", t));
         return chain_matmul(list);
       },
       "chain_matmul(*matrices) -> Tensor\n\nThe product of matrices in the cheapest order.", "matrices"_a);

@@ -1,4 +1,5 @@
 #include "kernels/cuda/binary.h"
+#include "kernels/cuda/float_math.cuh"
 #include "kernels/cuda/functors.cuh"
 
 namespace norch::kernels::cuda {
@@ -9,7 +10,7 @@ void binary_math(BinaryOp op, const Plan& plan) {
   case BinaryOp::name:                                         \
     return visit_number_class(#name, plan.dtype[0], [&](auto tag) { \
       using T = typename decltype(tag)::type;                  \
-      apply<T, T, T>(plan, name{});                            \
+      apply<T, T, T>(plan, typename OnGpu<name>::type{});      \
     });
     NORCH_BINARY_NUMBER(NORCH_CASE)
 #undef NORCH_CASE

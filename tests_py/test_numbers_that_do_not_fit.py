@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 
 import norch
@@ -68,23 +67,6 @@ def test_data():
     assert norch.tensor(2**64 - 1, dtype=norch.uint64).item() == 2**64 - 1
     with pytest.raises(ValueError, match="Overflow when unpacking"):
         norch.tensor([2**64])
-
-
-def test_tensors_in_lists_are_numbers():
-    one = norch.ones(1)
-    assert norch.tensor([one, one]).tolist() == norch.Tensor([one, one]).tolist() == norch.as_tensor((one, 1)).tolist() == [1, 1]
-    assert norch.tensor([[one, 2], [norch.ones(1, 1), norch.tensor(3)]]).tolist() == [[1, 2], [1, 3]]
-    assert norch.tensor([norch.tensor(1, dtype=norch.float64)]).dtype == norch.float64
-    assert norch.tensor([norch.tensor(1, dtype=norch.int8), 2]).dtype == norch.int64
-    for several in (norch.ones(2), norch.ones(0)):
-        with pytest.raises(ValueError, match="only one element tensors"):
-            norch.tensor([several, several])
-
-
-def test_numpys_numbers_keep_their_dtype():
-    assert norch.tensor([np.float16(1)]).dtype == norch.float16 and norch.tensor(np.float64(1)).dtype == norch.float64
-    assert norch.tensor([np.float32(1), 2]).dtype == norch.float32 and norch.tensor([np.float16(1), 2.5]).dtype == norch.float32
-    assert norch.tensor([np.float64(1)]).dtype == norch.float32 and norch.tensor([np.int8(1)]).dtype == norch.int64
 
 
 def test_a_seed_that_does_not_fit():

@@ -196,6 +196,26 @@ def test_normalize_over_several_dims():
     check(F.normalize(norch.from_numpy(x), dim=()), x / np.sqrt((x**2).sum()))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 5, 64, 3000])
+def test_normalize_rows(device, n, dtype):
+    x = np.random.default_rng(n).standard_normal((4, n)).astype(dtype)
+    x[1] = 0
+    x[2] *= 1e-3
+    floored = np.maximum(np.sqrt((x.astype("float64") ** 2).sum(-1, keepdims=True)), 0.01)
+    y = F.normalize(norch.from_numpy(x).to(device), dim=-1, eps=0.01)
+    np.testing.assert_allclose(y.cpu().numpy(), x / floored, rtol=1e-6 if dtype == "float32" else 1e-12)
+
+
+def test_normalize_rows_gradient(device):
+    rows = [[3.0, -4.0, 1.0], [0.001, 0.0, 0.002], [0.0, 0.0, 0.0]]
+    x = norch.tensor(rows, dtype=norch.float64, device=device, requires_grad=True)
+    assert norch.autograd.gradcheck(lambda t: F.normalize(t, dim=1, eps=0.01), (x,))
+    assert norch.autograd.gradgradcheck(lambda t: F.normalize(t, dim=1, eps=0.01), (x[:1].detach().requires_grad_(),))
+    (grad,) = norch.autograd.grad(F.normalize(x, dim=1, eps=0.01).sum(), x)
+    check(grad[1:], np.full((2, 3), 100.0))
+
+
 @pytest.mark.parametrize("loss", [F.nll_loss, F.cross_entropy])
 def test_class_weights_take_no_gradient(loss):
     weight = norch.ones(3, requires_grad=True)

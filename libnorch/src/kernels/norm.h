@@ -14,6 +14,8 @@ namespace norch::kernels {
 /// Optional: weight, bias, twin.
 NORCH_KERNEL(layer_norm, void(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, const Tensor& mean,
                               const Tensor& rstd, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps))
+/// Each of `rows` rows of n elements of x: out = x / max(|x|, eps), in the 2-norm.
+NORCH_KERNEL(normalize_rows, void(int64_t rows, int64_t n, const Tensor& out, const Tensor& x, double eps))
 /// Gradients of that for the gradient g of its result. With `add` the gradient of x is added to what dx holds; `twin` gets
 /// what dx gets in bfloat16 or float16, for x in float32, and `sums` (on CUDA, where g is narrower than x) the
 /// sum over the rows of what dx gets. Optional: mean (RMS), weight, twin, sums, and each of dx, dweight, dbias. On

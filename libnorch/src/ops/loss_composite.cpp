@@ -113,8 +113,4 @@ Tensor poisson_nll_loss(const Tensor& input, const Tensor& target, bool log_inpu
   return reduce(losses, reduction);
 }
 
-Tensor normalize(const Tensor& input, double p, Ints dims, double eps) {
-  return input / at_least(vector_norm(input, p, dims, true), eps);
-}
-
 }  // namespace norch

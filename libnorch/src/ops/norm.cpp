@@ -1,9 +1,11 @@
-// Normalisation of rows: layer_norm and rms_norm.
+// Normalisation of rows: layer_norm, rms_norm and normalize.
 #include "kernels/norm.h"
 
 #include <limits>
 
 #include "core/factory.h"
+#include "norch/ops/loss.h"
+#include "norch/ops/ternary.h"
 #include "ops/autocast.h"
 #include "ops/norm_common.h"
 
@@ -124,6 +126,28 @@ Tensor rms_norm(const Tensor& x, Ints normalized_shape, const Tensor& weight, st
   for (size_t i = 1; i <= normalized_shape.size(); ++i) dims.push_back(-static_cast<int64_t>(i));
   const Tensor y = x * rsqrt(mean(x * x, dims, true) + least);
   return weight.defined() ? y * weight : y;
+}
+
+Tensor normalize(const Tensor& input, double p, Ints dims, double eps) {
+  const auto length_of = [=, dims = Shape(dims)](const Tensor& x) { return vector_norm(x, p, dims, true); };
+  const auto at_least = [eps](const Tensor& length) { return clamp_min(length, Tensor::wrap(eps)); };
+  // In one pass over rows, of a dtype that autocasting leaves alone. The kernel multiplies by up to 1 / eps.
+  const bool rows = input.defined() && p == 2 && dims.size() == 1 && input.dim() > 0 &&
+                    (dims[0] == -1 || dims[0] == input.dim() - 1) && input.numel() > 0 && eps >= 1e-30 &&
+                    (input.dtype() == DType::Float32 || input.dtype() == DType::Float64);
+  if (!rows) return input / at_least(length_of(input));
+  const int64_t n = input.size(-1);
+  const Tensor out = new_tensor(input.sizes(), input.dtype(), input.device());
+  kernels::normalize_rows(input.device(), input.numel() / n, n, out, input.detach().contiguous(), eps);
+  if (recording(input)) {
+    record("DivBackward0", {input}, {out}, [x = save(input), length_of, at_least, eps](Backward& ctx) {
+      const Tensor v = ctx.get(x), g = ctx.grad(), length = length_of(v), floored = at_least(length), y = v / floored;
+      // A length below eps takes no part in the result.
+      const Tensor along = sum(g * y, {-1}, true) * ge(length, Tensor::wrap(eps)).to(v.dtype());
+      ctx.set(0, (g - y * along) / floored);
+    });
+  }
+  return out;
 }
 
 }  // namespace norch

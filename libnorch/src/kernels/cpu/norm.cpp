@@ -121,6 +121,23 @@ void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, 
   });
 }
 
+void normalize_rows(int64_t rows, int64_t n, const Tensor& out, const Tensor& in, double eps) {
+  visit_float("normalize", in.dtype(), [&](auto tag) {
+    using T = typename decltype(tag)::type;
+    using C = ComputeType<T>;
+    parallel_for(rows, 1 + kGrain / (n + 1), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const T* x = pointer<T>(in) + r * n;
+        double squares = 0, others = 0;
+        two_sums<C>(n, squares, others, [&](int64_t i, C& a, C&) { a += static_cast<C>(x[i]) * static_cast<C>(x[i]); });
+        const double length = std::sqrt(squares);
+        const C scale = static_cast<C>(1 / (length < eps ? eps : length));
+        normalise_row<T, C>(output<T>(out) + r * n, x, n, C(0), scale, nullptr, nullptr);
+      }
+    });
+  });
+}
+
 void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor&,
                          const Tensor& dweight, const Tensor& dbias, const Tensor& grad, const Tensor& in,
                          const Tensor& mean, const Tensor& rstd, const Tensor& weight) {

@@ -5,10 +5,11 @@ namespace norch::kernels::cuda {
 namespace {
 
 /// A group of threads per row. The variance is taken around the mean in a second pass over what is in registers, or
-/// over memory for rows that do not fit, and corrected by what rounding left of the mean.
+/// over memory for rows that do not fit, and corrected by what rounding left of the mean. `length`: rows are divided by their
+/// length instead, at least eps.
 template <class Walk, class T, class C = ComputeType<T>>
 __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) forward_kernel(T* out, Twin twin, C* means, C* rstds,
-                                                                                RowsIn<T> in, double eps, int size) {
+                                                                                RowsIn<T> in, double eps, bool length, int size) {
   using Part = typename Walk::Part;
   constexpr int V = Walk::kWidth, kCount = Walk::kCount;
   const Group group(Walk::kSize ? Walk::kSize : size);
@@ -53,11 +54,12 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) forward_kernel(
     var -= shift * shift;
     var = var < C(0) ? C(0) : var;
   }
-  const C rstd = C(1) / sqrt(var + static_cast<C>(eps));
+  const C least = static_cast<C>(eps), root = sqrt(length ? off.b : var + least);
+  const C rstd = C(1) / (length && root < least ? least : root);
   if (own >= in.rows) return;
   if (group.rank == 0) {
     if (means) means[row] = mean;
-    rstds[row] = rstd;
+    if (rstds) rstds[row] = rstd;
   }
   each(n, [&](int k, int64_t i) {
     const Vector<V, C> w = parameter<V>(in.weight, i, C(1)), b = parameter<V>(in.bias, i, C(0));
@@ -337,10 +339,9 @@ void one_pass(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor&
   });
 }
 
-}  // namespace
-
-void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, const Tensor& mean, const Tensor& rstd,
-                const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
+/// Layer normalisation, or with `length` that of rows by their length.
+void forward(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, const Tensor& mean, const Tensor& rstd,
+             const Tensor& x, const Tensor& weight, const Tensor& bias, double eps, bool length) {
   visit_float("layer_norm", x.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     using C = ComputeType<T>;
@@ -349,13 +350,24 @@ void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, 
     constexpr int kKept = 128 / sizeof(C), kOfBlock = sizeof(T) == 2 ? kKept : kKept / 2;
     const bool vectors = rows_have_vectors<T>(n, {in.x, out.data_ptr(), in.weight, in.bias});
     if constexpr (sizeof(T) == 2)
-      if (vectors && n > 256 && n <= 4096) return forward_by_rows(in, out, mean, rstd, eps);
+      if (vectors && n > 256 && n <= 4096 && !length) return forward_by_rows(in, out, mean, rstd, eps);
     visit_row_walk<T, kKept, kOfBlock>(n, vectors, [&](auto walk, int group) {
       const int threads = block_of_groups(group);
       launch(forward_kernel<decltype(walk), T>, blocks_for(rows, threads / group), threads, 0, out.data<T>(), Twin(twin),
-             output<C>(mean), output<C>(rstd), in, eps, group);
+             output<C>(mean), output<C>(rstd), in, eps, length, group);
     });
   });
+}
+
+}  // namespace
+
+void layer_norm(int64_t rows, int64_t n, const Tensor& out, const Tensor& twin, const Tensor& mean, const Tensor& rstd,
+                const Tensor& x, const Tensor& weight, const Tensor& bias, double eps) {
+  forward(rows, n, out, twin, mean, rstd, x, weight, bias, eps, false);
+}
+
+void normalize_rows(int64_t rows, int64_t n, const Tensor& out, const Tensor& x, double eps) {
+  forward(rows, n, out, {}, {}, {}, x, {}, {}, eps, true);
 }
 
 void layer_norm_backward(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tensor& twin, const Tensor& sums,

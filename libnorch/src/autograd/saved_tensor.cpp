@@ -16,7 +16,7 @@ constexpr uint32_t kPackedVersion = UINT32_MAX;
 struct Stack {
   std::vector<Ref<SavingHooks>> hooks;
   std::string forbidden;
-  bool packing = false;  // what a hook itself computes is saved as it is
+  size_t idle = 0;  // how many of them do not count: while a hook runs, those that were there before it
 };
 std::atomic<int> g_hooked{0};  // hooks of all threads
 // Apart from the thread-local memory, which a library must take little of (see cmake/NorchLibrary.cmake).
@@ -28,8 +28,8 @@ Stack& own_stack() {
 }
 
 SavingHooks* hooks_here() {
-  if (g_hooked.load(std::memory_order_relaxed) == 0 || !t_stack || t_stack->packing) return nullptr;
-  return t_stack->hooks.empty() ? nullptr : t_stack->hooks.back().get();
+  if (g_hooked.load(std::memory_order_relaxed) == 0 || !t_stack) return nullptr;
+  return t_stack->hooks.size() <= t_stack->idle ? nullptr : t_stack->hooks.back().get();
 }
 
 /// A packed tensor, and where its gradient goes.
@@ -38,13 +38,14 @@ struct StandIn {
   Edge edge;
 };
 
-class PackingScope {
+/// While a hook runs: what it computes is saved as it is, but for hooks that it pushes itself.
+class HookScope {
  public:
-  PackingScope() : previous_(std::exchange(own_stack().packing, true)) {}
-  ~PackingScope() { own_stack().packing = previous_; }
+  HookScope() : previous_(std::exchange(own_stack().idle, own_stack().hooks.size())) {}
+  ~HookScope() { own_stack().idle = previous_; }
 
  private:
-  bool previous_;
+  size_t previous_;
 };
 
 Tensor stand_in(SavingHooks& hooks, const Tensor& t, Edge edge) {
@@ -52,7 +53,7 @@ Tensor stand_in(SavingHooks& hooks, const Tensor& t, Edge edge) {
   made->edge = std::move(edge);
   const uint32_t version = t.version();
   {
-    const PackingScope scope;
+    const HookScope scope;
     const NoGrad off;
     made->packed = hooks.pack(t.detach());
   }
@@ -131,7 +132,7 @@ Tensor SavedTensor::unpack(const Node& node) const {
   if (!tensor_.defined()) return {};
   if (version_ == kPackedVersion) {
     auto& stand_in = *static_cast<StandIn*>(tensor_.storage()->data());
-    const PackingScope scope;
+    const HookScope scope;
     return with_history(stand_in.packed->unpack(), is_output_ ? edge_to(node, output_nr_) : stand_in.edge);
   }
   if (tensor_.version() != version_) {

@@ -398,3 +398,47 @@ def test_multithreading_is_accepted():
     with norch.autograd.set_multithreading_enabled(False):
         x.sum().backward()
     assert x.grad.tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x + 1,
+        lambda x: 3 - x,
+        lambda x: norch.cat([x, x]),
+        lambda x: norch.stack([x, x]),
+        lambda x: x.to(norch.float64),
+        lambda x: x.clone(),
+        lambda x: x.reshape(3, 2),
+        lambda x: x.t(),
+        lambda x: x.expand(4, 2, 3),
+        lambda x: x.permute(1, 0),
+        lambda x: x[0],
+        lambda x: x[:, 1:],
+        lambda x: x.split(1)[0],
+        lambda x: x.unbind(0)[1],
+        lambda x: x.diagonal(),
+    ],
+)
+def test_two_passes_through_what_saves_nothing(f):
+    # As in PyTorch: a backward pass frees saved tensors, and nothing else of the graph.
+    x = norch.randn(2, 3, requires_grad=True)
+    y = f(x)
+    y.sum().backward()
+    once = x.grad.clone()
+    y.sum().backward()
+    assert x.grad.equal(2 * once)
+    z = y.exp()
+    z.sum().backward()
+    with pytest.raises(RuntimeError, match="a second time"):
+        z.sum().backward()
+
+
+def test_two_passes_through_one_cast_of_autocast():
+    layer, x = norch.nn.Linear(4, 4), norch.randn(2, 4)
+    with norch.autocast("cpu", norch.bfloat16):
+        a, b = layer(x), layer(x)
+    a.sum().backward()
+    once = layer.weight.grad.clone()
+    b.sum().backward()
+    norch.testing.assert_close(layer.weight.grad, 2 * once)

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autograd/record.h"
+#include "autograd/record_linear.h"
 #include "core/factory.h"
 #include "core/layout.h"
 #include "kernels/optim.h"
@@ -150,7 +151,7 @@ Tensor cast(const Tensor& t, DType type) {
     autograd::meta_of(meta->twin).row_sums = Tensor();
   }
   if (autograd::recording(t))
-    autograd::record("ToCopyBackward0", {t}, {out}, [](autograd::Backward& ctx) { ctx.set(0, ctx.grad()); });
+    autograd::record_linear("ToCopyBackward0", {t}, {out}, [](autograd::Backward& ctx) { ctx.set(0, ctx.grad()); });
   return out;
 }
 

@@ -1,5 +1,6 @@
 #include "norch/ops/binary.h"
 
+#include "autograd/record_linear.h"
 #include "kernels/complex.h"
 #include "kernels/unsigned.h"
 #include "norch/ops/complex.h"
@@ -15,6 +16,7 @@ namespace norch {
 using autograd::Backward;
 using autograd::InPlace;
 using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 using autograd::save;
 using autograd::saved_input;
@@ -96,7 +98,7 @@ Tensor add_op(const char* name, const Tensor& a, const Tensor& b, const Scalar& 
   check_alpha(name, type, alpha);
   Tensor result = run_binary(name, BinaryOp::Add, a, b, type, out, alpha);
   if (recording(a, b)) {
-    record("AddBackward0", {a, b}, {result}, [alpha](Backward& ctx) {
+    record_linear("AddBackward0", {a, b}, {result}, [alpha](Backward& ctx) {
       if (ctx.needs(0)) ctx.set(0, ctx.grad());
       if (ctx.needs(1)) ctx.set(1, scaled(ctx.grad(), alpha));
     });
@@ -114,7 +116,7 @@ Tensor sub_op(const char* name, const Tensor& a, const Tensor& b, const Scalar& 
   check_alpha(name, type, alpha);
   Tensor result = run_binary(name, BinaryOp::Sub, a, b, type, out, alpha);
   if (recording(a, b)) {
-    record(a.impl()->wrapped_number ? "RsubBackward1" : "SubBackward0", {a, b}, {result}, [alpha](Backward& ctx) {
+    record_linear(a.impl()->wrapped_number ? "RsubBackward1" : "SubBackward0", {a, b}, {result}, [alpha](Backward& ctx) {
       if (ctx.needs(0)) ctx.set(0, ctx.grad());
       if (ctx.needs(1)) ctx.set(1, neg(scaled(ctx.grad(), alpha)));
     });

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "autograd/in_place.h"
-#include "autograd/record.h"
+#include "autograd/record_linear.h"
 #include "core/channels_last.h"
 #include "core/cuda_runtime.h"
 #include "core/factory.h"
@@ -16,7 +16,7 @@
 namespace norch {
 
 using autograd::Backward;
-using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 
 namespace {
@@ -97,7 +97,7 @@ Tensor copy_(const Tensor& self, const Tensor& src) {
   Tensor out = write.output();
   copy_into(out, src);
   if (recording(write.input(), src)) {
-    record("CopyBackwards", {write.input(), src}, {out}, [device = src.device()](Backward& ctx) {
+    record_linear("CopyBackwards", {write.input(), src}, {out}, [device = src.device()](Backward& ctx) {
       if (ctx.needs(1)) ctx.set(1, ctx.grad().to(device));
     });
   }
@@ -106,7 +106,7 @@ Tensor copy_(const Tensor& self, const Tensor& src) {
 
 void record_conversion(const Tensor& out, const Tensor& t) {
   if (!is_differentiable(out.dtype()) || !recording(t)) return;
-  record("ToCopyBackward0", {t}, {out}, [from = t.device()](Backward& ctx) { ctx.set(0, ctx.grad().to(from)); });
+  record_linear("ToCopyBackward0", {t}, {out}, [from = t.device()](Backward& ctx) { ctx.set(0, ctx.grad().to(from)); });
   out.impl()->grad_fn->outputs[0].takes_wide = t.dtype() == DType::Float32 && itemsize(out.dtype()) == 2;
 }
 
@@ -127,7 +127,7 @@ Tensor Tensor::to(Device where) const { return to(where, dtype()); }
 Tensor Tensor::clone(MemoryFormat format) const {
   Tensor out = new_like(*this, dtype(), device(), format);
   copy_into(out, *this);
-  if (recording(*this)) record("CloneBackward0", {*this}, {out}, [](Backward& ctx) { ctx.set(0, ctx.grad()); });
+  if (recording(*this)) record_linear("CloneBackward0", {*this}, {out}, [](Backward& ctx) { ctx.set(0, ctx.grad()); });
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "autograd/record.h"
+#include "autograd/record_linear.h"
 #include "core/channels_last.h"
 #include "kernels/cpu/parallel.h"
 #include "norch/ops/copy.h"
@@ -20,6 +21,7 @@ namespace norch {
 
 using autograd::Backward;
 using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 
 namespace {
@@ -159,7 +161,7 @@ Tensor cat(const TensorList& tensors, int64_t dim) {
     std::vector<int64_t> lengths;
     lengths.reserve(tensors.size());
     for (const Tensor& t : tensors) lengths.push_back(skipped(t) && first->dim() > 1 ? -1 : t.sizes()[dim]);
-    record("CatBackward0", tensors, {out}, [dim, lengths](Backward& ctx) {
+    record_linear("CatBackward0", tensors, {out}, [dim, lengths](Backward& ctx) {
       int64_t from = 0;
       for (size_t i = 0; i < lengths.size(); ++i) {
         if (lengths[i] < 0) {
@@ -192,7 +194,7 @@ Tensor stack(const TensorList& tensors, int64_t dim) {
     place(out, raw_view(tensors[i], one, strides, tensors[i].storage_offset()), one, dim, static_cast<int64_t>(i));
   }
   if (recording(tensors)) {
-    record("StackBackward0", tensors, {out}, [dim, n = tensors.size()](Backward& ctx) {
+    record_linear("StackBackward0", tensors, {out}, [dim, n = tensors.size()](Backward& ctx) {
       for (size_t i = 0; i < n; ++i)
         if (ctx.needs(i)) ctx.set(i, select(ctx.grad(), dim, static_cast<int64_t>(i)));
     });

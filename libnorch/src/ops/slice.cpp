@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/node.h"
+#include "autograd/record_linear.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/join.h"
 #include "norch/ops/reduce.h"
@@ -14,6 +15,7 @@ namespace norch {
 
 using autograd::Backward;
 using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 
 // ---- one part
@@ -31,7 +33,7 @@ Tensor select(const Tensor& t, int64_t dim, int64_t index) {
   strides.erase(dim);
   Tensor out = new_view(t, sizes, strides, offset);
   if (recording(t)) {
-    record("SelectBackward0", {t}, {out}, [from = Shape(t.sizes()), dim, index](Backward& ctx) {
+    record_linear("SelectBackward0", {t}, {out}, [from = Shape(t.sizes()), dim, index](Backward& ctx) {
       ctx.set(0, into_zeros("SelectBackwardBackward0", ctx.grad(), from,
                             [dim, index](const Tensor& x) { return select(x, dim, index); }));
     });
@@ -56,7 +58,7 @@ Tensor slice(const Tensor& t, int64_t dim, std::optional<int64_t> start_, std::o
     strides[dim] = 1;  // never stepped over
   Tensor out = new_view(t, sizes, strides, offset);
   if (recording(t)) {
-    record("SliceBackward0", {t}, {out}, [from = Shape(t.sizes()), dim, start, end, step](Backward& ctx) {
+    record_linear("SliceBackward0", {t}, {out}, [from = Shape(t.sizes()), dim, start, end, step](Backward& ctx) {
       ctx.set(0, into_zeros("SliceBackwardBackward0", ctx.grad(), from,
                             [=](const Tensor& x) { return slice(x, dim, start, end, step); }));
     });
@@ -96,7 +98,7 @@ Tensor diagonal(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
   }
   Tensor out = new_view(t, sizes, strides, start);
   if (recording(t)) {
-    record("DiagonalBackward0", {t}, {out}, [from = Shape(t.sizes()), offset, dim1, dim2](Backward& ctx) {
+    record_linear("DiagonalBackward0", {t}, {out}, [from = Shape(t.sizes()), offset, dim1, dim2](Backward& ctx) {
       ctx.set(0, into_zeros("DiagonalBackwardBackward0", ctx.grad(), from,
                             [=](const Tensor& x) { return diagonal(x, offset, dim1, dim2); }));
     });
@@ -141,7 +143,7 @@ Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step) {
   }
   Tensor out = new_view(t, sizes, strides, t.storage_offset());
   if (recording(t)) {
-    record("UnfoldBackward0", {t}, {out}, [from = Shape(t.sizes()), dim, size, step](Backward& ctx) {
+    record_linear("UnfoldBackward0", {t}, {out}, [from = Shape(t.sizes()), dim, size, step](Backward& ctx) {
       ctx.set(0, unfold_backward(ctx.grad(), from, dim, size, step));
     });
   }
@@ -169,7 +171,7 @@ TensorList split_into(const char* name, const Tensor& t, Ints lengths, int64_t d
     offset += n * t.strides()[dim];
   }
   if (recording(t)) {
-    record(name, {t}, out, [dim](Backward& ctx) {
+    record_linear(name, {t}, out, [dim](Backward& ctx) {
       TensorList grads;
       for (size_t i = 0; i < ctx.num_grads(); ++i) grads.push_back(ctx.grad_or_zeros(i));
       const Tensor whole = whole_of(grads, dim);
@@ -296,7 +298,7 @@ TensorList unbind(const Tensor& t, int64_t dim) {
     mark_multi_output(out.back());
   }
   if (n > 0 && recording(t)) {
-    record("UnbindBackward0", {t}, out, [dim](Backward& ctx) {
+    record_linear("UnbindBackward0", {t}, out, [dim](Backward& ctx) {
       TensorList grads;
       for (size_t i = 0; i < ctx.num_grads(); ++i) grads.push_back(ctx.grad_or_zeros(i));
       const Tensor whole = whole_of(grads, dim, true);

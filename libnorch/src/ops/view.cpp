@@ -4,12 +4,13 @@
 #include <algorithm>
 
 #include "autograd/node.h"
+#include "autograd/record_linear.h"
 #include "ops/view_ops.h"
 
 namespace norch {
 
 using autograd::Backward;
-using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 
 // ---- the same elements under another shape
@@ -45,7 +46,7 @@ namespace {
 Tensor reshaped(const char* name, const Tensor& t, Ints sizes, Ints strides) {
   Tensor out = new_view(t, sizes, strides, t.storage_offset());
   if (recording(t))
-    record(name, {t}, {out}, [from = Shape(t.sizes())](Backward& ctx) { ctx.set(0, reshape(ctx.grad(), from)); });
+    record_linear(name, {t}, {out}, [from = Shape(t.sizes())](Backward& ctx) { ctx.set(0, reshape(ctx.grad(), from)); });
   return out;
 }
 
@@ -70,7 +71,7 @@ Tensor reshape(const Tensor& t, Ints sizes) {
   out.impl()->sizes = shape;
   out.impl()->strides = contiguous_strides(shape);
   if (recording(t)) {
-    record("UnsafeViewBackward0", {t}, {out},
+    record_linear("UnsafeViewBackward0", {t}, {out},
            [from = Shape(t.sizes())](Backward& ctx) { ctx.set(0, reshape(ctx.grad(), from)); });
   }
   return out;
@@ -172,7 +173,7 @@ Tensor expand(const Tensor& t, Ints sizes) {
   Tensor out = new_view(t, shape, strides, t.storage_offset());
   if (recording(t)) {
     // The engine sums the gradient to the input's shape.
-    record("ExpandBackward0", {t}, {out}, [](Backward& ctx) { ctx.set(0, ctx.grad()); });
+    record_linear("ExpandBackward0", {t}, {out}, [](Backward& ctx) { ctx.set(0, ctx.grad()); });
   }
   return out;
 }
@@ -206,7 +207,7 @@ Tensor transposed(const char* node, const Tensor& t, int64_t dim0, int64_t dim1)
   }
   Tensor out = new_view(t, sizes, strides, t.storage_offset());
   if (recording(t)) {
-    record(node, {t}, {out}, [dim0, dim1](Backward& ctx) { ctx.set(0, transpose(ctx.grad(), dim0, dim1)); });
+    record_linear(node, {t}, {out}, [dim0, dim1](Backward& ctx) { ctx.set(0, transpose(ctx.grad(), dim0, dim1)); });
   }
   return out;
 }
@@ -236,7 +237,7 @@ Tensor permute(const Tensor& t, Ints dims) {
   }
   Tensor out = new_view(t, sizes, strides, t.storage_offset());
   if (recording(t)) {
-    record("PermuteBackward0", {t}, {out},
+    record_linear("PermuteBackward0", {t}, {out},
            [inverse](Backward& ctx) { ctx.set(0, permute(ctx.grad(), inverse)); });
   }
   return out;

@@ -160,6 +160,11 @@ def test_training_and_evaluation(name):
         assert norch.equal(model(images), model(images)) and model(images).shape == (2, 5)
 
 
+def test_initial_biases_of_regnets():
+    biases = [m.bias for m in models.regnet_y_400mf().modules() if isinstance(m, nn.Conv2d) and m.bias is not None]
+    assert biases and all(b.abs().max() > 0 for b in biases)  # of squeeze-and-excitation; as Conv2d makes them
+
+
 def test_a_small_vision_transformer():
     model = models.VisionTransformer(
         image_size=16, patch_size=8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=12, num_classes=3

@@ -17,14 +17,18 @@ def make_divisible(v: float, divisor: int, min_value: int | None = None) -> int:
 
 
 def initialize(
-    model: nn.Module, conv: Callable[[Any], Any], linear: Callable[[Any], Any] | None = None, norms: bool = True
+    model: nn.Module,
+    conv: Callable[[Any], Any],
+    linear: Callable[[Any], Any] | None = None,
+    norms: bool = True,
+    conv_biases: bool = True,
 ) -> None:
-    """Initializes all layers: convolutions by conv(layer), linear ones by linear(layer), their biases to 0;
-    normalisation to the identity."""
+    """Initializes all layers: convolutions by conv(layer), linear ones by linear(layer), their biases to 0 (those of
+    convolutions stay as they are without `conv_biases`); normalisation to the identity."""
     for m in model.modules():
         if isinstance(m, nn.Conv2d):
             conv(m)
-            if m.bias is not None:
+            if m.bias is not None and conv_biases:
                 nn.init.zeros_(m.bias)
         elif isinstance(m, (nn.BatchNorm2d, nn.GroupNorm)) and norms:
             if m.weight is not None:

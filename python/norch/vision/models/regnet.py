@@ -82,7 +82,7 @@ class RegNet(nn.Module):
         self.trunk_output = nn.Sequential(blocks)
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
         self.fc = nn.Linear(in_features=width, out_features=num_classes)
-        initialize(self, _by_outputs, normal_001)
+        initialize(self, _by_outputs, normal_001, conv_biases=False)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.avgpool(self.trunk_output(self.stem(x))).flatten(1))

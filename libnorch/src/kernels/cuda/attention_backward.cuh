@@ -16,7 +16,7 @@ struct BackwardShape {
   static constexpr int kKeys = 16 * tiles * warps;
   /// Of the gradient of q, rows x width, a warp makes kOutRows x kOutColumns.
   static constexpr int kOutRows = 32, kOutColumns = rows * width / warps / kOutRows;
-  static_assert(rows % kOutRows == 0 && kOutColumns % 16 == 0 && 256 / (width / 8) <= kOutRows);
+  static_assert(rows % kOutRows == 0 && kOutColumns % 16 == 0 && kValueThreads / (width / 8) <= kOutRows);
   using Q = Tile<rows, width>;
   using K = Tile<kKeys, width>;
   using D = Tile<kKeys, rows>;  // transposed gradients of scores
@@ -41,7 +41,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   if (threadIdx.x == 0) ticket = atomicAdd(room.taken, 1);
   __syncthreads();
 
-  const KeyBlock<false> keys = KeyBlock<false>::of<S>(call, room, ticket);
+  const KeyBlock<false> keys = KeyBlock<false>::of<S>(call, room, KeyBlock<false>::place<S>(call, ticket));
   const int j0 = keys.j0, first_key = j0 + warp * 16 * M, batch = keys.batch, steps = keys.steps;
   const int width = static_cast<int>(a.width), value_width = static_cast<int>(a.value_width);
 

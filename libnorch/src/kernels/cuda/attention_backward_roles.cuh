@@ -1,5 +1,10 @@
-// What the other warps of attention_backward_sm90a.cuh do while two warpgroups multiply: two of them load, and a thread of
-// a third keeps the order in which blocks add to the gradient of q. They tell each other by barriers in shared memory.
+// How the warps of attention_backward_sm90a.cuh tell each other, by barriers in shared memory, what is there and what is
+// no longer needed, and the part of those that load.
+//
+// One lane arrives for its warp, after __syncwarp: what the others read or wrote before comes before its arrival, and so
+// before what those do who have waited for the phase. (compute-sanitizer's racecheck follows the arriving lane alone: it
+// reports that the copies of RowValues meet the other lanes' reads of the ones before.) What a thread writes for the
+// tensor cores or for copies out of shared memory, it shows with show_writes before that.
 //
 // A block of threads stays and takes one ticket after the other, that of the next block of keys while the last step of the
 // one before is under way: who holds a ticket waits for lower ones alone, and the lowest is being worked at.
@@ -17,44 +22,71 @@ struct TicketRange {
 
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
 
-/// Of a block of threads, the barriers and two tickets, in turn those of its blocks of keys.
+/// Of a block of threads, the barriers and two places, in turn those of its blocks of keys.
 template <class S>
 struct Signals {
-  static constexpr int kBytes = 128;
+  static constexpr int kBytes = 256, kStagesAt = 64, kScoresAt = kStagesAt + S::kStages * 16;
   uint32_t at;
 
-  __device__ __forceinline__ uint32_t ticket(int slot) const { return at + kBytes - 8 + slot * 4; }
-  /// The ticket is there; those who need it are done with it and with the keys.
+  __device__ __forceinline__ uint32_t place(int slot) const { return at + kBytes - 32 + slot * 16; }
+  /// The place is there; those who need it are done with it and with the keys.
   __device__ __forceinline__ uint32_t taken(int slot) const { return at + slot * 8; }
   __device__ __forceinline__ uint32_t done(int slot) const { return at + 16 + slot * 8; }
-  /// The values are there, or no longer needed; so the rows of a step.
-  __device__ __forceinline__ uint32_t values_full() const { return at + 32; }
-  __device__ __forceinline__ uint32_t values_empty() const { return at + 40; }
-  __device__ __forceinline__ uint32_t full(int stage) const { return at + 48 + stage * 8; }
-  __device__ __forceinline__ uint32_t empty(int stage) const { return at + 48 + (S::kStages + stage) * 8; }
-  /// Of the gradient of q: it lies in shared memory (or has been added), that is free again, it is the block's turn.
-  __device__ __forceinline__ uint32_t ready() const { return at + 48 + S::kStages * 16; }
-  __device__ __forceinline__ uint32_t read() const { return ready() + 8; }
-  __device__ __forceinline__ uint32_t turn() const { return ready() + 16; }
-  static_assert(48 + S::kStages * 16 + 24 <= kBytes - 8);
+  /// The values are there, or no longer needed; so the rows of a step, and the gradients of its scores.
+  __device__ __forceinline__ uint32_t values_full(int tile) const { return at + 32 + tile * 8; }
+  __device__ __forceinline__ uint32_t values_empty(int tile) const { return at + 48 + tile * 8; }
+  __device__ __forceinline__ uint32_t full(int stage) const { return at + kStagesAt + stage * 8; }
+  __device__ __forceinline__ uint32_t empty(int stage) const { return at + kStagesAt + (S::kStages + stage) * 8; }
+  __device__ __forceinline__ uint32_t scores_full(int parity) const { return at + kScoresAt + parity * 8; }
+  __device__ __forceinline__ uint32_t scores_empty(int parity) const { return at + kScoresAt + 16 + parity * 8; }
+  /// Of half a gradient of q: it lies in shared memory (or has been added), that is free again; it is the block's turn.
+  __device__ __forceinline__ uint32_t ready(int half) const { return at + kScoresAt + 32 + half * 8; }
+  __device__ __forceinline__ uint32_t read(int half) const { return at + kScoresAt + 48 + half * 8; }
+  __device__ __forceinline__ uint32_t turn() const { return at + kScoresAt + 64; }
+  static_assert(kScoresAt + 72 <= kBytes - 32);
 
   __device__ __forceinline__ void make() const {
-    constexpr int kWarps = S::kWorkers / 32;
+    constexpr int kWarps = S::kWorkers / 32, kGradQWarps = 4;
     for (int i = 0; i < 2; ++i) {
       hopper::make_barrier(taken(i), 1);
-      hopper::make_barrier(done(i), kWarps + 1);
+      hopper::make_barrier(done(i), kWarps + kGradQWarps + 1);
+      hopper::make_barrier(scores_full(i), kWarps);
+      hopper::make_barrier(scores_empty(i), kGradQWarps);
+      hopper::make_barrier(ready(i), kGradQWarps);
+      hopper::make_barrier(read(i), 1);
     }
-    hopper::make_barrier(values_full(), S::kLoaders);
-    hopper::make_barrier(values_empty(), kWarps);
+    for (int i = 0; i < S::kValueTiles; ++i) {
+      hopper::make_barrier(values_full(i), S::kLoaders);
+      hopper::make_barrier(values_empty(i), kWarps);
+    }
     for (int i = 0; i < S::kStages; ++i) {
       hopper::make_barrier(full(i), S::kLoaders);
       hopper::make_barrier(empty(i), kWarps);
     }
-    hopper::make_barrier(ready(), kWarps);
-    hopper::make_barrier(read(), 1);
     hopper::make_barrier(turn(), 1);
   }
+
+  /// The place of the block of keys number `item` of these threads, and that once it is there.
+  __device__ __forceinline__ KeyPlace place_of(uint32_t item) const {
+    const int4 p = hopper::load_shared(place(item % 2));
+    return {p.x, p.y, p.z};
+  }
+  __device__ __forceinline__ KeyPlace wait_for_place(uint32_t item) const {
+    hopper::wait_for_phase(taken(item % 2), item / 2);
+    return place_of(item);
+  }
 };
+
+/// What all lanes of a warp have: the compiler then knows that they go the same way.
+__device__ __forceinline__ int same(int x) { return __shfl_sync(0xFFFFFFFFu, x, 0); }
+__device__ __forceinline__ KeyPlace same(const KeyPlace& p) { return {same(p.block), same(p.batch), same(p.kv_head)}; }
+
+/// A warp's arrival, after what its lanes did before.
+__device__ __forceinline__ void arrive_as_warp(uint32_t at) {
+  __syncwarp();
+  if (threadIdx.x % 32 == 0) hopper::arrive(at);
+  __syncwarp();
+}
 
 /// One after the other.
 template <class S>
@@ -102,6 +134,7 @@ __device__ __forceinline__ void load_all(const AttentionCall& call, const FusedA
                                          const Signals<S>& signals, int thread) {
   using RowPanel = typename S::RowPanel;
   using KeyPanel = typename S::KeyPanel;
+  using Keys = KeyBlock<S::kUpwards>;
   const FusedAttention& a = call.a;
   const int rows = static_cast<int>(a.rows), columns = static_cast<int>(a.columns);
   const int width = static_cast<int>(a.width), value_width = static_cast<int>(a.value_width);
@@ -111,15 +144,18 @@ __device__ __forceinline__ void load_all(const AttentionCall& call, const FusedA
   for (uint32_t item = 0;; ++item) {
     const int slot = item % 2;
     if (thread == 0) {
+      KeyPlace p{-1, 0, 0};
+      if (next < range.total) p = Keys::template place<S>(call, next, range.side_by_side);
       if (item >= 2) hopper::wait_for_phase(signals.done(slot), item / 2 - 1);
-      mma::store_shared(signals.ticket(slot), static_cast<uint32_t>(next));
+      const uint32_t words[4] = {static_cast<uint32_t>(p.block), static_cast<uint32_t>(p.batch),
+                                 static_cast<uint32_t>(p.kv_head), 0};
+      mma::store_shared(signals.place(slot), words);
       hopper::arrive(signals.taken(slot));
     }
-    hopper::wait_for_phase(signals.taken(slot), item / 2);
-    const int ticket = hopper::load_shared(signals.ticket(slot));
-    hopper::sync_threads<2, S::kLoaders>();
-    if (ticket >= range.total) return;
-    const KeyBlock<S::kUpwards> keys = KeyBlock<S::kUpwards>::template of<S>(call, room, ticket, range.side_by_side);
+    const KeyPlace place = signals.wait_for_place(item);
+    hopper::sync_threads<S::kLoaders>(1);
+    if (place.block < 0) return;
+    const Keys keys = Keys::template of<S>(call, room, place);
     if (keys.steps == 0 && thread == 0) next = atomicAdd(room.taken, 1);
     StepRows<S::kUpwards> at(keys);
     for (int step = 0; step < keys.steps; ++step, at.advance(keys)) {
@@ -141,7 +177,12 @@ __device__ __forceinline__ void load_all(const AttentionCall& call, const FusedA
         load_panel<RowPanel, S>(thread, to + S::kRowTile + p * RowPanel::kBytes, g + p * 64, grads.out.row, rows - i0,
                                 value_width - p * 64);
       }
-      if (thread < S::kRowValues / 16)
+      if (thread == 0) {  // the first row, how many steps follow, and whether it is the first one
+        const uint32_t info[4] = {static_cast<uint32_t>(i0), static_cast<uint32_t>(keys.steps - 1 - step),
+                                  step == 0, 0};
+        mma::store_shared(shared + S::kRowValuesAt + at_stage.stage * S::kRowValues + S::kStepInfo, info);
+      }
+      if (thread < S::kRows / 2)
         mma::copy_async(shared + S::kRowValuesAt + at_stage.stage * S::kRowValues + thread * 16,
                         room.values + (static_cast<int64_t>(keys.batch) * a.heads + at.head) * room.padded + i0 + thread * 2,
                         true);
@@ -149,54 +190,16 @@ __device__ __forceinline__ void load_all(const AttentionCall& call, const FusedA
       finish_copies(signals.full(at_stage.stage));
       at_stage.advance();
       if (step == 0) {
-        if (values_loaded > 0) hopper::wait_for_phase(signals.values_empty(), values_loaded - 1);
+        const int tile = values_loaded % S::kValueTiles, round = values_loaded / S::kValueTiles;
+        if (round > 0) hopper::wait_for_phase(signals.values_empty(tile), round - 1);
         const T* const from = begin_of<const T>(a.v, keys.batch, keys.kv_head) + keys.j0 * a.v.row;
 #pragma unroll
         for (int p = 0; p < S::kPanels; ++p)
-          load_panel<KeyPanel, S>(thread, shared + S::kValuesAt + p * KeyPanel::kBytes, from + p * 64, a.v.row,
-                                  columns - keys.j0, value_width - p * 64);
-        finish_copies(signals.values_full());
+          load_panel<KeyPanel, S>(thread, shared + S::kValuesAt + tile * S::kKeyTile + p * KeyPanel::kBytes,
+                                  from + p * 64, a.v.row, columns - keys.j0, value_width - p * 64);
+        finish_copies(signals.values_full(tile));
         ++values_loaded;
       }
-    }
-  }
-}
-
-/// The part of the thread that keeps the order. For every step it waits for the block's turn, has the gradient of q added
-/// by the hardware, or, of the last keys, by those who made it, and lets the next block of keys add.
-template <class S>
-__device__ __forceinline__ void keep_order(const AttentionCall& call, const BackwardRoom& room, const TicketRange& range,
-                                           uint32_t shared, const Signals<S>& signals) {
-  constexpr int kBytes = S::kRows * S::kWidth * 4;
-  int done = 0;
-  for (uint32_t item = 0;; ++item) {
-    hopper::wait_for_phase(signals.taken(item % 2), item / 2);
-    const int ticket = hopper::load_shared(signals.ticket(item % 2));
-    if (ticket >= range.total) return;
-    hopper::arrive(signals.done(item % 2));
-    const KeyBlock<S::kUpwards> keys = KeyBlock<S::kUpwards>::template of<S>(call, room, ticket, range.side_by_side);
-    StepRows<S::kUpwards> now(keys);
-    int seen = 0;  // steps that the block of keys before has done
-    for (int step = 0; step < keys.steps; ++step, now.advance(keys), ++done) {
-      const bool starts = now.starts(keys), ends = now.ends(keys);
-      if (!starts)
-        while (seen < now.needed(keys)) seen = mma::observe(keys.before);
-      if (ends) hopper::arrive(signals.turn());
-      hopper::wait_for_phase(signals.ready(), done);
-      if (!ends) {
-        const int64_t tile = (static_cast<int64_t>(keys.batch) * call.a.heads + now.head) * keys.row_blocks + now.i;
-        float* const to = room.grad_q + tile * (S::kRows * S::kWidth);
-        hopper::join_proxies();
-        if (starts)
-          hopper::store_in_memory(to, shared + S::kGradQAt, kBytes);
-        else
-          hopper::add_in_memory(to, shared + S::kGradQAt, kBytes);
-        hopper::wait_for_reads();
-        hopper::arrive(signals.read());
-        hopper::wait_for_stores();
-        hopper::join_proxies();
-      }
-      mma::publish(keys.progress, step + 1);
     }
   }
 }

@@ -21,6 +21,11 @@ struct BackwardRoom {
   int padded;  // rows, filled up
 };
 
+/// Which block of keys of which matrix; none: a negative block.
+struct KeyPlace {
+  int block, batch, kv_head;
+};
+
 /// The block of keys that a block of threads takes, and the rows that see it: the work of the block is a step for each
 /// block of rows from `first` on, of each head that shares the keys. Blocks of keys are taken, and add to the gradient
 /// of q, `upwards`, the first keys first and of the rows the last, or the other way round.
@@ -32,21 +37,29 @@ struct KeyBlock {
   int before_first;  // `first` of the block of keys that adds before this one
   int *progress, *before;  // how many steps are done: of this block, and of the one that adds before it
 
-  /// That of ticket number `ticket`. Blocks of `side` matrices take turns, so that there is time between two of one.
+  /// Where ticket number `ticket` is. Blocks of `side` matrices take turns, so that there is time between two of one.
   template <class S>
-  static __device__ __forceinline__ KeyBlock of(const AttentionCall& call, const BackwardRoom& room, int ticket,
-                                                int side = 1) {
+  static __device__ __forceinline__ KeyPlace place(const AttentionCall& call, int ticket, int side = 1) {
     const FusedAttention& a = call.a;
     const int key_blocks = (static_cast<int>(a.columns) + S::kKeys - 1) / S::kKeys;
     const int kv_heads = static_cast<int>(a.kv_heads), matrices = static_cast<int>(a.batch) * kv_heads;
     const int set = ticket / (side * key_blocks), within = ticket - set * side * key_blocks;
     const int count = side == 1 ? 1 : std::min(side, matrices - set * side), matrix = set * side + within % count;
+    return {upwards ? within / count : key_blocks - 1 - within / count, matrix / kv_heads, matrix % kv_heads};
+  }
+  /// The block of keys there.
+  template <class S>
+  static __device__ __forceinline__ KeyBlock of(const AttentionCall& call, const BackwardRoom& room,
+                                                const KeyPlace& at) {
+    const FusedAttention& a = call.a;
+    const int key_blocks = (static_cast<int>(a.columns) + S::kKeys - 1) / S::kKeys;
+    const int matrix = at.batch * static_cast<int>(a.kv_heads) + at.kv_head;
     KeyBlock k;
     k.row_blocks = room.padded / S::kRows;
     const auto first_of = [&](int b) { return a.causal ? std::min(k.row_blocks, b * S::kKeys / S::kRows) : 0; };
-    k.block = upwards ? within / count : key_blocks - 1 - within / count;
-    k.batch = matrix / kv_heads;
-    k.kv_head = matrix % kv_heads;
+    k.block = at.block;
+    k.batch = at.batch;
+    k.kv_head = at.kv_head;
     k.j0 = k.block * S::kKeys;
     k.first = first_of(k.block);
     k.next_first = k.block + 1 < key_blocks ? first_of(k.block + 1) : k.row_blocks;
@@ -85,13 +98,15 @@ struct StepRows {
   }
 };
 
+inline constexpr int kValueThreads = 128;  // of a block; 5 % faster than 256
+
 template <class T, int width>
-__global__ void __launch_bounds__(256) attention_values_kernel(FusedAttention a, AttentionTensor grad, BackwardRoom room,
-                                                               int64_t counters) {
-  constexpr int kLanes = width / 8, kRows = 256 / kLanes;  // lanes to a row, rows to a block
+__global__ void __launch_bounds__(kValueThreads)
+    attention_values_kernel(FusedAttention a, AttentionTensor grad, BackwardRoom room, int64_t counters) {
+  constexpr int kLanes = width / 8, kRows = kValueThreads / kLanes;  // lanes to a row, rows to a block
   constexpr float kUnit = std::is_same_v<T, float> ? 1 : kLog2e;
-  const int64_t thread = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
-  for (int64_t i = thread; i < counters; i += static_cast<int64_t>(gridDim.x) * 256) room.taken[i] = 0;
+  const int64_t thread = static_cast<int64_t>(blockIdx.x) * kValueThreads + threadIdx.x;
+  for (int64_t i = thread; i < counters; i += static_cast<int64_t>(gridDim.x) * kValueThreads) room.taken[i] = 0;
   const int blocks = room.padded / kRows, heads = static_cast<int>(a.heads);  // blocks to a matrix
   const int matrix = static_cast<int>(blockIdx.x) / blocks, batch = matrix / heads, head = matrix % heads;
   const int row = static_cast<int>(blockIdx.x) % blocks * kRows + static_cast<int>(threadIdx.x) / kLanes;
@@ -140,8 +155,8 @@ struct BackwardWork {
 
 template <class T, int width>
 void launch_attention_values(const FusedAttention& a, const AttentionTensor& grad, const BackwardWork& work) {
-  launch(attention_values_kernel<T, width>, blocks_for(work.all_rows, 256 / (width / 8)), 256, 0, a, grad, work.room,
-         work.blocks + 1);
+  launch(attention_values_kernel<T, width>, blocks_for(work.all_rows, kValueThreads / (width / 8)), kValueThreads, 0, a,
+         grad, work.room, work.blocks + 1);
 }
 
 /// Runs `kernel`, which takes work of the shape S.

@@ -39,7 +39,7 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks)
   if (threadIdx.x == 0) ticket = atomicAdd(room.taken, 1);
   __syncthreads();
 
-  const KeyBlock<false> keys = KeyBlock<false>::of<S>(call, room, ticket);
+  const KeyBlock<false> keys = KeyBlock<false>::of<S>(call, room, KeyBlock<false>::place<S>(call, ticket));
   const int j0 = keys.j0, first_key = j0 + warp * 16 * M, batch = keys.batch, steps = keys.steps;
   const int width = static_cast<int>(a.width), value_width = static_cast<int>(a.value_width);
 

@@ -38,12 +38,20 @@ __device__ __forceinline__ void hold(float (&c)[count]) {
 #pragma unroll
   for (int i = 0; i < count; ++i) asm volatile("" : "+f"(c[i])::"memory");
 }
+template <int count>
+__device__ __forceinline__ void hold(uint32_t (&a)[count][4]) {
+#pragma unroll
+  for (int i = 0; i < count; ++i)
+#pragma unroll
+    for (int r = 0; r < 4; ++r) asm volatile("" : "+r"(a[i][r])::"memory");
+}
 /// What this thread wrote to shared memory is seen by products that begin after a barrier.
 __device__ __forceinline__ void show_writes() { asm volatile("fence.proxy.async.shared::cta;" ::: "memory"); }
 
 #define NORCH_C8(i) \
   "+f"(c[i]), "+f"(c[i + 1]), "+f"(c[i + 2]), "+f"(c[i + 3]), "+f"(c[i + 4]), "+f"(c[i + 5]), "+f"(c[i + 6]), "+f"(c[i + 7])
 #define NORCH_C32(i) NORCH_C8(i), NORCH_C8(i + 8), NORCH_C8(i + 16), NORCH_C8(i + 24)
+#define NORCH_NAMES16 "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15"
 #define NORCH_NAMES32                                                                                               \
   "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
 #define NORCH_NAMES64                                                                                               \
@@ -65,13 +73,17 @@ __device__ __forceinline__ void show_writes() { asm volatile("fence.proxy.async.
                : __VA_ARGS__                                                                                     \
                : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(y), "n"(int(across_b)), "r"(add_to))
 
-/// c = x y, or c += x y where `add_to`, of 64 x 16 and 16 x N with N = 64 or 128; `across`: the columns of the memory are
-/// those of a (transposed) or b, not the terms of the sum.
+/// c = x y, or c += x y where `add_to`, of 64 x 16 and 16 x N with N = 32, 64 or 128; `across`: the columns of the
+/// memory are those of a (transposed) or b, not the terms of the sum.
 template <class T, bool across_a, bool across_b, int count>
 __device__ __forceinline__ void multiply(float (&c)[count], uint64_t x, uint64_t y, int add_to) {
-  static_assert(count == 32 || count == 64);
+  static_assert(count == 16 || count == 32 || count == 64);
   constexpr bool bf16 = std::is_same_v<T, BFloat16>;
-  if constexpr (count == 32 && bf16)
+  if constexpr (count == 16 && bf16)
+    NORCH_SHARED("32", "bf16", NORCH_NAMES16, "%16", "%17", "%18", "%19", "%20", NORCH_C8(0), NORCH_C8(8));
+  else if constexpr (count == 16)
+    NORCH_SHARED("32", "f16", NORCH_NAMES16, "%16", "%17", "%18", "%19", "%20", NORCH_C8(0), NORCH_C8(8));
+  else if constexpr (count == 32 && bf16)
     NORCH_SHARED("64", "bf16", NORCH_NAMES32, "%32", "%33", "%34", "%35", "%36", NORCH_C32(0));
   else if constexpr (count == 32)
     NORCH_SHARED("64", "f16", NORCH_NAMES32, "%32", "%33", "%34", "%35", "%36", NORCH_C32(0));
@@ -98,20 +110,22 @@ __device__ __forceinline__ void multiply(float (&c)[count], const uint32_t (&a)[
 
 #undef NORCH_C8
 #undef NORCH_C32
+#undef NORCH_NAMES16
 #undef NORCH_NAMES32
 #undef NORCH_NAMES64
 #undef NORCH_FORM
 #undef NORCH_SHARED
 #undef NORCH_HELD
 
-/// The result of products, rounded to T, as operands `a` of the next ones.
-template <class T, int count>
-__device__ __forceinline__ void pack(uint32_t (&a)[count][4], const float (&c)[count * 8]) {
+/// The result of products from `first` on, rounded to T, as operands `a` of the next ones.
+template <class T, int count, int from>
+__device__ __forceinline__ void pack(uint32_t (&a)[count][4], const float (&c)[from], int first = 0) {
 #pragma unroll
   for (int k = 0; k < count; ++k)
 #pragma unroll
     for (int r = 0; r < 4; ++r) {
-      a[k][r] = mma::pack<T>(c[k * 8 + r * 2], c[k * 8 + r * 2 + 1]);
+      const int i = first + k * 8 + r * 2;
+      a[k][r] = mma::pack<T>(c[i], c[i + 1]);
       asm volatile("" : "+r"(a[k][r])::"memory");
     }
 }
@@ -123,10 +137,13 @@ __device__ __forceinline__ void store_matrices(uint32_t address, const uint32_t 
                : "memory");
 }
 
-/// A word of shared memory that other threads write.
-__device__ __forceinline__ int load_shared(uint32_t at) {
-  int v;
-  asm volatile("ld.shared.b32 %0, [%1];" : "=r"(v) : "r"(at) : "memory");
+/// 16 bytes of shared memory that other threads write.
+__device__ __forceinline__ int4 load_shared(uint32_t at) {
+  int4 v;
+  asm volatile("ld.shared.v4.b32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+               : "r"(at)
+               : "memory");
   return v;
 }
 /// Writes 16 bytes of shared memory.
@@ -147,12 +164,18 @@ __device__ __forceinline__ void add_in_memory(float* to, uint32_t from, int byte
                "r"(from), "r"(bytes)
                : "memory");
 }
-/// Waits until the shared memory of what this thread began may be written again.
+/// What this thread began so far becomes a group.
+__device__ __forceinline__ void commit_stores() { asm volatile("cp.async.bulk.commit_group;" ::: "memory"); }
+/// Waits until the shared memory of all groups but the last `groups` may be written again.
+template <int groups>
 __device__ __forceinline__ void wait_for_reads() {
-  asm volatile("cp.async.bulk.commit_group;\ncp.async.bulk.wait_group.read 0;" ::: "memory");
+  asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(groups) : "memory");
 }
-/// Waits, after wait_for_reads, until it is done, and other blocks see it that see what this thread publishes next.
-__device__ __forceinline__ void wait_for_stores() { asm volatile("cp.async.bulk.wait_group 0;" ::: "memory"); }
+/// Waits until they are done, and other blocks see it that see what this thread publishes next.
+template <int groups>
+__device__ __forceinline__ void wait_for_stores() {
+  asm volatile("cp.async.bulk.wait_group %0;" ::"n"(groups) : "memory");
+}
 /// Between what a thread knows to be done in the GPU's or shared memory and what the hardware does there for it, or back.
 __device__ __forceinline__ void join_proxies() { asm volatile("fence.proxy.async;" ::: "memory"); }
 
@@ -176,10 +199,10 @@ __device__ __forceinline__ void wait_for_phase(uint32_t at, int phase) {
                  : "r"(at), "r"(phase & 1)
                  : "memory");
 }
-/// __syncthreads of the first `threads` threads of a block. \tparam id 1 to 15
-template <int id, int threads>
-__device__ __forceinline__ void sync_threads() {
-  asm volatile("bar.sync %0, %1;" ::"n"(id), "n"(threads) : "memory");
+/// __syncthreads of `threads` threads. `id`: 1 to 15, for each set of threads.
+template <int threads>
+__device__ __forceinline__ void sync_threads(int id) {
+  asm volatile("bar.sync %0, %1;" ::"r"(id), "n"(threads) : "memory");
 }
 
 /// __syncthreads of `threads` threads, and whether `here` holds for any of them. `id`: 1 to 15, for each set of threads.

@@ -8,17 +8,54 @@ namespace norch::kernels::cpu::NORCH_ISA {
 
 namespace {
 
+// One loop serves several types of a byte, so that fewer are compiled: bool is computed as the numbers 0 and 1, where
+// that gives 0 or 1 again, and int8 as uint8, where the sign makes no difference.
+
+template <class F, class... Of>
+inline constexpr bool is_one_of = (std::is_same_v<F, Of> || ...);
+template <class F>
+inline constexpr bool adds = is_one_of<F, Add, Sub>;
+template <class C>
+inline constexpr bool adds<AddScaled<C>> = true;
+template <class F>
+inline constexpr bool ignores_sign = adds<F> || is_one_of<F, Mul, BitwiseAnd, BitwiseOr, BitwiseXor, Eq, Ne, LogicalAnd,
+                                                          LogicalOr, LogicalXor>;
+template <class F>
+inline constexpr bool shifts = is_one_of<F, LeftShift, RightShift>;
+
+/// The type in which F computes values of T.
+template <class F, class T>
+using LoopType = std::conditional_t<(std::is_same_v<T, bool> && !adds<F> && !shifts<F>) ||
+                                        (std::is_same_v<T, int8_t> && ignores_sign<F>),
+                                    uint8_t, ComputeType<T>>;
+
 template <class T, class F>
 void arithmetic(const Plan& plan, const F& f) {
-  using C = ComputeType<T>;
+  using C = LoopType<F, T>;
   run_blocks(plan, block2<F, C, C>, f, takes_repeats<F>);
 }
 
 template <class F>
 void comparison(const Plan& plan, const F& f) {
   visit_all(plan.dtype[1], [&](auto tag) {
-    run_blocks(plan, block2<F, bool, ComputeType<typename decltype(tag)::type>>, f, takes_repeats<F>);
+    run_blocks(plan, block2<F, bool, LoopType<F, typename decltype(tag)::type>>, f, takes_repeats<F>);
   });
+}
+
+/// The same walk with the two inputs exchanged.
+Plan exchanged(const Plan& plan) {
+  Plan p;
+  p.ndim = plan.ndim;
+  p.operands = plan.operands;
+  p.numel = plan.numel;
+  std::copy_n(plan.shape, plan.ndim, p.shape);
+  for (int k = 0; k < 3; ++k) {
+    const int from = k == 0 ? 0 : 3 - k;
+    std::copy_n(plan.strides[from], plan.ndim, p.strides[k]);
+    p.data[k] = plan.data[from];
+    p.dtype[k] = plan.dtype[from];
+  }
+  return p;
 }
 
 template <class T>
@@ -133,7 +170,7 @@ template <class F>
 void scaled(const Plan& plan, const F& f, const Scalar& alpha, bool negate) {
   visit_all(plan.dtype[0], [&](auto tag) {
     using T = typename decltype(tag)::type;
-    using C = ComputeType<T>;
+    using C = LoopType<F, T>;
     const C factor = static_cast<C>(alpha.to<T>());  // rounded as the numbers of 16-bit sums are
     if (factor == C(1)) return arithmetic<T>(plan, f);
     arithmetic<T>(plan, AddScaled<C>(negate ? wrapping_sub(C(0), factor) : factor));
@@ -166,8 +203,16 @@ void binary(BinaryOp op, const Plan& plan, const Scalar& alpha) {
 #undef NORCH_CASE
 #define NORCH_CASE(name) \
   case BinaryOp::name: return comparison(plan, name{});
-    NORCH_BINARY_COMPARE(NORCH_CASE)
+    NORCH_CASE(Eq)
+    NORCH_CASE(Ne)
+    NORCH_CASE(Lt)
+    NORCH_CASE(Le)
+    NORCH_CASE(LogicalAnd)
+    NORCH_CASE(LogicalOr)
+    NORCH_CASE(LogicalXor)
 #undef NORCH_CASE
+    case BinaryOp::Gt: return comparison(exchanged(plan), Lt{});
+    case BinaryOp::Ge: return comparison(exchanged(plan), Le{});
     case BinaryOp::Add: return scaled(plan, Add{}, alpha, false);
     case BinaryOp::Sub: return scaled(plan, Sub{}, alpha, true);
   }

@@ -256,11 +256,12 @@ void gemm(const Gemm& g) {
     } else {
       const double work = static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k);
       if (std::is_integral_v<T> || g.k == 0 || work <= 768) return plain<T>(g);
-      if (g.batch == 1 && (g.m == 1 || g.n == 1)) return matvec<T>(g);
-      if constexpr (std::is_same_v<T, float> || std::is_same_v<T, double>) {
-        if (!blas_way<T>(g)) plain<T>(g);
-      } else if constexpr (is_floating_point(dtype_of<T>)) {
-        by_way_of_float<T>(g);
+      if constexpr (is_floating_point(dtype_of<T>)) {
+        if (g.batch == 1 && (g.m == 1 || g.n == 1)) return matvec<T>(g);
+        if constexpr (sizeof(T) == 2)
+          by_way_of_float<T>(g);
+        else if (!blas_way<T>(g))
+          plain<T>(g);
       }
     }
   });

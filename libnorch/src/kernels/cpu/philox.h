@@ -12,7 +12,8 @@ struct BatchWords {
   alignas(64) uint32_t w[4][kBatch];
 };
 
-inline void fill_words(PhiloxState state, uint64_t first, BatchWords& words) {
+/// Not inlined: the ten rounds would be compiled again for each distribution and dtype.
+[[gnu::noinline]] inline void fill_words(PhiloxState state, uint64_t first, BatchWords& words) {
 #pragma omp simd
   for (int64_t j = 0; j < kBatch; ++j) {
     const Words x = philox(state.seed, state.draw, first + static_cast<uint64_t>(j));

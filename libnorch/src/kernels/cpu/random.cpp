@@ -23,8 +23,10 @@ struct BatchValues {
   alignas(64) V v[Rows][kBatch];
 };
 
+// The samplers are not inlined into the loops over the elements of each dtype, which would compile them again.
+
 template <class S, class V>
-void sample(const S& sampler, const BatchWords& words, BatchValues<V, 4>& out) {
+[[gnu::noinline]] void sample(const S& sampler, const BatchWords& words, BatchValues<V, 4>& out) {
   if constexpr (S::pairs) {
     for (int k = 0; k < 4; k += 2)
 #pragma omp simd
@@ -37,7 +39,7 @@ void sample(const S& sampler, const BatchWords& words, BatchValues<V, 4>& out) {
 }
 
 template <class S, class V>
-void sample(const S& sampler, const BatchWords& words, BatchValues<V, 2>& out) {
+[[gnu::noinline]] void sample(const S& sampler, const BatchWords& words, BatchValues<V, 2>& out) {
   if constexpr (S::pairs) {
 #pragma omp simd
     for (int64_t j = 0; j < kBatch; ++j)

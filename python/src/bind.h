@@ -43,19 +43,18 @@ class Binder {
   /// Function of any submodule or class.
   template <class F, class... Extra>
   void in(nb::handle scope, const char* name, F&& f, const char* doc, const Extra&... extra) {
-    nb::cpp_function_def(f, nb::scope(scope), nb::name(name), documented(scope, name, doc).c_str(), extra...);
-    for ([[maybe_unused]] unsigned names : numpy_names((renames(extra) | ... | 0u)))
-      nb::cpp_function_def(f, nb::scope(scope), nb::name(name), "With NumPy's names axis and keepdims.",
+    const std::string text = documented(scope, name, doc);
+    for (unsigned names : spellings((renames(extra) | ... | 0u)))
+      nb::cpp_function_def(f, nb::scope(scope), nb::name(name), names ? kNumpyNames : text.c_str(),
                            alias(extra, names)...);
   }
   /// Tensor method; `extra` leaves the tensor itself out.
   template <class F, class... Extra>
   void method(const char* name, F&& f, const char* doc, const Extra&... extra) {
-    nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(), documented(tensor, name, doc).c_str(),
-                         extra...);
-    for ([[maybe_unused]] unsigned names : numpy_names((renames(extra) | ... | 0u)))
-      nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(),
-                           "With NumPy's names axis and keepdims.", alias(extra, names)...);
+    const std::string text = documented(tensor, name, doc);
+    for (unsigned names : spellings((renames(extra) | ... | 0u)))
+      nb::cpp_function_def(f, nb::scope(tensor), nb::name(name), nb::is_method(), names ? kNumpyNames : text.c_str(),
+                           alias(extra, names)...);
   }
   /// Another name for something already bound, in the module and on Tensor where it exists there.
   void same(const char* alias_name, const char* existing) {
@@ -71,11 +70,13 @@ class Binder {
   static std::string documented(nb::handle scope, const char* name, const char* doc);
 
  private:
-  // NumPy's names, a bit each. A call may mix them with PyTorch's, so each mixture is an overload.
+  // NumPy's names, a bit each. A call may mix them with PyTorch's, so each mixture is an overload, after the one without
+  // any. (All come from one loop: what binds a row is compiled where it stands, and takes long to.)
   static constexpr unsigned kAxis = 1, kKeepdims = 2;
-  static std::vector<unsigned> numpy_names(unsigned there) {
-    if (there == (kAxis | kKeepdims)) return {kAxis | kKeepdims, kKeepdims, kAxis};
-    return there ? std::vector<unsigned>{there} : std::vector<unsigned>{};
+  static constexpr const char* kNumpyNames = "With NumPy's names axis and keepdims.";
+  static std::vector<unsigned> spellings(unsigned there) {
+    if (there == (kAxis | kKeepdims)) return {0, kAxis | kKeepdims, kKeepdims, kAxis};
+    return there ? std::vector<unsigned>{0, there} : std::vector<unsigned>{0};
   }
   template <class X>
   static unsigned renames(const X& x) {

@@ -41,6 +41,22 @@ set(NORCH_KERNEL_STEMS
 set(NORCH_CPU_KERNEL_STEMS
   attention
 )
+# Families that gain nothing from AVX-512: where AVX2 is among the instruction sets they are not compiled for it
+# (kernels/narrow_kernel.h).
+set(NORCH_NARROW_KERNEL_STEMS
+  batch_norm
+  ctc
+  gather
+  nonzero
+  optim
+  optim_rules
+  pool
+  reduce_any_all
+  resample
+  sample
+  scan
+  sort
+)
 
 set(kernel_dir "${PROJECT_SOURCE_DIR}/libnorch/src/kernels")
 set(NORCH_KERNEL_SOURCES_CPU "")
@@ -60,6 +76,9 @@ foreach(stem IN LISTS NORCH_KERNEL_STEMS)
     list(APPEND NORCH_KERNEL_SOURCES_${device} "${kernel_dir}/${file}")
   endforeach()
 endforeach()
+
+set(NORCH_NARROW_SOURCES_CPU ${NORCH_NARROW_KERNEL_STEMS})
+list(TRANSFORM NORCH_NARROW_SOURCES_CPU REPLACE "^(.+)$" "${kernel_dir}/cpu/\\1.cpp")
 
 # Convolution is nothing but multiply-adds in registers: there the two may fuse.
 set_source_files_properties("${kernel_dir}/cpu/conv.cpp" "${kernel_dir}/cpu/conv_weight.cpp" PROPERTIES COMPILE_OPTIONS -ffp-contract=fast)

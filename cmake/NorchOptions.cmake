@@ -31,6 +31,13 @@ option(NORCH_FFTW "Fourier transforms on the CPU by FFTW (GPL), for C++ programs
 option(NORCH_PYTHON "Build the Python extension module" ${NORCH_IS_WHEEL})
 option(NORCH_STUBS "Generate the type stubs of the Python extension module" ${NORCH_IS_WHEEL})
 option(NORCH_TESTS "Build the C++ tests" ${tests_default})
+# A compiler cache does more, and does not see through precompiled headers.
+if(CMAKE_CXX_COMPILER_LAUNCHER)
+  set(precompile_default OFF)
+else()
+  set(precompile_default ON)
+endif()
+option(NORCH_PRECOMPILE "Precompile the headers that most files include" ${precompile_default})
 option(NORCH_WERROR "Treat compiler warnings as errors" OFF)
 set(NORCH_SANITIZE "" CACHE STRING "Sanitizers to build with, e.g. address;undefined")
 

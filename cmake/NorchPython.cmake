@@ -9,12 +9,20 @@ find_package(nanobind CONFIG REQUIRED)
 set(package_dir "${PROJECT_SOURCE_DIR}/python/norch")
 file(GLOB binding_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/python/src/*.cpp")
 
-nanobind_add_module(_C NB_STATIC NOMINSIZE NB_DOMAIN norch ${binding_sources})
+# The rows of bindings are compiled for size, nanobind's default: they are long, and most of their code runs once, at the
+# import. nanobind's own part, which every call goes through, and what is written against CPython's interface, are not.
+nanobind_add_module(_C NB_STATIC NB_DOMAIN norch ${binding_sources})
+foreach(name IN ITEMS bound_functions from_python indexing number_slots overrides tensor_type value_types)
+  set_source_files_properties("${PROJECT_SOURCE_DIR}/python/src/${name}.cpp"
+    PROPERTIES COMPILE_OPTIONS -O3 SKIP_PRECOMPILE_HEADERS ON)
+endforeach()
+set_target_properties(nanobind-static PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
 # Warnings are for norch's own code.
 get_target_property(nanobind_includes nanobind-static INTERFACE_INCLUDE_DIRECTORIES)
 target_include_directories(_C SYSTEM PRIVATE ${nanobind_includes})
 target_include_directories(_C PRIVATE "${PROJECT_SOURCE_DIR}/python/src")
 target_link_libraries(_C PRIVATE norch norch_private norch_warnings)
+norch_precompile(_C bind.h norch/ops.h)
 if(NORCH_WITH_CUDA)  # norch.version.cuda
   set_source_files_properties("${PROJECT_SOURCE_DIR}/python/src/compat.cpp"
     PROPERTIES COMPILE_DEFINITIONS "NORCH_CUDA_TOOLKIT=\"${CMAKE_CUDA_COMPILER_VERSION}\"")

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "kernels/narrow_kernel.h"
 #include "kernels/norm.h"
 
 namespace norch::kernels {
@@ -16,14 +17,15 @@ struct BatchStats {
 };
 /// With an x, mean and biased variance are those of its channels, and running = (1 - momentum) * running + momentum *
 /// value, where the variance's value is the unbiased one. Without, they are the running ones.
-NORCH_KERNEL(batch_stats, void(const ChannelShape& shape, const BatchStats& stats, const Tensor& x))
+NORCH_NARROW_KERNEL(batch_stats, void(const ChannelShape& shape, const BatchStats& stats, const Tensor& x))
 
 struct BatchGradients {
   Tensor weight, bias;       // results: rstd * sum of g * (x - mean), and the sum of g
   Tensor b, c;               // results, or undefined: the gradient of x is scale * g + b * x + c, if the statistics are x's
   Tensor mean, rstd, scale;  // as batch_stats made them
 };
-NORCH_KERNEL(batch_gradients, void(const ChannelShape& shape, const BatchGradients& d, const Tensor& g, const Tensor& x))
+NORCH_NARROW_KERNEL(batch_gradients, void(const ChannelShape& shape, const BatchGradients& d, const Tensor& g,
+                                          const Tensor& x))
 
 inline namespace NORCH_ISA {
 

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "kernels/dispatch.h"
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "norch/tensor.h"
 
 namespace norch::kernels {
@@ -33,13 +33,13 @@ void visit_ctc(DType log_probs, const F& f) {
 
 /// alpha (batch, steps, states): the log-probability of all ways to be in a state at a step. losses (batch): minus that of
 /// the whole target. Labels outside [0, classes) raise IndexError.
-NORCH_KERNEL(ctc_loss, void(const Ctc& ctc, const Tensor& losses, const Tensor& alpha, const Tensor& log_probs))
+NORCH_NARROW_KERNEL(ctc_loss, void(const Ctc& ctc, const Tensor& losses, const Tensor& alpha, const Tensor& log_probs))
 /// grad (steps, batch, classes): (the probability of a class at a step - its share among the paths of the target) *
 /// grad_out (batch), 0 past the input's length and, with `zero_infinity`, for samples of infinite loss. `beta` is scratch
 /// like alpha.
-NORCH_KERNEL(ctc_loss_backward,
-             void(const Ctc& ctc, const Tensor& grad, const Tensor& beta, const Tensor& grad_out, const Tensor& losses,
-                  const Tensor& alpha, const Tensor& log_probs, bool zero_infinity))
+NORCH_NARROW_KERNEL(ctc_loss_backward, void(const Ctc& ctc, const Tensor& grad, const Tensor& beta,
+                                            const Tensor& grad_out, const Tensor& losses, const Tensor& alpha,
+                                            const Tensor& log_probs, bool zero_infinity))
 
 inline namespace NORCH_ISA {
 

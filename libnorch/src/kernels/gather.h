@@ -5,7 +5,7 @@
 // the index goes. Several indices are first joined into one by index_offsets.
 #pragma once
 
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "kernels/plan.h"
 
 namespace norch::kernels {
@@ -22,16 +22,16 @@ struct Along {
 enum class ScatterOp : uint8_t { Assign, Add, Mul, Min, Max };
 
 /// out = src[index], over {out, src, index}. \throws IndexError (on CUDA at the next synchronising call).
-NORCH_KERNEL(gather, void(const Plan& plan, const Along& along))
+NORCH_NARROW_KERNEL(gather, void(const Plan& plan, const Along& along))
 /// dst[index] = op(dst[index], src) over {dst, src, index}, where src has dst's dtype. Where indices repeat, the result
 /// is that of going through them in row-major order, one by one (16-bit floats are rounded at every step on the CPU,
 /// so callers pass wider copies). On the CPU all indices are checked before anything is written, unless dst is `fresh`;
 /// CUDA skips bad ones and reports them.
 /// `slots` is a count of elements of dst (from its data pointer on) that contains every place that is written to.
-NORCH_KERNEL(scatter, void(const Plan& plan, const Along& along, ScatterOp op, int64_t slots))
+NORCH_NARROW_KERNEL(scatter, void(const Plan& plan, const Along& along, ScatterOp op, int64_t slots))
 /// offsets (+)= index * along.stride over {offsets, index}, counted from the start of the dim.
-NORCH_KERNEL(index_offsets, void(const Plan& plan, const Along& along, bool accumulate))
+NORCH_NARROW_KERNEL(index_offsets, void(const Plan& plan, const Along& along, bool accumulate))
 /// out = src over {out, src}, where strides of src may be negative.
-NORCH_KERNEL(flip, void(const Plan& plan))
+NORCH_NARROW_KERNEL(flip, void(const Plan& plan))
 
 }  // namespace norch::kernels

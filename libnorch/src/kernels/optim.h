@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "kernels/dispatch.h"
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "kernels/scalar_math.h"
 #include "norch/optim.h"
 
@@ -24,29 +24,30 @@ struct OptimTensor {
 using OptimTensors = std::vector<OptimTensor>;
 
 /// `skip`, if not null, is a number on the device: where it is not zero, nothing is written and no step counted.
-NORCH_KERNEL(sgd_step, void(DType dtype, const OptimTensors& list, const optim::SgdOptions& options, const float* skip))
-NORCH_KERNEL(adam_step,
-             void(DType dtype, const OptimTensors& list, const optim::AdamOptions& options, const float* skip))
-NORCH_KERNEL(rmsprop_step, void(DType dtype, const OptimTensors& list, const optim::RmspropOptions& options))
+NORCH_NARROW_KERNEL(sgd_step, void(DType dtype, const OptimTensors& list, const optim::SgdOptions& options,
+                                   const float* skip))
+NORCH_NARROW_KERNEL(adam_step, void(DType dtype, const OptimTensors& list, const optim::AdamOptions& options,
+                                    const float* skip))
+NORCH_NARROW_KERNEL(rmsprop_step, void(DType dtype, const OptimTensors& list, const optim::RmspropOptions& options))
 
 /// partial[k] = sum over the elements of chunk k of |x|^p, or their maximum for p = inf, or the count of nonzeros for
 /// p = 0. Chunks of kNormChunk elements, of data[0] of each entry in turn; `partial` is float64.
-NORCH_KERNEL(norm_chunks, void(DType dtype, const OptimTensors& list, double p, const Tensor& partial))
+NORCH_NARROW_KERNEL(norm_chunks, void(DType dtype, const OptimTensors& list, double p, const Tensor& partial))
 /// From the partial results: result[0] = the norm, result[1] = min(1, max_norm / (norm + 1e-6)), both float64.
-NORCH_KERNEL(norm_finish, void(const Tensor& partial, double p, double max_norm, const Tensor& result))
+NORCH_NARROW_KERNEL(norm_finish, void(const Tensor& partial, double p, double max_norm, const Tensor& result))
 /// data[0] of each entry is multiplied by coefficient[1].
-NORCH_KERNEL(scale_list, void(DType dtype, const OptimTensors& list, const Tensor& coefficient))
+NORCH_NARROW_KERNEL(scale_list, void(DType dtype, const OptimTensors& list, const Tensor& coefficient))
 
 /// data[1] of each entry, of the 16-bit float dtype `to`, becomes data[0], of float32.
-NORCH_KERNEL(narrow_list, void(DType to, const OptimTensors& list))
+NORCH_NARROW_KERNEL(narrow_list, void(DType to, const OptimTensors& list))
 
 /// data[0] of each entry is multiplied by the float32 number `inverse_scale`; the float32 number `found_inf` becomes 1
 /// where an element was not finite.
-NORCH_KERNEL(unscale_list, void(DType dtype, const OptimTensors& list, const Tensor& inverse_scale,
-                                const Tensor& found_inf))
+NORCH_NARROW_KERNEL(unscale_list, void(DType dtype, const OptimTensors& list, const Tensor& inverse_scale,
+                                       const Tensor& found_inf))
 /// The float32 number `scale` for the next step and the int32 number of steps since it changed; see optim::update_scale_.
-NORCH_KERNEL(update_scale, void(const Tensor& scale, const Tensor& growth_tracker, const Tensor& found_inf, double growth,
-                                double backoff, int64_t interval))
+NORCH_NARROW_KERNEL(update_scale, void(const Tensor& scale, const Tensor& growth_tracker, const Tensor& found_inf,
+                                       double growth, double backoff, int64_t interval))
 
 inline constexpr int64_t kNormChunk = 16384;
 

@@ -4,12 +4,13 @@
 // rule_of), and its state in ops/optim_rules.cpp.
 #pragma once
 
+#include "kernels/narrow_kernel.h"
 #include "kernels/optim.h"
 
 namespace norch::kernels {
 
 /// OptimTensor::number holds what the rule's `advance` in ops/optim_rules.cpp computes for the step.
-NORCH_KERNEL(rule_step, void(DType dtype, const OptimTensors& list, const optim::Rule& rule))
+NORCH_NARROW_KERNEL(rule_step, void(DType dtype, const OptimTensors& list, const optim::Rule& rule))
 
 inline namespace NORCH_ISA {
 

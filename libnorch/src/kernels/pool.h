@@ -5,7 +5,7 @@
 #include <cmath>
 #include <type_traits>
 
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "norch/tensor.h"
 
 namespace norch::kernels {
@@ -56,14 +56,14 @@ inline bool fits_32_bits(const Pool& p) {
 
 /// The largest element of each window, the last NaN if there is one, and its index in the plane, unless `indices` is
 /// undefined. A window whose taps all lie in the padding gives the least value and the index -1.
-NORCH_KERNEL(max_pool, void(const Pool& pool, const Tensor& out, const Tensor& indices, const Tensor& x))
+NORCH_NARROW_KERNEL(max_pool, void(const Pool& pool, const Tensor& out, const Tensor& indices, const Tensor& x))
 /// gx[i] = sum of g[p] over the windows p whose index is i.
-NORCH_KERNEL(max_pool_scatter, void(const Pool& pool, const Tensor& gx, const Tensor& g, const Tensor& indices))
+NORCH_NARROW_KERNEL(max_pool_scatter, void(const Pool& pool, const Tensor& gx, const Tensor& g, const Tensor& indices))
 /// out[p] = x[index of window p], 0 for index -1.
-NORCH_KERNEL(max_pool_gather, void(const Pool& pool, const Tensor& out, const Tensor& x, const Tensor& indices))
+NORCH_NARROW_KERNEL(max_pool_gather, void(const Pool& pool, const Tensor& out, const Tensor& x, const Tensor& indices))
 /// Float dtypes or int64.
-NORCH_KERNEL(avg_pool, void(const Pool& pool, const Tensor& out, const Tensor& x))
-NORCH_KERNEL(avg_pool_backward, void(const Pool& pool, const Tensor& gx, const Tensor& g))
+NORCH_NARROW_KERNEL(avg_pool, void(const Pool& pool, const Tensor& out, const Tensor& x))
+NORCH_NARROW_KERNEL(avg_pool_backward, void(const Pool& pool, const Tensor& gx, const Tensor& g))
 
 inline namespace NORCH_ISA {
 

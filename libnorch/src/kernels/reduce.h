@@ -10,7 +10,7 @@
 #include <type_traits>
 
 #include "kernels/dispatch.h"
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "kernels/reduce_plan.h"
 
 namespace norch::kernels {
@@ -31,7 +31,7 @@ NORCH_KERNEL(reduce, void(ReduceOp op, const ReducePlan& plan, const Tensor& out
 /// As reduce, for floats.
 NORCH_KERNEL(reduce_norm, void(NormOp op, const ReducePlan& plan, const Tensor& out, const ReduceArgs& args))
 /// Whether any or all elements are not zero (out: bool or uint8), or how many (out: int64).
-NORCH_KERNEL(reduce_any_all, void(TestOp op, const ReducePlan& plan, const Tensor& out))
+NORCH_NARROW_KERNEL(reduce_any_all, void(TestOp op, const ReducePlan& plan, const Tensor& out))
 
 /// The largest (or smallest) element and the first index at which it is, over the one reduced dim; NaN counts as
 /// larger (smaller) than any number. Either of `values` and `indices` (int64) may be undefined.

@@ -1,7 +1,7 @@
 // Weighted sums of positions along up to three dims: resampling images, and the adjoint of that.
 #pragma once
 
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "norch/tensor.h"
 
 namespace norch::kernels {
@@ -21,7 +21,7 @@ struct Resample {
 /// `x` (planes, in sizes) and `out` (planes, out sizes) are contiguous, of one float dtype or uint8, and have elements.
 /// The sums are taken in float (double for float64) and rounded once; on the CPU in the order of dims 2, 1, 0, where
 /// uint8 is rounded after each.
-NORCH_KERNEL(resample, void(const Resample& r, const Tensor& out, const Tensor& x))
+NORCH_NARROW_KERNEL(resample, void(const Resample& r, const Tensor& out, const Tensor& x))
 
 inline namespace NORCH_ISA {
 

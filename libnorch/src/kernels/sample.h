@@ -5,7 +5,7 @@
 // reparametrisation of Figurnov, Mohamed and Mnih, "Implicit reparameterization gradients", NeurIPS 2018.
 #pragma once
 
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "kernels/special_math.h"
 #include "norch/generator.h"
 #include "norch/tensor.h"
@@ -13,13 +13,13 @@
 namespace norch::kernels {
 
 /// out = gamma numbers of the shapes.
-NORCH_KERNEL(random_gamma, void(const Tensor& out, const Tensor& shape, PhiloxState state))
+NORCH_NARROW_KERNEL(random_gamma, void(const Tensor& out, const Tensor& shape, PhiloxState state))
 /// out = binomial numbers of the counts and probabilities.
-NORCH_KERNEL(random_binomial, void(const Tensor& out, const Tensor& count, const Tensor& p, PhiloxState state))
+NORCH_NARROW_KERNEL(random_binomial, void(const Tensor& out, const Tensor& count, const Tensor& p, PhiloxState state))
 /// out = dx / d shape for gamma numbers x.
-NORCH_KERNEL(gamma_slope, void(const Tensor& out, const Tensor& shape, const Tensor& x))
+NORCH_NARROW_KERNEL(gamma_slope, void(const Tensor& out, const Tensor& shape, const Tensor& x))
 /// out = dx / da / (1 - x) for beta numbers x of parameters a and total - a.
-NORCH_KERNEL(beta_slope, void(const Tensor& out, const Tensor& x, const Tensor& a, const Tensor& total))
+NORCH_NARROW_KERNEL(beta_slope, void(const Tensor& out, const Tensor& x, const Tensor& a, const Tensor& total))
 
 inline namespace NORCH_ISA {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "kernels/dispatch.h"
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "norch/tensor.h"
 
 namespace norch::kernels {
@@ -18,13 +18,13 @@ enum class ScanOp : uint8_t { Sum, Prod, LogSumExp };
 
 /// Running reduction from the front, or from the back in `reverse`, of floats or int64; LogSumExp is for floats. `out` has
 /// the dtype of `in`.
-NORCH_KERNEL(scan, void(ScanOp op, const ScanShape& shape, const Tensor& out, const Tensor& in, bool reverse))
+NORCH_NARROW_KERNEL(scan, void(ScanOp op, const ScanShape& shape, const Tensor& out, const Tensor& in, bool reverse))
 /// Running maximum (minimum) and the last index of it.
-NORCH_KERNEL(scan_select, void(bool largest, const ScanShape& shape, const Tensor& values, const Tensor& indices,
-                               const Tensor& in))
+NORCH_NARROW_KERNEL(scan_select, void(bool largest, const ScanShape& shape, const Tensor& values, const Tensor& indices,
+                                      const Tensor& in))
 /// out[i] = g[i] + x[i] * out[i -+ 1], floats.
-NORCH_KERNEL(linear_scan, void(const ScanShape& shape, const Tensor& out, const Tensor& x, const Tensor& g,
-                               bool reverse))
+NORCH_NARROW_KERNEL(linear_scan, void(const ScanShape& shape, const Tensor& out, const Tensor& x, const Tensor& g,
+                                      bool reverse))
 
 inline namespace NORCH_ISA {
 

@@ -4,21 +4,21 @@
 #include <cstring>
 
 #include "kernels/dispatch.h"
-#include "kernels/kernel.h"
+#include "kernels/narrow_kernel.h"
 #include "norch/tensor.h"
 
 namespace norch::kernels {
 
 /// Sorts each of `rows` contiguous rows of n > 0 elements; `indices` (int64) say where in its row each came from. `values`
 /// may be undefined, or `indices` may: then CUDA waits for the device, for less work where keys differ in a few bits.
-NORCH_KERNEL(sort, void(bool descending, int64_t rows, int64_t n, const Tensor& values, const Tensor& indices,
-                        const Tensor& in))
+NORCH_NARROW_KERNEL(sort, void(bool descending, int64_t rows, int64_t n, const Tensor& values, const Tensor& indices,
+                               const Tensor& in))
 /// The first k elements of that order.
-NORCH_KERNEL(topk, void(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor& indices,
-                        const Tensor& in))
+NORCH_NARROW_KERNEL(topk, void(bool largest, int64_t rows, int64_t n, int64_t k, const Tensor& values,
+                               const Tensor& indices, const Tensor& in))
 /// Element k (from 0) of the ascending order.
-NORCH_KERNEL(kth, void(int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor& indices,
-                       const Tensor& in))
+NORCH_NARROW_KERNEL(kth, void(int64_t rows, int64_t n, int64_t k, const Tensor& values, const Tensor& indices,
+                              const Tensor& in))
 
 inline namespace NORCH_ISA {
 

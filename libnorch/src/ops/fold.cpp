@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/record.h"
+#include "autograd/record_linear.h"
 #include "core/channels_last.h"
 #include "kernels/fold.h"
 #include "norch/ops/complex.h"
@@ -15,6 +16,7 @@ namespace norch {
 
 using autograd::Backward;
 using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 using kernels::Conv;
 using kernels::Pad;
@@ -47,7 +49,7 @@ Tensor constant_pad(const Tensor& x, const Shape& pads, const Scalar& value) {
   if (numel_of(common) > 0 && out.numel() > 0)
     copy_into(new_view(out.detach(), common, out.strides(), to), new_view(x.detach(), common, x.strides(), from));
   if (recording(x)) {
-    record("ConstantPadNdBackward0", {x}, {out}, [pads](Backward& ctx) {
+    record_linear("ConstantPadNdBackward0", {x}, {out}, [pads](Backward& ctx) {
       Shape back(pads);
       for (int64_t& p : back) p = -p;
       ctx.set(0, constant_pad(ctx.grad(), back, 0));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autograd/record.h"
+#include "autograd/record_linear.h"
 #include "core/factory.h"
 #include "kernels/gather.h"
 #include "norch/ops/copy.h"
@@ -18,6 +19,7 @@ namespace norch {
 
 using autograd::Backward;
 using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 
 // ---- the same elements in another order
@@ -37,7 +39,7 @@ Tensor flip(const Tensor& t, Ints dims) {
   Tensor out = new_like(t, t.dtype(), t.device(), MemoryFormat::preserve);
   if (out.numel() > 0) kernels::flip(t.device(), make_plan({out}, {raw_view(t, t.sizes(), strides, offset)}));
   if (recording(t))
-    record("FlipBackward0", {t}, {out}, [dims = Shape(dims)](Backward& ctx) { ctx.set(0, flip(ctx.grad(), dims)); });
+    record_linear("FlipBackward0", {t}, {out}, [dims = Shape(dims)](Backward& ctx) { ctx.set(0, flip(ctx.grad(), dims)); });
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "norch/ops/reduce.h"
 
 #include "autograd/record.h"
+#include "autograd/record_linear.h"
 #include "core/factory.h"
 #include "kernels/reduce.h"
 #include "norch/ops.h"
@@ -12,6 +13,7 @@ namespace norch {
 
 using autograd::Backward;
 using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 using autograd::save;
 using kernels::NormOp;
@@ -34,7 +36,7 @@ DType sum_dtype(const Tensor& t, std::optional<DType> dtype) {
 
 /// The backward of sums and means: every element gets the gradient, times a factor.
 void record_sum(const char* name, const Tensor& t, const Tensor& out, const ReducedDims& d, double factor) {
-  record(name, {t}, {out}, [d, from = Shape(t.sizes()), factor](Backward& ctx) {
+  record_linear(name, {t}, {out}, [d, from = Shape(t.sizes()), factor](Backward& ctx) {
     const Tensor g = with_ones(ctx.grad(), d);
     ctx.set(0, expand(factor == 1 ? g : g * Scalar(factor), from));
   });

@@ -4,6 +4,7 @@
 
 #include "autograd/in_place.h"
 #include "autograd/record.h"
+#include "autograd/record_linear.h"
 #include "core/factory.h"
 #include "kernels/copy.h"
 #include "kernels/cpu/parallel.h"
@@ -125,7 +126,7 @@ Tensor triangle(const char* op, const Tensor& t, int64_t diagonal, bool lower) {
     kernels::triangle(t.device(), out, t.contiguous(), lower ? k : k - 1, lower);
   }
   if (autograd::recording(t)) {
-    autograd::record(lower ? "TrilBackward0" : "TriuBackward0", {t}, {out}, [k, lower](autograd::Backward& ctx) {
+    autograd::record_linear(lower ? "TrilBackward0" : "TriuBackward0", {t}, {out}, [k, lower](autograd::Backward& ctx) {
       ctx.set(0, lower ? tril(ctx.grad(), k) : triu(ctx.grad(), k));
     });
   }

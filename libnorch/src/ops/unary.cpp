@@ -5,6 +5,7 @@
 
 #include "autograd/in_place.h"
 #include "autograd/record.h"
+#include "autograd/record_linear.h"
 #include "kernels/complex.h"
 #include "kernels/copy.h"
 #include "norch/ops/activation.h"
@@ -22,6 +23,7 @@ namespace norch {
 using autograd::Backward;
 using autograd::InPlace;
 using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 using autograd::save;
 using autograd::save_output;
@@ -99,7 +101,7 @@ Tensor from_gradient(const char* name, const char* node, UnaryOp op, const Tenso
                      const Parameters& p, G gradient) {
   Tensor result = run(name, op, x, compute, out, p);
   if (recording(x))
-    record(node, {x}, {result}, [gradient](Backward& ctx) { ctx.set(0, gradient(ctx.grad())); });
+    record_linear(node, {x}, {result}, [gradient](Backward& ctx) { ctx.set(0, gradient(ctx.grad())); });
   return result;
 }
 

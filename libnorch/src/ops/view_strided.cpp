@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "autograd/in_place.h"
+#include "autograd/record_linear.h"
 #include "norch/ops/binary.h"
 #include "norch/ops/indexing.h"
 #include "norch/ops/view.h"
@@ -11,6 +12,7 @@ namespace norch {
 
 using autograd::Backward;
 using autograd::record;
+using autograd::record_linear;
 using autograd::recording;
 
 namespace {
@@ -44,7 +46,7 @@ Tensor with_strides(const Tensor& t, Ints strides) {
   if (t.strides() == strides) return t;
   Tensor out = new_strided(t.sizes(), strides, t.dtype(), t.device());
   copy_into(out, t);
-  if (recording(t)) record("CloneBackward0", {t}, {out}, [](Backward& ctx) { ctx.set(0, ctx.grad()); });
+  if (recording(t)) record_linear("CloneBackward0", {t}, {out}, [](Backward& ctx) { ctx.set(0, ctx.grad()); });
   return out;
 }
 
@@ -115,7 +117,7 @@ Tensor as_strided(const Tensor& t, Ints sizes, Ints strides, std::optional<int64
   check_geometry("as_strided", t, sizes, strides, offset);
   Tensor out = new_view(t, sizes, strides, offset);
   if (recording(t)) {
-    record("AsStridedBackward0", {t}, {out},
+    record_linear("AsStridedBackward0", {t}, {out},
            [in = Geometry{t.sizes(), t.strides(), t.storage_offset()}, to = Geometry{sizes, strides, offset}](
                Backward& ctx) { ctx.set(0, as_strided_backward(ctx.grad(), in, to)); });
   }

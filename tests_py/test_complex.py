@@ -213,3 +213,20 @@ def test_infinite_sums_of_exponentials():
     norch.linalg.vector_norm(z, 1).backward(create_graph=True)
     (second,) = norch.autograd.grad(z.grad.real.sum(), z)
     assert second.tolist() == [0, 0]  # no slope at 0, and no NaN
+
+
+def test_conjugates_keep_the_layout():
+    z = norch.randn(2, 3, 4, dtype=norch.complex64).permute(2, 0, 1)
+    assert z.conj().stride() == z.stride() and (z.conj() == norch.complex(z.real, -z.imag)).all()
+
+
+def test_inverse_functions_far_from_0(device):
+    for name in ("asin", "acos", "atan", "asinh", "acosh", "atanh", "sqrt"):
+        for dtype, close in ((norch.complex64, 1e-6), (norch.complex128, 1e-14)):
+            z = np.array([-1e5 + 1j, -30 + 0.5j, -3 - 0.1j, 1e-3 + 1e-3j, 40 - 2j, -1e-3 - 5j, 1e6j, -1e6 - 1e6j])
+            name_of = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh", "acosh": "arccosh",
+                       "atanh": "arctanh"}.get(name, name)
+            x = norch.tensor(z, dtype=dtype, device=device)
+            exact = getattr(np, name_of)(x.cpu().numpy().astype(np.complex128))
+            got = getattr(norch, name)(x).cpu().numpy()
+            assert (abs(got - exact) <= close * abs(exact)).all(), (name, dtype, got, exact)

@@ -1,6 +1,7 @@
 """Values of elementwise operations that generic samples miss: rounding, ties, edges, accuracy."""
 
 import math
+import platform
 
 import numpy as np
 import pytest
@@ -172,3 +173,61 @@ def test_floored_quotients_are_the_same_on_both_devices():
     here, there = norch.floor_divide(x, y).numpy(), norch.floor_divide(x.cuda(), y.cuda()).cpu().numpy()
     np.testing.assert_array_equal(there, here)
     np.testing.assert_array_equal(np.signbit(there[here == 0]), np.signbit(here[here == 0]))
+
+
+def test_divisors_in_the_common_dtype(device):
+    # A 0-d tensor of a wider dtype doesn't widen the result: -7 is 249 there, as in other operations.
+    a, b = norch.tensor([1, 2, 3], dtype=norch.uint8, device=device), norch.tensor(-7, dtype=norch.int16, device=device)
+    assert norch.gcd(a, b).tolist() == [1, 1, 3] and norch.lcm(a, b).tolist() == [249, 242, 249]
+    assert norch.lcm(a, b).dtype == norch.uint8
+
+
+def test_an_exponent_that_does_not_fit():
+    with pytest.raises(RuntimeError, match="without overflow"):
+        norch.tensor([1, 2], dtype=norch.int16) ** 70000
+
+
+def test_rounding_and_signs_of_complex_numbers_are_not_implemented():
+    z = norch.ones(2, dtype=norch.complex64)
+    for function in (norch.ceil, norch.floor, norch.trunc, norch.round, norch.sign):
+        with pytest.raises(NotImplementedError):
+            function(z)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other processors convert otherwise")
+def test_floats_that_integers_do_not_hold(device):
+    # As C's conversion on x86 has it, on every device: the smallest number, cut to its lower bits in short integers.
+    x = [math.nan, math.inf, -math.inf, 3e9, -3e9, 300.7, -300.7, 70000.0, 2.0**31, -(2.0**31)]
+    low = -(2**31)
+    expected = {
+        norch.int32: [low, low, low, low, low, 300, -300, 70000, low, low],
+        norch.int64: [-(2**63)] * 3 + [3000000000, -3000000000, 300, -300, 70000, 2**31, low],
+        norch.int16: [0, 0, 0, 0, 0, 300, -300, 4464, 0, 0],
+        norch.int8: [0, 0, 0, 0, 0, 44, -44, 112, 0, 0],
+        norch.uint8: [0, 0, 0, 3000000000 % 256, -3000000000 % 256, 44, 212, 112, 0, 0],
+    }
+    for dtype, values in expected.items():
+        for source in (norch.float32, norch.float64):
+            assert norch.tensor(x, dtype=source, device=device).to(dtype).tolist() == values, (dtype, source)
+
+
+def test_slopes_keep_the_digits_of_their_steps():
+    x = np.random.default_rng(0).normal(size=(5, 6))
+    for order in (1, 2):
+        for step in ([2.0, 2.1], 0.3):
+            expected = np.gradient(x, *(step if isinstance(step, list) else [step]), edge_order=order)
+            for got, exact in zip(norch.gradient(norch.tensor(x), spacing=step, edge_order=order), expected):
+                np.testing.assert_allclose(got.numpy(), exact, rtol=1e-12)
+
+
+def test_powers_of_two_beyond_the_range(device):
+    x = norch.tensor([0.0, -0.0, math.inf, 1e-30, 1e30, 1.5, 1e-45, 3.0], device=device)
+    e = norch.tensor([10**10, 10**10, -(10**10), 200, -200, -149, 260, 10**12], device=device)
+    for dtype in (norch.float32, norch.float64):
+        got = norch.ldexp(x.to(dtype), e).cpu().numpy()
+        exact = np.ldexp(x.to(dtype).cpu().numpy().astype(np.longdouble), e.clamp(-9999, 9999).cpu().numpy().astype(np.int32))
+        with np.errstate(over="ignore"):
+            exact = exact.astype(got.dtype)
+        np.testing.assert_array_equal(got, exact)
+        assert (np.signbit(got) == np.signbit(exact)).all()
+    assert norch.ldexp(norch.tensor([3.0], dtype=norch.float16, device=device), norch.tensor([-2], device=device)).item() == 0.75

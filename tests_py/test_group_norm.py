@@ -41,3 +41,10 @@ def test_running_statistics_of_many_instances(device):
     np.testing.assert_allclose(y.cpu().numpy(), reference(x, 5), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(mean.cpu().numpy(), 0.1 * x.mean((0, 2)), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(var.cpu().numpy(), 0.9 + 0.1 * x.var(2, ddof=1).mean(0), rtol=1e-4)
+
+
+def test_groups_of_one_value():
+    for shape, groups in (((1, 4), 4), ((2, 2), 4), ((1, 3, 1), 3)):
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            norch.nn.functional.group_norm(norch.ones(shape), groups)
+    assert norch.nn.functional.group_norm(norch.ones(2, 4), 4).shape == (2, 4)

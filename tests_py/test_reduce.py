@@ -265,3 +265,66 @@ def test_first_of_the_extreme_elements(device, shape):
                     want = np.take_along_axis(a, np.expand_dims(place, dim), dim).squeeze(dim)
                     np.testing.assert_array_equal(values.double().cpu().numpy(), want)
                 assert pick(t).item() == (np.argmax if largest else np.argmin)(a)
+
+
+def test_means_in_16_bits_of_what_does_not_fit(device):
+    x = tensor([1e5, -1e5, 3.0], device)
+    assert norch.mean(x, dtype=norch.float16).item() == 1
+    assert norch.mean(tensor([100000, -99998], device), 0, dtype=norch.float16).item() == 1
+    x = tensor([2.0, 4.0], device).requires_grad_()
+    norch.mean(x, dtype=norch.bfloat16).backward()
+    assert x.grad.tolist() == [0.5, 0.5]
+
+
+def test_mean_of_one_infinite_number(device):
+    for function in (norch.var_mean, norch.std_mean):
+        spread, mean = function(tensor([[math.inf], [1.0]], device), 1)
+        assert mean.tolist() == [math.inf, 1] and spread.isnan().all()
+
+
+@pytest.mark.parametrize("shape, dim", [((300, 7), 1), ((7, 300), 0), ((3, 5000), 1), ((3, 90000), 1), ((4000, 2, 3), 0)])
+@pytest.mark.parametrize("dtype", [norch.float32, norch.float64])
+def test_softmax_gradient_of_weights_of_nearly_0_and_1(shape, dim, dtype, device):
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=shape) * 3, rng.normal(size=shape)
+    np.moveaxis(x, dim, 0)[0] += 25  # its weight is 1 but for 1e-7 or so
+    inputs = norch.tensor(x, dtype=dtype, device=device).requires_grad_()
+    upper = norch.tensor(g, dtype=dtype, device=device)
+    (got,) = norch.autograd.grad([norch.softmax(inputs, dim)], [inputs], [upper])
+    exact = inputs.detach().cpu().numpy().astype(np.longdouble)
+    e = np.exp(exact - exact.max(dim, keepdims=True))
+    y, g = e / e.sum(dim, keepdims=True), upper.cpu().numpy().astype(np.longdouble)
+    top = np.expand_dims(np.take(g, 0, dim), dim)
+    parts = (g - top) * y
+    # The weights have the dtype's digits, the mean those of double.
+    eps, last = norch.finfo(dtype).eps, norch.finfo(norch.float64).eps
+    bound = 64 * eps * (abs(parts) + y * abs(parts).sum(dim, keepdims=True)) + (16 * eps * eps + 4 * last) * y * abs(top)
+    error = abs(got.cpu().numpy() - (parts - y * parts.sum(dim, keepdims=True)))
+    assert (error <= bound).all(), (error / bound).max()
+
+
+def test_softmax_gradient_of_infinite_gradients(device):
+    x = norch.zeros(2, 2, device=device).requires_grad_()
+    upper = tensor([[math.inf, 1.0], [2.0, 1.0]], device)
+    (got,) = norch.autograd.grad([norch.softmax(x, 1)], [x], [upper])
+    assert got[0, 0].isnan() and got[0, 1].item() == -math.inf and got[1].tolist() == [0.25, -0.25]
+
+
+def test_softmax_asks_for_the_dim_first():
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        norch.softmax(norch.ones(3, dtype=norch.int64), 1)
+
+
+def test_topk_of_a_number(device):
+    for k in (0, 1):
+        values, indices = norch.topk(tensor(5.0, device), k)
+        assert values.item() == 5 and indices.item() == 0
+
+
+def test_products_by_alpha_0(device):
+    a, b = tensor([[math.nan, 1.0], [math.inf, 2.0]], device), norch.ones(2, 2, device=device)
+    for alpha, beta, expected in ((0, 0, 0), (0, 1, 3), (0, 2, 6)):
+        bias = tensor(3.0 if beta else math.nan, device)
+        assert (norch.addmm(bias, a, b, beta=beta, alpha=alpha) == expected).all()
+        assert (norch.baddbmm(bias, a[None], b[None], beta=beta, alpha=alpha) == expected).all()
+        assert (norch.addmv(bias, a, b[0], beta=beta, alpha=alpha) == expected).all()

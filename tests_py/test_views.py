@@ -175,3 +175,16 @@ def test_numbers_of_combinations():
     for n, r, again in [(100_000, 50_000, False), (3, 2**62, True), (5000, 5, False)]:  # refused before anything is listed
         with pytest.raises((RuntimeError, norch.OutOfMemoryError), match="memory|too large"):
             norch.combinations(norch.arange(n), r, again)
+
+
+def test_resize_to_the_same_shape_leaves_the_layout():
+    t = norch.arange(12).reshape(3, 4).t()
+    before = t.tolist()
+    assert t.resize_(4, 3) is t and t.stride() == (1, 4) and t.tolist() == before
+    assert t.resize_as_(norch.zeros(4, 3)).stride() == (1, 4) and t.tolist() == before
+    assert t.resize_(2, 6).stride() == (6, 1)
+
+
+def test_quarter_turns_are_laid_out_as_transposes():
+    t = norch.arange(10).reshape(2, 5)
+    assert norch.rot90(t).stride() == (1, 5) and norch.rot90(t).tolist() == norch.flip(t, (1,)).t().tolist()

@@ -44,6 +44,13 @@ void bind_norms(Binder& b) {
   b.functional(
       "group_norm",
       [](const Tensor& x, int64_t groups, const MaybeTensor& w, const MaybeTensor& bias, double eps) {
+        // nn.functional alone refuses this, as in PyTorch: the result would be the bias, whatever x is.
+        if (x.dim() >= 2 && groups > 0) {
+          int64_t values = x.size(0) * x.size(1) / groups;
+          for (int64_t size : x.sizes().slice(2)) values *= size;
+          NORCH_CHECK_VALUE(values != 1, "group_norm: Expected more than 1 value per channel when training, got input size ",
+                            x.sizes(), " in ", groups, " groups");
+        }
         return group_norm(x, groups, given(w), given(bias), eps);
       },
       "group_norm(input, num_groups, weight=None, bias=None, eps=1e-05) -> Tensor\n\nNormalises groups of channels of "

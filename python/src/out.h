@@ -8,7 +8,7 @@
 
 namespace norch::python {
 
-/// Writes a finished result into `out`, which takes its shape if it has another.
+/// Writes a finished result into `out`, which takes its shape if it has another (with a warning, unless it is empty).
 /// \throws Error if `out` can't hold the result's dtype, or if gradients would have to flow through it.
 inline void into(const Tensor& result, const Tensor& out) {
   NORCH_CHECK(!result.requires_grad() && !(autograd::grad_enabled() && out.requires_grad()),
@@ -21,6 +21,14 @@ inline void into(const Tensor& result, const Tensor& out) {
   NORCH_CHECK(!autograd::overlaps_itself(out), "out: unsupported operation: more than one element of the written-to "
               "tensor refers to a single memory location. Please clone() the tensor before performing the operation.");
   if (out.sizes() != result.sizes()) {
+    if (out.numel() > 0) {
+      const std::string text =
+          str("An output with one or more elements was resized since it had shape ", out.sizes(), ", which does not match "
+              "the required output shape ", result.sizes(), ". This behavior is deprecated, and in a future release "
+              "outputs will not be resized unless they have zero elements. You can explicitly reuse an out tensor t by "
+              "resizing it, inplace, to zero elements with t.resize_(0).");
+      if (PyErr_WarnEx(PyExc_UserWarning, text.c_str(), 1) != 0) throw nb::python_error();
+    }
     // Resized: new memory of its own, as views of the old memory must keep their shape.
     const Tensor fresh = result.to(out.device(), out.dtype(), true).contiguous();
     TensorImpl& impl = *out.impl();

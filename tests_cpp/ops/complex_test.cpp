@@ -1,5 +1,6 @@
 #include <complex>
 
+#include "kernels/complex_functions.h"
 #include "ops/op_testing.h"
 
 namespace norch {
@@ -35,6 +36,43 @@ TEST(Complex, NumbersOfTheStandardLibraryAreOperands) {
   EXPECT_EQ(square.data<Complex<double>>()[1], Complex<double>(-2, 1));
   EXPECT_EQ(square.dtype(), kComplex128);
   EXPECT_EQ((ones({2}) * std::complex<float>(0, 1)).dtype(), kComplex64);
+}
+
+// The GPU's own functions, here against the C library's.
+TEST(Complex, FunctionsOfTheGpuKeepTheirDigits) {
+  namespace finite = kernels::finite;
+  using Z = Complex<float>;
+  using Exact = std::complex<double>;
+  struct Case {
+    const char* name;
+    Z (*ours)(Z);
+    Exact (*exact)(Exact);
+  };
+  const Case cases[] = {
+      {"sqrt", &finite::sqrt<float>, [](Exact z) { return std::sqrt(z); }},
+      {"asin", &finite::asin<float>, [](Exact z) { return std::asin(z); }},
+      {"acos", &finite::acos<float>, [](Exact z) { return std::acos(z); }},
+      {"atan", &finite::atan<float>, [](Exact z) { return std::atan(z); }},
+      {"asinh", &finite::asinh<float>, [](Exact z) { return std::asinh(z); }},
+      {"acosh", &finite::acosh<float>, [](Exact z) { return std::acosh(z); }},
+      {"atanh", &finite::atanh<float>, [](Exact z) { return std::atanh(z); }},
+      {"tan", &finite::tan<float>, [](Exact z) { return std::tan(z); }},
+      {"tanh", &finite::tanh<float>, [](Exact z) { return std::tanh(z); }},
+  };
+  const float parts[] = {0, 1e-20f, 1e-6f, 0.1f, 0.5f, 0.9999f, 1, 1.25f, 2, 30, 3e4f, 1e12f, 1e30f};
+  for (const Case& c : cases) {
+    for (int i = 0; i < 4 * 13 * 13; ++i) {
+      const float x = i & 1 ? -parts[i / 4 % 13] : parts[i / 4 % 13], y = i & 2 ? -parts[i / 52] : parts[i / 52];
+      const Z got = c.ours(Z(x, y));
+      const Exact want = c.exact(Exact(x, y));
+      if (std::isinf(want.real()) || std::isinf(want.imag())) continue;  // poles
+      const double error = std::abs(Exact(got.re, got.im) - want);
+      EXPECT_LE(error, 1e-6 * std::abs(want)) << c.name << " of (" << x << ", " << y << "): " << got.re << ", " << got.im;
+      EXPECT_TRUE(want.real() == 0 || std::signbit(got.re) == std::signbit(want.real())) << c.name << " of (" << x << ", " << y
+                                                                                         << ")";
+      EXPECT_EQ(std::signbit(got.im), std::signbit(want.imag())) << c.name << " of (" << x << ", " << y << ")";
+    }
+  }
 }
 
 TEST(Complex, GradientsAreConjugateWirtingerDerivatives) {

@@ -1,7 +1,8 @@
 // The scalar maths of complex elementwise ops, compiled for both devices.
 //
 // Functions of the C library's kind (exp, log, acos, ...) come from std::complex on the CPU and from its twin in
-// libcu++ on the GPU: both follow C99's Annex G at infinities and on branch cuts.
+// libcu++ on the GPU: both follow C99's Annex G at infinities and on branch cuts. Of finite numbers, some of
+// libcu++'s lose digits (asinh all of them, far to the left), so that the GPU has norch's own.
 #pragma once
 
 #if defined(__CUDACC__)
@@ -13,6 +14,7 @@
 #include <cmath>
 
 #include "kernels/complex.h"
+#include "kernels/complex_functions.h"
 #include "kernels/scalar_math.h"
 
 namespace norch::kernels {
@@ -34,11 +36,12 @@ NORCH_HD Complex<T> from_lib(lib::complex<T> z) {
 }
 
 // The ops that exist for complex numbers, by name in UnaryOp and BinaryOp.
-// Each one call of the library.
-#define NORCH_COMPLEX_INVERSE(X) \
-  X(Acos, acos) X(Acosh, acosh) X(Asin, asin) X(Asinh, asinh) X(Atan, atan) X(Atanh, atanh) X(Log, log) X(Sqrt, sqrt)
-#define NORCH_COMPLEX_PERIODIC(X) \
-  X(Cos, cos) X(Cosh, cosh) X(Exp, exp) X(Sin, sin) X(Sinh, sinh) X(Tan, tan) X(Tanh, tanh)
+#define NORCH_COMPLEX_ROOTS(X) \
+  X(Acos, acos) X(Acosh, acosh) X(Asin, asin) X(Asinh, asinh) X(Atan, atan) X(Atanh, atanh) X(Sqrt, sqrt)
+#define NORCH_COMPLEX_TANGENTS(X) X(Tan, tan) X(Tanh, tanh)
+#define NORCH_COMPLEX_EXPONENTIALS(X) X(Cos, cos) X(Cosh, cosh) X(Exp, exp) X(Sin, sin) X(Sinh, sinh)
+#define NORCH_COMPLEX_INVERSE(X) NORCH_COMPLEX_ROOTS(X) X(Log, log)
+#define NORCH_COMPLEX_PERIODIC(X) NORCH_COMPLEX_EXPONENTIALS(X) NORCH_COMPLEX_TANGENTS(X)
 #define NORCH_COMPLEX_LIBRARY(X) NORCH_COMPLEX_INVERSE(X) NORCH_COMPLEX_PERIODIC(X)
 #define NORCH_COMPLEX_UNARY(X) X(Cube) X(Exp2) X(Expm1) X(Log10) X(Log1p) X(Log2) X(Neg) X(Reciprocal) X(Rsqrt) \
   X(Sigmoid) X(Sinc)
@@ -48,6 +51,7 @@ NORCH_HD Complex<T> from_lib(lib::complex<T> z) {
 
 namespace of_complex {
 
+// Each one call of the library.
 #define NORCH_FUNCTOR(name, function)                 \
   struct name : HeavyExact {                          \
     template <class T>                                \
@@ -55,8 +59,25 @@ namespace of_complex {
       return from_lib(lib::function(to_lib(z)));      \
     }                                                 \
   };
+#if !defined(__CUDACC__)
 NORCH_COMPLEX_LIBRARY(NORCH_FUNCTOR)
 #undef NORCH_FUNCTOR
+#else
+NORCH_COMPLEX_EXPONENTIALS(NORCH_FUNCTOR)
+NORCH_FUNCTOR(Log, log)
+#undef NORCH_FUNCTOR
+#define NORCH_FUNCTOR(name, function)                                                                     \
+  struct name : HeavyExact {                                                                              \
+    template <class T>                                                                                    \
+    NORCH_HD Complex<T> operator()(Complex<T> z) const {                                                  \
+      const bool finite = kernels::IsFinite()(z.re) && kernels::IsFinite()(z.im);                         \
+      return finite ? finite::function(z) : from_lib(lib::function(to_lib(z)));                          \
+    }                                                                                                     \
+  };
+NORCH_COMPLEX_ROOTS(NORCH_FUNCTOR)
+NORCH_COMPLEX_TANGENTS(NORCH_FUNCTOR)
+#undef NORCH_FUNCTOR
+#endif
 
 #define NORCH_FUNCTOR(name, ...)                         \
   struct name : HeavyExact {                             \
@@ -127,10 +148,11 @@ struct Mul : Exact {
     return a * b;
   }
 };
+/// By zero, each part is divided: the signs of infinities are those of real numbers.
 struct Div : Exact {
   template <class T>
   NORCH_HD Complex<T> operator()(Complex<T> a, Complex<T> b) const {
-    return a / b;
+    return b == Complex<T>(0) ? Complex<T>(a.re / b.re, a.im / b.re) : a / b;
   }
 };
 /// exp(b log(a)); 1 for b == 0, and 0 of 0 for b with a positive real part.

@@ -31,6 +31,13 @@ Tensor along(const Tensor& t, int64_t dim, int64_t ndim) {
   return reshape(t, shape);
 }
 
+/// The sum of two distances: of numbers a number again, which has double's digits whatever the samples' dtype.
+Tensor joined(const Tensor& h1, const Tensor& h2) {
+  if (!h1.impl()->wrapped_number || !h2.impl()->wrapped_number) return add(h1, h2);
+  const Complex<double> sum = h1.item().to_complex() + h2.item().to_complex();
+  return h1.is_complex() ? Tensor::wrap(sum) : Tensor::wrap(sum.re);
+}
+
 /// The slope along one dim, of samples that lie apart by `h`: the n - 1 distances (along the dim), or one for all.
 Tensor slope(const Tensor& x, int64_t dim, const Tensor& h, int64_t edge_order) {
   const int64_t n = x.size(dim);
@@ -43,7 +50,7 @@ Tensor slope(const Tensor& x, int64_t dim, const Tensor& h, int64_t edge_order) 
   } else {
     // The parabola through three samples, at its end.
     auto end = [&](int64_t a, int64_t b, int64_t c, const Tensor& h1, const Tensor& h2) {
-      const Tensor both = add(h1, h2);
+      const Tensor both = joined(h1, h2);
       const Tensor near = div(difference(b, a), h1), far = div(difference(c, a), both);
       return div(sub(mul(near, both), mul(far, h1)), h2);
     };
@@ -52,7 +59,7 @@ Tensor slope(const Tensor& x, int64_t dim, const Tensor& h, int64_t edge_order) 
   }
   if (n == 2) return cat({first, last}, dim);
   const Tensor before = narrow(x, dim, 0, n - 2), here = narrow(x, dim, 1, n - 2), after = narrow(x, dim, 2, n - 2);
-  const Tensor left = distance(0, n - 2), right = distance(1, n - 2), both = add(left, right);
+  const Tensor left = distance(0, n - 2), right = distance(1, n - 2), both = joined(left, right);
   const Tensor middle = h.dim() ? add(div(mul(sub(after, here), left), mul(right, both)),
                                       div(mul(sub(here, before), right), mul(left, both)))
                                 : div(sub(after, before), both);

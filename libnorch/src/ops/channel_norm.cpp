@@ -194,6 +194,8 @@ Tensor batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& run
   NORCH_CHECK_VALUE(!training || count > 1, "batch_norm: Expected more than 1 value per channel when training, got input "
                     "size ", x.sizes());
   NORCH_CHECK_VALUE(!training || eps > 0, "batch_norm: eps must be positive during training, but got ", eps);
+  NORCH_CHECK_VALUE(!training || running_mean.defined() == running_var.defined(),
+                    "batch_norm: running_mean and running_var must either both be None or neither be None");
   NORCH_CHECK(training || (running_mean.defined() && running_var.defined()),
               "batch_norm: Expected running_mean and running_var to be defined when training=False");
   kernels::BatchStats s;

@@ -114,7 +114,7 @@ Tensor polar(const Tensor& abs, const Tensor& angle) {
 }
 
 Tensor detail::conj_of_complex(const Tensor& x) {
-  Tensor out = new_tensor(x.sizes(), x.dtype(), x.device());
+  Tensor out = new_like(x, x.dtype(), x.device(), MemoryFormat::preserve);
   {
     autograd::NoGrad off;
     copy_into(part_view(out, 0), part_view(x, 0));

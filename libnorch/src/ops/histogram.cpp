@@ -191,6 +191,7 @@ Tensor index_reduce(const Tensor& self, int64_t dim, const Tensor& index, const 
 
 Tensor resize_(const Tensor& self, Ints sizes) {
   NORCH_CHECK(!self.requires_grad(), "resize_: cannot resize variables that require grad");
+  if (self.sizes() == sizes) return self;  // whatever its strides
   TensorImpl& impl = *self.impl();
   int64_t numel = 1;
   for (int64_t s : sizes) {

@@ -6,6 +6,7 @@
 #include "norch/ops/binary.h"
 #include "norch/ops/complex.h"
 #include "norch/ops/copy.h"
+#include "norch/ops/factory.h"
 #include "norch/ops/reduce.h"
 #include "norch/ops/view.h"
 #include "ops/autocast.h"
@@ -88,7 +89,12 @@ Tensor add_product(const char* op, const char* node, const Tensor& input, const 
   check_input(op, input, a, shape);
   Tensor out = new_tensor(shape, a.dtype(), a.device());
   if (!equals(beta, 0)) copy_into(out, input);
-  product_into(out, a, false, b, false, alpha, beta);
+  if (!equals(alpha, 0))
+    product_into(out, a, false, b, false, alpha, beta);
+  else if (equals(beta, 0))  // as in BLAS, infinities and NaNs of what is multiplied by 0 don't count
+    zero_(out);
+  else if (!equals(beta, 1))
+    mul_(out, Tensor::wrap(beta));
   if (recording(input, a, b)) {
     record(node, {input, a, b}, {out},
            [beta, alpha, a = wants_grad(b) ? save(a) : SavedTensor(),

@@ -2,6 +2,7 @@
 #include "autograd/in_place.h"
 #include "autograd/record.h"
 #include "core/factory.h"
+#include "core/fits.h"
 #include "kernels/complex.h"
 #include "kernels/unsigned.h"
 #include "norch/ops/binary.h"
@@ -68,6 +69,7 @@ Tensor forward(const char* name, const Tensor& a, const Tensor& b, DType type, c
       }
     } else if (b.impl()->wrapped_number) {
       NORCH_CHECK(exponent >= 0, name, ": Integers to negative integer powers are not allowed.");
+      check_fits(b.item(), type);
     }
   }
   Elementwise e(name, {a, b}, type, type, out);

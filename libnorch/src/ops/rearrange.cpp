@@ -75,9 +75,9 @@ Tensor rot90(const Tensor& t, int64_t k, Ints dims) {
   const int64_t a = wrap_dim(dims[0], t.dim()), b = wrap_dim(dims[1], t.dim());
   NORCH_CHECK(a != b, "expected rotation dims to be different, but got dim0 = ", dims[0], " and dim1 = ", dims[1]);
   switch ((k % 4 + 4) % 4) {
-    case 1: return transpose(flip(t, {b}), a, b).contiguous();
+    case 1: return transpose(flip(t, {b}), a, b);
     case 2: return flip(t, {a, b});
-    case 3: return transpose(flip(t, {a}), a, b).contiguous();
+    case 3: return transpose(flip(t, {a}), a, b);
     default: return t.clone();
   }
 }

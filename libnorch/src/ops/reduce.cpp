@@ -117,6 +117,8 @@ Tensor mean(const Tensor& t, Ints dims, bool keepdim, std::optional<DType> dtype
   const DType type = dtype ? *dtype : t.dtype();
   NORCH_CHECK(is_differentiable(type), "mean(): could not infer output dtype. ", dtype ? "Optional" : "Input",
               " dtype must be either a floating point or complex dtype. Got: ", type, "; pass dtype=");
+  // Neither the elements nor their sum have to fit into 16 bits.
+  if (itemsize(type) == 2 && t.dtype() != type) return mean(t.to(DType::Float32), dims, keepdim, {}).to(type);
   return sum_op("mean", dims.empty() && !keepdim ? "MeanBackward0" : "MeanBackward1", t, dims, keepdim, type, true);
 }
 

@@ -64,6 +64,7 @@ Moments moments_op(const char* op, const char* node, const Tensor& t, Ints dims,
   args.correction = d.n == 0 ? 0 : correction;  // of no elements: NaN, whatever the correction
   args.root = root;
   kernels::moments(t.device(), make_reduce_plan(t, d.mask), out.mean, out.var, args);
+  if (with_mean && d.n == 1) copy_into(out.mean, reshape(t.detach(), d.out));  // deviations of an infinity are NaN
   if (recording(t)) {
     auto backward = [d, correction, root, from = Shape(t.sizes()), t = save(t), y = save_output(out.var)](Backward& ctx) {
       Tensor sum;

@@ -90,7 +90,19 @@ TapTable taps_of(Filter filter, int64_t in, int64_t out, std::optional<double> f
   return t;
 }
 
-TapTable quantised(TapTable t) {
+TapTable quantised(const TapTable& exact) {
+  TapTable t;
+  t.begin.push_back(0);
+  for (size_t o = 0; o + 1 < exact.begin.size(); ++o) {
+    const size_t from = static_cast<size_t>(exact.begin[o]), to = static_cast<size_t>(exact.begin[o + 1]);
+    for (size_t k = from; k < to; ++k) {
+      if (k > from && exact.index[k] == exact.index[k - 1])
+        t.weight.back() += exact.weight[k];  // a pixel at the border stands for those behind it, with one weight
+      else
+        add(t, exact.index[k], exact.weight[k]);
+    }
+    t.begin.push_back(static_cast<int32_t>(t.index.size()));
+  }
   double largest = 0;
   for (double w : t.weight) largest = std::max(largest, w);
   double one = 1;  // the largest power of two with which every weight fits 16 bits

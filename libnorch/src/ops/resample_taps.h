@@ -19,7 +19,7 @@ struct TapTable {
 TapTable taps_of(Filter filter, int64_t in, int64_t out, std::optional<double> factor, bool align_corners,
                  bool antialias);
 /// The weights rounded to 16-bit fixed point, as for images of bytes: their sums are then exact in float.
-TapTable quantised(TapTable t);
+TapTable quantised(const TapTable& exact);
 /// The same sums seen from the input: for each of `in` positions, the outputs it goes to.
 TapTable transposed(const TapTable& t, int64_t in);
 

@@ -40,9 +40,9 @@ Tensor backward_op(bool log, const Tensor& g, const Tensor& y, int64_t dim) {
 Tensor forward_op(bool log, const Tensor& t, int64_t dim, std::optional<DType> dtype) {
   if (dtype && *dtype != t.dtype()) return forward_op(log, t.to(*dtype), dim, {});
   const char* op = log ? "log_softmax" : "softmax";
+  dim = wrap_dim(dim, t.dim(), op);
   NORCH_CHECK_IMPLEMENTED(t.is_floating_point(), op, ": not implemented for ", t.dtype(),
                           "; pass a floating-point dtype=");
-  dim = wrap_dim(dim, t.dim(), op);
   Tensor out = new_tensor(t.sizes(), t.dtype(), t.device());
   if (t.numel()) kernels::softmax(t.device(), log, softmax_shape(t, dim), out, t.detach().contiguous());
   if (recording(t)) {

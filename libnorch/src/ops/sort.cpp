@@ -105,6 +105,7 @@ ValuesAndIndices topk(const Tensor& t, int64_t k, int64_t dim, bool largest) {
   const int64_t size = t.dim() ? t.sizes()[dim] : 1;
   NORCH_CHECK(k >= 0 && k <= size, "topk: selected index k out of range: k is ", k, ", dim ", dim, " of shape ",
               t.sizes(), " has ", size, " elements");
+  if (t.dim() == 0) k = 1;  // the shape of the result leaves no choice; as in PyTorch
   const RowsOf r(t, dim);
   Tensor values = r.make(k, t.dtype()), indices = r.make(k, DType::Int64);
   if (values.numel()) kernels::topk(t.device(), largest, r.rows, r.n, k, values, indices, r.x);

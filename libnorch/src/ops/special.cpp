@@ -191,7 +191,9 @@ NORCH_POLYNOMIAL(legendre_polynomial_p, LegendreP)
 static Tensor of_integers(const char* name, IntegerOp op, const Tensor& a, const Tensor& b) {
   const DType type = result_type(a, b);
   NORCH_CHECK_IMPLEMENTED(is_integral(type), name, ": not implemented for ", type, "; convert to an integer dtype");
-  Elementwise e(name, {a, b}, DType::Int64, DType::Int64, {});
+  // What a wider 0-d operand holds has to fit into the common dtype first.
+  const auto fitted = [&](const Tensor& t) { return t.dtype() == type ? t : t.to(type); };
+  Elementwise e(name, {fitted(a), fitted(b)}, DType::Int64, DType::Int64, {});
   kernels::integer_binary(e.device, op, e.plan);
   return e.finish().to(type);
 }
@@ -212,8 +214,18 @@ std::pair<Tensor, Tensor> frexp(const Tensor& x) {
 
 Tensor ldexp(const Tensor& x, const Tensor& exponent) {
   broadcast_shapes(x.sizes(), exponent.sizes(), "ldexp");
-  const Tensor result = mul(x, pow(Tensor::wrap(2.0), exponent));
-  return result.to(float_type(result_type(x, exponent)));  // an integer exponent does not widen 16-bit floats
+  const DType type = float_type(result_type(x, exponent));  // an integer exponent does not widen 16-bit floats
+  const Tensor two = Tensor::wrap(2.0);
+  if (!is_integral(exponent.dtype(), true)) return mul(x, pow(two, exponent)).to(type);
+  // In three steps, each of them by a power that floats hold: 0 and infinity stay what they are, whatever the exponent, and
+  // results within the range are right where the power is not.
+  const bool wide = itemsize(to_real(type)) == 8;
+  const double most = wide ? 2400 : 360;
+  const Tensor e = clamp_max(clamp_min(exponent.to(wide ? DType::Float64 : DType::Float32), Tensor::wrap(-most)),
+                             Tensor::wrap(most));
+  const Tensor third = trunc(div(e, Tensor::wrap(3.0))), step = pow(two, third);
+  const Tensor start = x.to(is_complex(type) ? type : e.dtype());
+  return mul(mul(mul(start, step), step), pow(two, sub(e, mul(third, two)))).to(type);
 }
 
 Tensor heaviside(const Tensor& x, const Tensor& values) {

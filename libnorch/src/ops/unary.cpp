@@ -254,7 +254,7 @@ static Tensor neg_op(const char* name, const Tensor& x, const Tensor& out) {
 NORCH_TWO_FORMS(neg)
 
 static Tensor sign_op(const char* name, const Tensor& x, const Tensor& out) {
-  NORCH_CHECK(!x.is_complex(), name, ": Unlike NumPy, sign doesn't allow complex numbers; use sgn");
+  NORCH_CHECK_IMPLEMENTED(!x.is_complex(), name, ": Unlike NumPy, sign doesn't allow complex numbers; use sgn");
   if (x.dtype() == DType::Bool) return out.defined() ? out : x.clone();
   if (is_wide_unsigned(x.dtype())) {
     const Tensor result = ne(x, Tensor::wrap(0)).to(x.dtype());
@@ -271,7 +271,7 @@ Tensor square_(const Tensor& self) { return pow_(self, Tensor::wrap(2)); }
 static Tensor rounding(const char* name, const char* node, UnaryOp op, const Tensor& x, const Tensor& out,
                        const Parameters& p = {}) {
   NORCH_CHECK_IMPLEMENTED(x.dtype() != DType::Bool, name, ": not implemented for bool");
-  NORCH_CHECK(!x.is_complex(), name, " is not supported for complex inputs; take .real or .imag");
+  NORCH_CHECK_IMPLEMENTED(!x.is_complex(), name, " is not supported for complex inputs; take .real or .imag");
   if (!x.is_floating_point()) return out.defined() ? out : x.clone();
   return from_gradient(name, node, op, x, x.dtype(), out, p, no_gradient);
 }

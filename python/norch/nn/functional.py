@@ -127,12 +127,7 @@ def normalize(  # type: ignore[no-redef]
     >>> F.normalize(norch.tensor([[3.0, 4.0]]))
     tensor([[0.6000, 0.8000]])
     """
-    result = _C._nn.normalize(input, p, dim, eps)
-    if out is None:
-        return result
-    if not isinstance(out, Tensor):
-        raise TypeError(f"normalize(): argument 'out' must be Tensor, not {type(out).__name__}")
-    return out.resize_(result.shape).copy_(result)
+    return _C._nn.normalize(input, p, dim, eps, out=out)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:

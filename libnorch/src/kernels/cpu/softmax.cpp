@@ -67,26 +67,51 @@ void columns(C* y, const C* x, int64_t n, int64_t inner, int64_t m) {
   }
 }
 
-template <bool kLog, class C>
-void row_backward(C* dx, const C* g, const C* y, int64_t n) {
-  const C s = static_cast<C>(sum_over<C>(n, [&](int64_t i) { return kLog ? g[i] : g[i] * y[i]; }));
-#pragma omp simd
-  for (int64_t i = 0; i < n; ++i) dx[i] = kLog ? g[i] - exp_of_negative(y[i]) * s : y[i] * (g[i] - s);
+// The gradient y (g - mean), the mean of g weighted by y, is a small difference where one weight is nearly 1. So the mean is
+// taken twice, the second time of what is left once the first is subtracted, and has double's digits. Weights of 16 bits are
+// rounded more coarsely than that would mend: theirs is taken once.
+
+/// What has to be subtracted beside `s`; nothing, where that is not a number to go on with.
+template <class C>
+C rest_of(C s, double left) {
+  const double mean = static_cast<double>(s) + left;
+  return std::isfinite(mean) ? static_cast<C>(mean - static_cast<double>(s)) : C(0);
 }
 
 template <bool kLog, class C>
-void columns_backward(C* dx, const C* g, const C* y, int64_t n, int64_t inner, int64_t m) {
-  C s[kStrip];
+void row_backward(C* dx, const C* g, const C* y, int64_t n, bool twice) {
+  const C s = static_cast<C>(sum_over<C>(n, [&](int64_t i) { return kLog ? g[i] : g[i] * y[i]; }));
+  if constexpr (kLog) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) dx[i] = g[i] - exp_of_negative(y[i]) * s;
+  } else {
+    const C rest = twice ? rest_of(s, sum_over<C>(n, [&](int64_t i) { return (g[i] - s) * y[i]; })) : C(0);
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) dx[i] = y[i] * ((g[i] - s) - rest);
+  }
+}
+
+template <bool kLog, class C>
+void columns_backward(C* dx, const C* g, const C* y, int64_t n, int64_t inner, int64_t m, bool twice) {
+  C s[kStrip], rest[kStrip];
   double sum[kStrip];
   sum_over_columns<C>(sum, n, m, [&](int64_t i, int64_t j) {
     return kLog ? g[i * inner + j] : g[i * inner + j] * y[i * inner + j];
   });
   for (int64_t j = 0; j < m; ++j) s[j] = static_cast<C>(sum[j]);
+  std::fill_n(rest, m, C(0));
+  if (!kLog && twice) {
+    sum_over_columns<C>(sum, n, m, [&](int64_t i, int64_t j) { return (g[i * inner + j] - s[j]) * y[i * inner + j]; });
+    for (int64_t j = 0; j < m; ++j) rest[j] = rest_of(s[j], sum[j]);
+  }
   for (int64_t i = 0; i < n; ++i) {
 #pragma omp simd
     for (int64_t j = 0; j < m; ++j) {
       const int64_t at = i * inner + j;
-      dx[at] = kLog ? g[at] - exp_of_negative(y[at]) * s[j] : y[at] * (g[at] - s[j]);
+      if constexpr (kLog)
+        dx[at] = g[at] - exp_of_negative(y[at]) * s[j];
+      else
+        dx[at] = y[at] * ((g[at] - s[j]) - rest[j]);
     }
   }
 }
@@ -117,8 +142,9 @@ template <bool kLog, class T>
 void backward(const SoftmaxShape& s, T* dx, const T* g, const T* y) {
   using C = ComputeType<T>;
   walk<T, 2>(s, dx, {g, y}, [&](C* to, const C* const* from, int64_t inner, int64_t m) {
-    s.inner == 1 ? row_backward<kLog>(to, from[0], from[1], s.n)
-                 : columns_backward<kLog>(to, from[0], from[1], s.n, inner, m);
+    constexpr bool kTwice = std::is_same_v<T, C>;
+    s.inner == 1 ? row_backward<kLog>(to, from[0], from[1], s.n, kTwice)
+                 : columns_backward<kLog>(to, from[0], from[1], s.n, inner, m, kTwice);
   });
 }
 

@@ -1,5 +1,7 @@
 #include "kernels/copy.h"
 
+#include <limits>
+
 #include "core/factory.h"
 #include "kernels/cuda/loops.cuh"
 
@@ -134,16 +136,27 @@ struct Same {
   }
 };
 
+/// A float as an integer, cut off towards zero. What W does not hold, and NaN, is its smallest number, as on x86: without this
+/// it would be the nearest number and 0, and the two devices would differ.
+template <class W, class F>
+__device__ __forceinline__ W whole(F v) {
+  constexpr F kEnd = static_cast<F>(uint64_t{1} << (8 * sizeof(W) - 1));
+  return v >= -kEnd && v < kEnd ? static_cast<W>(v) : std::numeric_limits<W>::min();
+}
+
 template <class To, class From>
 struct Convert {
   __device__ ComputeType<To> operator()(ComputeType<From> v) const {
-    // As on the CPU: a negative float becomes an unsigned integer by way of int64.
-    if constexpr (std::is_same_v<To, uint8_t> && is_floating_point(dtype_of<From>))
-      return static_cast<To>(static_cast<int64_t>(v));
-    else if constexpr (std::is_same_v<To, uint64_t>)
+    constexpr bool kFromFloat = is_floating_point(dtype_of<From>);
+    // As on the CPU: a float becomes a short integer by way of a long one, an unsigned one by way of int64.
+    if constexpr (std::is_same_v<To, uint64_t>)
       return v < 0 ? static_cast<To>(static_cast<int64_t>(v)) : static_cast<To>(v);
     else if constexpr (std::is_same_v<To, bool>)
       return v != 0;
+    else if constexpr (kFromFloat && (std::is_same_v<To, uint8_t> || std::is_same_v<To, int64_t>))
+      return static_cast<To>(whole<int64_t>(v));
+    else if constexpr (kFromFloat && std::is_integral_v<To>)
+      return static_cast<To>(whole<int32_t>(v));
     else
       return static_cast<ComputeType<To>>(v);
   }

@@ -4,11 +4,26 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-template <class C>
+/// What the gradient subtracts: the sum of g, of which log_softmax takes its part, or the mean of g weighted by y. In double,
+/// for softmax's gradient y (g - mean) is a small difference where one weight is nearly 1. Unless they have 16 bits, which
+/// are too few for it to matter, the weights are added up too: their sum is 1 but for their rounding.
+template <bool kWeights>
 struct Total {
-  C sum;
-  __device__ __forceinline__ Total join(const Total& o) const { return {sum + o.sum}; }
+  double sum = 0, weight = 1;
+  static __device__ __forceinline__ Total nothing() { return {0, kWeights ? 0.0 : 1.0}; }
+  template <class C>
+  __device__ __forceinline__ void add(bool log, C g, C y) {
+    sum += log ? static_cast<double>(g) : static_cast<double>(g) * static_cast<double>(y);
+    if (kWeights && !log) weight += static_cast<double>(y);
+  }
+  __device__ __forceinline__ Total join(const Total& o) const {
+    return {sum + o.sum, kWeights ? weight + o.weight : weight};
+  }
+  /// 2 - weight is the inverse of a weight of nearly 1, and no 0 / 0 where all weights are 0.
+  __device__ __forceinline__ double value(bool log) const { return log ? sum : sum * (2 - weight); }
 };
+template <class T>
+using TotalOf = Total<std::is_same_v<T, ComputeType<T>>>;
 
 template <class C>
 __device__ __forceinline__ C result(bool log, C x, C high, C finish) {
@@ -60,8 +75,8 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) rows_kernel(T* 
 }
 
 template <class C>
-__device__ __forceinline__ C gradient(bool log, C g, C y, C total) {
-  return log ? g - exp_of(y) * total : y * (g - total);
+__device__ __forceinline__ C gradient(bool log, C g, C y, double total) {
+  return log ? g - exp_of(y) * static_cast<C>(total) : y * static_cast<C>(static_cast<double>(g) - total);
 }
 
 /// grad_in of rows.
@@ -74,28 +89,30 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) rows_backward_k
   const Group group(Walk::kSize ? Walk::kSize : size);
   const int64_t own = group.row(), count = own < rows ? n : 0, first = min(own, rows - 1) * n;
   const int64_t step = static_cast<int64_t>(group.size) * kCount;
-  C g[kCount], y[kCount], sum = 0;
+  C g[kCount], y[kCount];
+  auto all = TotalOf<T>::nothing();
   auto load = [&](int64_t begin) {
     Part::load(g, group, grad + first, begin, n, C(0));
     Part::load(y, group, result + first, begin, n, C(0));
   };
   auto add = [&] {
 #pragma unroll
-    for (int k = 0; k < kCount; ++k) sum += log ? g[k] : g[k] * y[k];
+    for (int k = 0; k < kCount; ++k) all.add(log, g[k], y[k]);
   };
-  auto store = [&](int64_t begin, C total) {
+  auto join = [&] { return group.join(all, [](const TotalOf<T>& a, const TotalOf<T>& b) { return a.join(b); }).value(log); };
+  auto store = [&](int64_t begin, double total) {
     Part::store(group, out + first, begin, count, [&](int k, int64_t) { return gradient(log, g[k], y[k], total); });
   };
   if constexpr (Walk::kWhole) {
     load(0);
     add();
-    store(0, group.sum(sum));
+    store(0, join());
   } else {
     for (int64_t begin = 0; begin < n; begin += step) {
       load(begin);
       add();
     }
-    const C total = group.sum(sum);
+    const double total = join();
     for (int64_t begin = 0; begin < n; begin += step) {
       load(begin);
       store(begin, total);
@@ -132,9 +149,11 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<V, C>) columns_kernel(T* o
 
 template <int V, class T, class C = ComputeType<T>>
 __global__ void __launch_bounds__(kThreads, kBlocksOf<V, C>) columns_backward_kernel(T* out, const T* grad, const T* y,
-                                                                                  ColumnWalk w, bool log, Total<C>* totals) {
+                                                                                  ColumnWalk w, bool log, TotalOf<T>* totals) {
   const int64_t column = w.column<V>(), base = w.outer() * w.n * w.inner + column;
-  Total<C> all[V] = {};
+  TotalOf<T> all[V];
+#pragma unroll
+  for (int j = 0; j < V; ++j) all[j] = TotalOf<T>::nothing();
   constexpr int kRows = 2;  // of each of two tensors
   const int64_t end = w.end(), step = blockDim.y;
   out += base;
@@ -154,7 +173,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<V, C>) columns_backward_ke
         if (i + r * step >= end) break;
 #pragma unroll
         for (int j = 0; j < V; ++j)
-          all[j].sum += log ? static_cast<C>(g[r].v[j]) : static_cast<C>(g[r].v[j]) * static_cast<C>(v[r].v[j]);
+          all[j].add(log, static_cast<C>(g[r].v[j]), log ? C(0) : static_cast<C>(v[r].v[j]));
       }
     });
   if (!join_parts(w, all, totals)) return;
@@ -167,7 +186,7 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<V, C>) columns_backward_ke
       Vector<V, T> d;
 #pragma unroll
       for (int j = 0; j < V; ++j)
-        d.v[j] = static_cast<T>(gradient(log, static_cast<C>(g[r].v[j]), static_cast<C>(v[r].v[j]), all[j].sum));
+        d.v[j] = static_cast<T>(gradient(log, static_cast<C>(g[r].v[j]), static_cast<C>(v[r].v[j]), all[j].value(log)));
       *reinterpret_cast<Vector<V, T>*>(out + (i + r * step) * w.inner) = d;
     }
   });
@@ -193,7 +212,7 @@ void forward(bool log, const SoftmaxShape& s, T* y, const T* x, Device device) {
 template <class T>
 void backward(bool log, const SoftmaxShape& s, T* dx, const T* g, const T* y, Device device) {
   if (s.inner > 1) {
-    using A = Total<ComputeType<T>>;
+    using A = TotalOf<T>;
     return launch_columns<T, A>(s, device, columns_have_vectors<T>(s, {dx, g, y}), true, [&](auto width, dim3 grid,
                                 dim3 block, size_t shared, const ColumnWalk& walk, A* totals) {
       launch(columns_backward_kernel<decltype(width)::value, T>, grid, block, shared, dx, g, y, walk, log, totals);

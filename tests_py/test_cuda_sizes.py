@@ -231,7 +231,7 @@ SCANS = [((3, 130), 1), ((5, 1001), 1), ((3, 20000), 1), ((2, 9001), 1), ((15000
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
 @pytest.mark.parametrize("shape, dim", SCANS, ids=str)
-def test_scans(shape, dim, dtype):
+def test_scans_over_tiles(shape, dim, dtype):
     x = numbers(shape, dtype)
     y = x.cuda()
     same(norch.cummax(y, dim), norch.cummax(x, dim))
@@ -249,6 +249,13 @@ def test_scans(shape, dim, dtype):
         assert norch.allclose(norch.logcumsumexp(y * scale, dim).cpu(), scaled, **close)
         back = norch.flip(norch.logcumsumexp(norch.flip(y * scale, [dim]), dim), [dim])
         assert norch.allclose(back.cpu(), norch.flip(norch.logcumsumexp(norch.flip(x * scale, [dim]), dim), [dim]), **close)
+
+
+@pytest.mark.parametrize("shape, dim", [((600001,), 0), ((200000, 3), 0)], ids=str)
+def test_scans_over_groups_of_tiles(shape, dim):
+    x = norch.tensor(np.random.default_rng(0).integers(-1000, 1000, shape))
+    same(norch.cummax(x.cuda(), dim), norch.cummax(x, dim))
+    same([norch.cumsum(x.cuda(), dim)], [norch.cumsum(x, dim)])
 
 
 @pytest.mark.parametrize("given", [-np.inf, np.inf, np.nan])

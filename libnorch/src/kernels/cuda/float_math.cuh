@@ -43,7 +43,8 @@ __device__ __forceinline__ double log2_of(float x) {
   sum = fma(sum, d, -0.7213475203275882218);
   sum = fma(sum, d, 1.442695040886575362);
   // The exponent as a double, by its bits: a conversion would cost four times as much.
-  const double whole = __hiloint2double(0x43300000, static_cast<int>(0x80000000u) ^ exponent) - 4503601774854144.0;  // 2^52 + 2^31
+  constexpr double kOffset = 4503601774854144.0;  // 2^52 + 2^31
+  const double whole = __hiloint2double(0x43300000, static_cast<int>(0x80000000u) ^ exponent) - kOffset;
   return fma(sum, d, whole);
 }
 
@@ -62,8 +63,8 @@ __device__ __forceinline__ float exp2_of(float f) {
 inline __device__ __noinline__ float any_power(float a, float b) { return ::powf(a, b); }
 inline __device__ __noinline__ float any_floor_quotient(float a, float b) { return DivFloor{}(a, b); }
 
-/// a^b within 1 ulp: 2^(b log2 |a|), the logarithm and the product in double, which an H100 computes half as fast as float.
-/// What is not finite or not normal is left to CUDA.
+/// a^b within 1 ulp: 2^(b log2 |a|), the logarithm and the product in double, which an H100 computes half as fast as
+/// float. What is not finite or not normal is left to CUDA.
 __device__ __forceinline__ float power(float a, float b) {
   constexpr uint32_t kLeast = 0x00800000u, kInfinity = 0x7F800000u;
   constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: a sum with it has the whole number in its lowest bits
@@ -80,8 +81,8 @@ __device__ __forceinline__ float power(float a, float b) {
   return fabsf(b) < 16777216.0f && (static_cast<int>(b) & 1) ? -size : size;
 }
 
-/// As DivFloor: a / b rounded towards minus infinity, exactly. The quotient is first rounded from an approximate one, and then
-/// corrected by what is left of a, which is exact in one fused operation.
+/// As DivFloor: a / b rounded towards minus infinity, exactly. The quotient is first rounded from an approximate one,
+/// and then corrected by what is left of a, which is exact in one fused operation.
 __device__ __forceinline__ float floor_quotient(float a, float b) {
   const float near = reciprocal(b), inverse = fmaf(fmaf(-b, near, 1), near, near), size = fabsf(b);
   const float q = fabsf(a) < size ? 0.0f : floorf(a * inverse);

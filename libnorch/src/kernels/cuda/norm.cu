@@ -5,8 +5,8 @@ namespace norch::kernels::cuda {
 namespace {
 
 /// A group of threads per row. The variance is taken around the mean in a second pass over what is in registers, or
-/// over memory for rows that do not fit, and corrected by what rounding left of the mean. `length`: rows are divided by their
-/// length instead, at least eps.
+/// over memory for rows that do not fit, and corrected by what rounding left of the mean. `length`: rows are divided by
+/// their length instead, at least eps.
 template <class Walk, class T, class C = ComputeType<T>>
 __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) forward_kernel(T* out, Twin twin, C* means, C* rstds,
                                                                                 RowsIn<T> in, double eps, bool length, int size) {
@@ -72,8 +72,9 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) forward_kernel(
   });
 }
 
-/// As ForwardBounds, for threads that also keep the sums of their columns. The more columns, the fewer barriers, shuffles
-/// and addresses an element; three times 128 threads of 24 columns still keep the memory busy. Measured on an H200.
+/// As ForwardBounds, for threads that also keep the sums of their columns. The more columns, the fewer barriers,
+/// shuffles and addresses an element; three times 128 threads of 24 columns still keep the memory busy. Measured on an
+/// H200.
 template <int kElements>
 struct BackwardBounds {
   static constexpr int kThreads = kElements > 16 ? 128 : kElements > 4 ? 512 : 384;
@@ -82,10 +83,10 @@ struct BackwardBounds {
   static constexpr int kPlaces = kElements > 4 ? 3 : 4;
 };
 
-/// All three gradients in one pass over g, of type G, and x, of type T. A thread has K vectors of columns, whose sums over
-/// its rows stay in registers: partial[block][2][n]. Its parts of the next rows are on their way to places of its own in
-/// shared memory while the present row is summed. With `add` dx is added to what is there; `twin` gets what dx gets. kSums:
-/// the columns of what dx gets are summed, too, and partial has room for three.
+/// All three gradients in one pass over g, of type G, and x, of type T. A thread has K vectors of columns, whose sums
+/// over its rows stay in registers: partial[block][2][n]. Its parts of the next rows are on their way to places of its
+/// own in shared memory while the present row is summed. With `add` dx is added to what is there; `twin` gets what dx
+/// gets. kSums: the columns of what dx gets are summed, too, and partial has room for three.
 template <class T, class G, int K, bool kSums, class C = ComputeType<T>, class Bounds = BackwardBounds<K * 16 / sizeof(T)>>
 __global__ void __launch_bounds__(Bounds::kThreads, Bounds::kBlocks)
     rows_backward_kernel(T* dx, bool add, Twin twin, C* partial, const G* grad, RowsIn<T> in, const C* means,
@@ -287,8 +288,8 @@ void one_pass_of(int64_t rows, int64_t n, const Tensor& dx, bool add, const Tens
     const int64_t parts =
         std::min<int64_t>(blocks_for(rows, threads / group), 132 * std::max(1, Bounds::kResident / threads));
     const Tensor partial = room_for<C>(parts, n, x.device(), kSums ? 3 : 2);
-    // 1 KB more than the rows take: 48 KB of rows and RowGroup's own 512 bytes are more than a kernel may have unasked, and
-    // `launch` asks only for what is above 48 KB. Before Ampere a block may have no more than 64 KB.
+    // 1 KB more than the rows take: 48 KB of rows and RowGroup's own 512 bytes are more than a kernel may have unasked,
+    // and `launch` asks only for what is above 48 KB. Before Ampere a block may have no more than 64 KB.
     const size_t row = static_cast<size_t>(threads) * kElements * (sizeof(T) + sizeof(G));
     const size_t room = static_cast<size_t>(limits().shared_memory_per_block);
     const auto fits = [&](int places) { return places * row + 1024 <= room; };

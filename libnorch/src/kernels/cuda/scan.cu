@@ -11,12 +11,19 @@ namespace {
 template <class A>
 struct FoldScan {
   using Acc = A;
+  static constexpr int kInputs = 1, kBytes = sizeof(A);
   static constexpr bool kLevels = false;
   ScanOp op;
   DType dtype;
   int size;
   const char* x;
   void* y;
+  __device__ __forceinline__ const char* input(int) const { return x; }
+  __device__ __forceinline__ FoldScan from(const char* at, int) const {
+    FoldScan p = *this;
+    p.x = at;
+    return p;
+  }
   __device__ __forceinline__ A identity() const { return op == ScanOp::Sum ? A(0) : A(1); }
   __device__ __forceinline__ A join(A a, A b) const { return op == ScanOp::Sum ? a + b : a * b; }
   template <int N, int U, class F>
@@ -31,29 +38,56 @@ struct FoldScan {
 
 /// Running log-sum-exps, as the largest element and the sum of exp(x - largest).
 ///
-/// Elements that lie near each other share their largest, their level: each costs one exponential then, not one per join.
-/// The sums of the first of them are small, at least exp(-kNear), whose logarithm is exact to the last place of kNear.
+/// Elements that lie near each other share their largest, their level: each costs one exponential then, not one per
+/// join. The sums of the first of them are small, at least exp(-kNear), whose logarithm is exact to the last place of
+/// kNear.
 template <class A>
 struct LogScan {
   struct Acc {
     A high, sum;
   };
+  static constexpr int kInputs = 1, kBytes = sizeof(A);
   static constexpr bool kLevels = true;
   static constexpr A kNear = 8;
   DType dtype;
   int size;
   const char* x;
   void* y;
+  __device__ __forceinline__ const char* input(int) const { return x; }
+  __device__ __forceinline__ LogScan from(const char* at, int) const {
+    LogScan p = *this;
+    p.x = at;
+    return p;
+  }
+  // Of float the hardware's: a sum's error is a few times 1e-7 of it, like that of adding up.
+  static __device__ __forceinline__ A exp_of(A x) {
+#if defined(__NVCC__)
+    if constexpr (std::is_same_v<A, float>) {
+      asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(x * 1.44269504f));
+      return x;
+    }
+#endif
+    return exp(x);
+  }
+  static __device__ __forceinline__ A log_of(A x) {
+#if defined(__NVCC__)
+    if constexpr (std::is_same_v<A, float>) {
+      asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(x) : "f"(x));
+      return x * 0.693147181f;
+    }
+#endif
+    return log(x);
+  }
   __device__ __forceinline__ Acc identity() const { return {-std::numeric_limits<A>::infinity(), A(0)}; }
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
     const bool second = b.high > a.high || b.high != b.high;
     const A high = second ? b.high : a.high, low = second ? a.high : b.high;
-    const A share = high == low ? A(1) : exp(low - high);  // infinities too are equal
+    const A share = high == low ? A(1) : exp_of(low - high);  // infinities too are equal
     return {high, second ? b.sum + a.sum * share : a.sum + b.sum * share};
   }
   /// The sum of exp(x - high).
   static __device__ __forceinline__ A scaled(const Acc& a, A high) {
-    return a.high == high ? a.sum : a.sum * exp(a.high - high);  // infinities too are equal
+    return a.high == high ? a.sum : a.sum * exp_of(a.high - high);  // infinities too are equal
   }
   /// Scans the first `count` of a run of elements in place if they share a level; the others repeat the last.
   template <int N>
@@ -68,7 +102,7 @@ struct LogScan {
     if (count <= 0 || !(top - low <= kNear)) return false;
 #pragma unroll
     for (int k = 0; k < N; ++k) {
-      if (k < count) sum += exp(run[k].high - top);
+      if (k < count) sum += exp_of(run[k].high - top);
       run[k] = {top, sum};
     }
     return true;
@@ -76,7 +110,7 @@ struct LogScan {
   /// Joins what lies before a run that scan_level has scanned with each place of it.
   template <int N>
   __device__ __forceinline__ void join_level(const Acc& before, Acc (&run)[N]) const {
-    const A top = run[0].high, high = ::max(before.high, top), earlier = scaled(before, high), share = exp(top - high);
+    const A top = run[0].high, high = ::max(before.high, top), earlier = scaled(before, high), share = exp_of(top - high);
 #pragma unroll
     for (int k = 0; k < N; ++k) run[k] = {high, earlier + share * run[k].sum};
   }
@@ -98,7 +132,7 @@ struct LogScan {
     A sum = 0;
 #pragma unroll
     for (int k = 0; k < N; ++k) {
-      if (inside) sum += exp(run[k].high - top);
+      if (inside) sum += exp_of(run[k].high - top);
       run[k].sum = sum;
     }
     A upto = sum;
@@ -109,7 +143,7 @@ struct LogScan {
     }
     A before = __shfl_up_sync(kAll, upto, 1);
     if (threadIdx.x % 32 == 0) before = 0;
-    const A high = ::max(carry.high, top), earlier = scaled(carry, high), share = exp(top - high);
+    const A high = ::max(carry.high, top), earlier = scaled(carry, high), share = exp_of(top - high);
 #pragma unroll
     for (int k = 0; k < N; ++k) run[k] = {high, earlier + share * (before + run[k].sum)};
     carry = {high, earlier + share * __shfl_sync(kAll, upto, 31)};
@@ -126,7 +160,7 @@ struct LogScan {
   __device__ __forceinline__ void store(int64_t at, bool reverse, const Acc (&items)[N]) const {
     A v[N];
 #pragma unroll
-    for (int j = 0; j < N; ++j) v[j] = items[j].high + log(items[j].sum);
+    for (int j = 0; j < N; ++j) v[j] = items[j].high + log_of(items[j].sum);
     store_values(dtype, y, at, reverse, v);
   }
 };

@@ -15,6 +15,7 @@ struct SelectScan {
     A value;
     uint32_t index;
   };
+  static constexpr int kInputs = 1, kBytes = sizeof(A);
   static constexpr bool kLevels = false;
   static constexpr uint32_t kNowhere = ~uint32_t{0};
   bool largest;
@@ -23,19 +24,33 @@ struct SelectScan {
   const char* x;
   void* values;
   int64_t* indices;
-  __device__ __forceinline__ Acc identity() const { return {A(0), kNowhere}; }
+  __device__ __forceinline__ const char* input(int) const { return x; }
+  __device__ __forceinline__ SelectScan from(const char* at, int) const {
+    SelectScan p = *this;
+    p.x = at;
+    return p;
+  }
+  __device__ __forceinline__ Acc identity() const {
+    using Limits = std::numeric_limits<A>;
+    return {Limits::has_infinity ? -Limits::infinity() : Limits::lowest(), kNowhere};
+  }
+  /// Turns the order of values round if the smallest is wanted, and back.
+  __device__ __forceinline__ A ordered(A v) const {
+    if constexpr (std::is_same_v<A, int64_t>)
+      return largest ? v : ~v;
+    else
+      return largest ? v : -v;
+  }
   template <int N, int U, class F>
   __device__ __forceinline__ void load(Acc (&items)[N * U], bool reverse, const F& run) const {
     A v[N * U];
     load_values<N, U>(v, dtype, x, size, reverse, run);
 #pragma unroll
-    for (int k = 0; k < N * U; ++k) items[k] = {v[k], static_cast<uint32_t>(run(k / N).i + k % N)};
+    for (int k = 0; k < N * U; ++k) items[k] = {ordered(v[k]), static_cast<uint32_t>(run(k / N).i + k % N)};
   }
   __device__ __forceinline__ Acc join(const Acc& a, const Acc& b) const {
-    if (a.index == kNowhere) return b;
-    if (b.index == kNowhere) return a;
-    const A u = a.value, v = b.value;
-    return v != v || (u == u && (largest ? v >= u : v <= u)) ? b : a;
+    const bool later = (b.value >= a.value) | (b.value != b.value);
+    return later & (b.index != kNowhere) ? b : a;
   }
   template <int N>
   __device__ __forceinline__ void store(int64_t at, bool reverse, const Acc (&items)[N]) const {
@@ -43,7 +58,7 @@ struct SelectScan {
     int64_t index[N];
 #pragma unroll
     for (int j = 0; j < N; ++j) {
-      v[j] = items[j].value;
+      v[j] = ordered(items[j].value);
       index[j] = items[j].index;
     }
     store_values(dtype, values, at, reverse, v);
@@ -57,12 +72,20 @@ struct LinearScan {
   struct Acc {
     A factor, term;
   };
+  static constexpr int kInputs = 2, kBytes = 2 * sizeof(A);
   static constexpr bool kLevels = false;
   DType dtype;
   int size;
   const char* x;
   const char* g;
   void* y;
+  __device__ __forceinline__ const char* input(int i) const { return i == 0 ? x : g; }
+  __device__ __forceinline__ LinearScan from(const char* at, int apart) const {
+    LinearScan p = *this;
+    p.x = at;
+    p.g = at + apart;
+    return p;
+  }
   __device__ __forceinline__ Acc identity() const { return {A(1), A(0)}; }
   template <int N, int U, class F>
   __device__ __forceinline__ void load(Acc (&items)[N * U], bool reverse, const F& run) const {

@@ -2,6 +2,9 @@
 //
 // A scan is a policy P:
 //   Acc identity(); Acc join(Acc earlier, Acc later);
+//   static constexpr int kInputs; const char* input(int i);   // its arrays, of elements of `int size` bytes
+//   static constexpr int kBytes;           // the most that elements of all of them take
+//   P from(const char* at, int apart);     // itself, to load from pieces of its inputs at `at`, `apart` bytes apart
 //   void load<N, U>(Acc (&items)[N * U], bool reverse, run);  // U runs of N elements, on their way before any is used
 //   void store<N>(int64_t at, bool reverse, const Acc (&items)[N]);
 //   static constexpr bool kLevels;  // whether the joins of elements that are near in value are cheaper. If so, too
@@ -12,11 +15,12 @@
 // element has. Values are converted as in reductions.
 //
 // Rows (adjacent elements are scanned) go by warps, each lane with runs of N elements; columns and very short rows by a
-// thread each. Where there are too few of them, they are cut into tiles (kernels/cuda/scan_tiles.cuh). What is joined with
-// what depends on the shape alone.
+// thread each. Where there are too few of them, they are cut into tiles (kernels/cuda/scan_tiles.cuh). What is joined
+// with what depends on the shape alone.
 #pragma once
 
-#include "kernels/cuda/scan_tiles.cuh"
+#include "kernels/cuda/scan_line_tiles.cuh"
+#include "kernels/cuda/scan_row_tiles.cuh"
 
 namespace norch::kernels::cuda {
 
@@ -93,12 +97,14 @@ void run(const ScanShape& shape, bool reverse, const P& p, bool vectors, Device 
   if (shape.inner > 1 || shape.n <= 16) {
     // A thread per line keeps memory busy from some 260,000 lines on; half of those are better than tiles.
     constexpr int64_t kEnoughLines = 16 * kEnoughWarps, kLongLine = 128;
-    if (s.lines < kEnoughLines && s.n >= kLongLine) return run_line_tiles(p, s, device);
+    if (s.lines < kEnoughLines && s.n >= kLongLine && has_room<LineBounds<P>>(p))
+      return run_line_tiles(p, s, vectors, device);
     return launch(lines_kernel<P>, blocks_for(s.lines, kThreads), kThreads, 0, p, s);
   }
   const bool runs = vectors && s.n % 4 == 0;
   constexpr int64_t kLongRow = 4096;
-  if (s.lines < kEnoughWarps / 2 && s.n >= kLongRow) return run_row_tiles(p, s, runs, device);
+  if (s.lines < kEnoughWarps / 2 && s.n >= kLongRow && has_room<TileBounds<P>>(p))
+    return run_row_tiles(p, s, runs, device);
   launch(runs ? rows_kernel<P, 4> : rows_kernel<P, 1>, blocks_for(s.lines, kThreads / 32), kThreads, 0, p, s);
 }
 

@@ -73,7 +73,7 @@ const BinaryRow binary_rows[] = {
 #undef DOC
 
 void check_one_tensor(const char* op, const Tensor& x, const Tensor& y) {
-  NORCH_CHECK_TYPE(!(x.impl()->wrapped_number && y.impl()->wrapped_number), op,
+  NORCH_CHECK_TYPE(!(x.is_wrapped_number() && y.is_wrapped_number()), op,
                    "(): one of the operands must be a Tensor, but both are numbers");
 }
 

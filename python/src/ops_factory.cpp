@@ -183,7 +183,7 @@ void bind_fill(Binder& b) {
       [](const Tensor& t, const Operand& value) {
         NORCH_CHECK(value.tensor.dim() == 0, "fill_: fill_ only supports 0-dimension value tensor but got tensor with ",
                     value.tensor.dim(), " dimensions.");
-        return value.tensor.impl()->wrapped_number ? fill_(t, value.tensor.item()) : copy_(t, value);
+        return value.tensor.is_wrapped_number() ? fill_(t, value.tensor.item()) : copy_(t, value);
       },
       "fill_(input, value) -> Tensor\n\nSets every element.", "input"_a, "value"_a);
   b.op("zero_", &zero_, "zero_(input) -> Tensor\n\nSets every element to 0.", "input"_a);

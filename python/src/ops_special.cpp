@@ -78,7 +78,7 @@ void bind_special(Binder& b) {
     b.in(
         special, row.name,
         [row](const Operand& x, const Operand& y) {
-          NORCH_CHECK_TYPE(!(x.tensor.impl()->wrapped_number && y.tensor.impl()->wrapped_number), row.name,
+          NORCH_CHECK_TYPE(!(x.tensor.is_wrapped_number() && y.tensor.is_wrapped_number()), row.name,
                            "(): one of the operands must be a Tensor, but both are numbers");
           return row.f(x, y);
         },

@@ -102,7 +102,7 @@ class NORCH_API TensorImpl final : public RefCounted {
 NORCH_API void set_python_release_hook(void (*release)(void* py_object));
 
 /// A handle on a tensor: copying it shares the tensor. A default-constructed one is undefined: it stands for "no
-/// tensor" (a missing gradient or argument).
+/// tensor" (a missing gradient or argument). Asking it for anything but defined(), impl() and is_same() throws Error.
 class NORCH_API Tensor {
  public:
   Tensor() = default;
@@ -117,31 +117,33 @@ class NORCH_API Tensor {
   bool is_same(const Tensor& o) const { return impl_.get() == o.impl_.get(); }
 
   // ---- what it is
-  Ints sizes() const { return impl_->sizes; }
-  Ints shape() const { return impl_->sizes; }
-  Ints strides() const { return impl_->strides; }
-  int64_t dim() const { return static_cast<int64_t>(impl_->sizes.size()); }
+  Ints sizes() const { return checked().sizes; }
+  Ints shape() const { return checked().sizes; }
+  Ints strides() const { return checked().strides; }
+  int64_t dim() const { return static_cast<int64_t>(checked().sizes.size()); }
   /// Size along a dim, which may be negative. \throws IndexError.
-  int64_t size(int64_t d) const { return impl_->sizes[wrap_dim(d, dim())]; }
-  int64_t stride(int64_t d) const { return impl_->strides[wrap_dim(d, dim())]; }
-  int64_t numel() const { return impl_->numel; }
-  int64_t storage_offset() const { return impl_->offset; }
-  DType dtype() const { return impl_->dtype; }
-  Device device() const { return impl_->device; }
-  bool is_cuda() const { return impl_->device.is_cuda(); }
-  bool is_cpu() const { return impl_->device.is_cpu(); }
-  size_t itemsize() const { return norch::itemsize(impl_->dtype); }
-  bool is_floating_point() const { return norch::is_floating_point(impl_->dtype); }
-  bool is_complex() const { return norch::is_complex(impl_->dtype); }
-  bool is_contiguous() const { return impl_->contiguous; }
+  int64_t size(int64_t d) const { return checked().sizes[wrap_dim(d, dim())]; }
+  int64_t stride(int64_t d) const { return checked().strides[wrap_dim(d, dim())]; }
+  int64_t numel() const { return checked().numel; }
+  int64_t storage_offset() const { return checked().offset; }
+  DType dtype() const { return checked().dtype; }
+  Device device() const { return checked().device; }
+  bool is_cuda() const { return checked().device.is_cuda(); }
+  bool is_cpu() const { return checked().device.is_cpu(); }
+  size_t itemsize() const { return norch::itemsize(checked().dtype); }
+  bool is_floating_point() const { return norch::is_floating_point(checked().dtype); }
+  bool is_complex() const { return norch::is_complex(checked().dtype); }
+  bool is_contiguous() const { return checked().contiguous; }
+  /// Whether it was made from a number (wrap()) and takes part in promotion as one.
+  bool is_wrapped_number() const { return checked().wrapped_number; }
   /// Whether the elements lie in memory in that order, without gaps. \throws Error for MemoryFormat::preserve.
   bool is_contiguous(MemoryFormat format) const;
   TensorOptions options() const { return TensorOptions(dtype()).device(device()); }
-  const Ref<Storage>& storage() const { return impl_->storage; }
-  uint32_t version() const { return impl_->storage->version(); }
+  const Ref<Storage>& storage() const { return checked().storage; }
+  uint32_t version() const { return checked().storage->version(); }
 
   /// Address of the first element. Reading it on the host is valid for CPU tensors only.
-  void* data_ptr() const { return impl_->data(); }
+  void* data_ptr() const { return checked().data(); }
   /// As data_ptr, typed. \throws Error unless T is the tensor's element type.
   template <class T>
   T* data() const {
@@ -157,7 +159,7 @@ class NORCH_API Tensor {
 
   // ---- autograd
   bool requires_grad() const {
-    return impl_->requires_grad || impl_->grad_fn || (impl_->meta && base_requires_grad());
+    return checked().requires_grad || checked().grad_fn || (checked().meta && base_requires_grad());
   }
   /// \throws Error for a dtype that has no gradient or, when false, for a non-leaf.
   const Tensor& requires_grad_(bool v = true) const;
@@ -186,6 +188,11 @@ class NORCH_API Tensor {
   Tensor clone(MemoryFormat format = MemoryFormat::preserve) const;
 
  private:
+  TensorImpl& checked() const {
+    if (!impl_) raise_undefined();
+    return *impl_;
+  }
+  [[noreturn]] static void raise_undefined();
   bool base_requires_grad() const;
   Ref<TensorImpl> impl_;
 };

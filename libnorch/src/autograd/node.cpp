@@ -74,8 +74,7 @@ Edge gradient_edge(const Tensor& t) {
 Tensor base_of(const Tensor& t) { return t.impl()->meta ? t.impl()->meta->base : Tensor(); }
 
 Tensor shallow_copy(const Tensor& t) {
-  const TensorImpl& impl = *t.impl();
-  return Tensor(Ref<TensorImpl>(new TensorImpl(impl.storage, impl.sizes, impl.strides, impl.offset, impl.dtype)));
+  return Tensor(Ref<TensorImpl>(new TensorImpl(t.storage(), t.sizes(), t.strides(), t.storage_offset(), t.dtype())));
 }
 
 void set_row_sums(const Tensor& grad, const Tensor& sums) {
@@ -132,7 +131,7 @@ namespace norch {
 
 const Ref<autograd::Node>& Tensor::grad_fn() const {
   using namespace autograd;
-  TensorImpl& impl = *impl_;
+  TensorImpl& impl = checked();
   if (!impl.meta || !impl.meta->base.defined()) return impl.grad_fn;
   Meta& meta = *impl.meta;
   if (meta.grad_fn_version == version()) return impl.grad_fn;

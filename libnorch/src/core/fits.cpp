@@ -53,7 +53,7 @@ void check_fits(const Scalar& v, DType type) {
 }
 
 void check_fits(const Tensor& operand, DType type) {
-  if (operand.impl()->wrapped_number && operand.is_cpu()) check_fits(operand.item(), type);
+  if (operand.is_wrapped_number() && operand.is_cpu()) check_fits(operand.item(), type);
 }
 
 }  // namespace norch

@@ -68,7 +68,6 @@ Tensor Tensor::wrap(const Scalar& value) {
 }
 
 Scalar Tensor::item() const {
-  NORCH_CHECK(defined(), "item: the tensor is undefined");
   NORCH_CHECK(numel() == 1, "a Tensor with ", numel(), " elements cannot be converted to Scalar");
   alignas(16) char bytes[16];
   if (is_cpu())
@@ -78,7 +77,11 @@ Scalar Tensor::item() const {
   return scalar_from_bytes(bytes, dtype());
 }
 
-Tensor Tensor::grad() const { return impl_->meta ? impl_->meta->grad : Tensor(); }
+void Tensor::raise_undefined() {
+  NORCH_RAISE(Error, "tensor: expected a tensor, but this one is undefined (default-constructed); ask defined() first");
+}
+
+Tensor Tensor::grad() const { return checked().meta ? impl_->meta->grad : Tensor(); }
 
 void Tensor::set_grad(Tensor g) const {
   if (g.defined()) {
@@ -89,7 +92,7 @@ void Tensor::set_grad(Tensor g) const {
     NORCH_CHECK(g.device() == device(), "assigned grad has data located on a different device: the tensor is on ",
                 device(), ", the gradient on ", g.device());
     NORCH_CHECK(!g.is_same(*this), "can't assign a tensor as its own gradient");
-  } else if (!impl_->meta) {
+  } else if (!checked().meta) {
     return;
   }
   autograd::meta_of(*this).grad = std::move(g);
@@ -125,7 +128,7 @@ Tensor Tensor::detach() const {
 Tensor Tensor::data_alias() const {
   autocast::weight_exposed(*this);
   return Tensor(Ref<TensorImpl>(
-      new TensorImpl(Storage::alias(impl_->storage), impl_->sizes, impl_->strides, impl_->offset, impl_->dtype)));
+      new TensorImpl(Storage::alias(storage()), sizes(), strides(), storage_offset(), dtype())));
 }
 
 void append(std::string& s, const Tensor& t) {

@@ -63,7 +63,7 @@ uint32_t wide_numbers(BinaryOp op, const Tensor& a, const Tensor& b) {
   switch (op) {
     case BinaryOp::Add:
     case BinaryOp::Sub: return cuda ? either : 0;
-    case BinaryOp::Mul: return cuda || a.impl()->wrapped_number ? either : second;
+    case BinaryOp::Mul: return cuda || a.is_wrapped_number() ? either : second;
     case BinaryOp::Div:
     case BinaryOp::DivFloor:
     case BinaryOp::DivTrunc: return second;
@@ -116,7 +116,7 @@ Tensor sub_op(const char* name, const Tensor& a, const Tensor& b, const Scalar& 
   check_alpha(name, type, alpha);
   Tensor result = run_binary(name, BinaryOp::Sub, a, b, type, out, alpha);
   if (recording(a, b)) {
-    record_linear(a.impl()->wrapped_number ? "RsubBackward1" : "SubBackward0", {a, b}, {result}, [alpha](Backward& ctx) {
+    record_linear(a.is_wrapped_number() ? "RsubBackward1" : "SubBackward0", {a, b}, {result}, [alpha](Backward& ctx) {
       if (ctx.needs(0)) ctx.set(0, ctx.grad());
       if (ctx.needs(1)) ctx.set(1, neg(scaled(ctx.grad(), alpha)));
     });
@@ -143,7 +143,7 @@ Tensor divided_number(const Tensor& number, const Tensor& b) {
 }
 
 Tensor true_divide(const char* name, const Tensor& a, const Tensor& b, const Tensor& out) {
-  if (a.impl()->wrapped_number && !b.impl()->wrapped_number && !out.defined()) return divided_number(a, b);
+  if (a.is_wrapped_number() && !b.is_wrapped_number() && !out.defined()) return divided_number(a, b);
   const DType type = float_type(result_type(a, b));
   if (!recording(a, b)) return run_binary(name, BinaryOp::Div, a, b, type, out);
   const Tensor x = wants_grad(b) ? saved_input(a, out) : Tensor(), y = saved_input(b, out);

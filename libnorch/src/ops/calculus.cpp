@@ -33,7 +33,7 @@ Tensor along(const Tensor& t, int64_t dim, int64_t ndim) {
 
 /// The sum of two distances: of numbers a number again, which has double's digits whatever the samples' dtype.
 Tensor joined(const Tensor& h1, const Tensor& h2) {
-  if (!h1.impl()->wrapped_number || !h2.impl()->wrapped_number) return add(h1, h2);
+  if (!h1.is_wrapped_number() || !h2.is_wrapped_number()) return add(h1, h2);
   const Complex<double> sum = h1.item().to_complex() + h2.item().to_complex();
   return h1.is_complex() ? Tensor::wrap(sum) : Tensor::wrap(sum.re);
 }

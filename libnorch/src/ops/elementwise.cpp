@@ -13,11 +13,11 @@ namespace {
 
 int category(DType t) { return t == DType::Bool ? 0 : is_integral(t) ? 1 : is_complex(t) ? 3 : 2; }
 /// 0 for a number, 1 for a 0-d tensor, 2 for a tensor with dims.
-int rank(const Tensor& t) { return t.impl()->wrapped_number ? 0 : t.dim() == 0 ? 1 : 2; }
+int rank(const Tensor& t) { return t.is_wrapped_number() ? 0 : t.dim() == 0 ? 1 : 2; }
 /// The dtype with which a tensor enters promotion: a Python float or complex number is of the default dtype, whatever
 /// holds it.
 DType entering_type(const Tensor& t) {
-  if (!t.impl()->wrapped_number || is_integral(t.dtype(), true)) return t.dtype();
+  if (!t.is_wrapped_number() || is_integral(t.dtype(), true)) return t.dtype();
   return t.is_complex() ? to_complex(default_dtype()) : default_dtype();
 }
 /// The type of operands of rank above those of `low`'s, which is `high`: only a higher category changes it, and a complex

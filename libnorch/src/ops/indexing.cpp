@@ -144,7 +144,7 @@ Tensor copy_along(const char* op, const Tensor& self, int64_t dim, const Tensor&
 Tensor fill_along(const char* op, const Tensor& self, int64_t dim, const Tensor& index, const Tensor& value,
                   bool in_place) {
   check_fits(value, self.dtype());
-  NORCH_CHECK(value.dim() == 0, op, "_ only supports a 0-dimensional value tensor, but got tensor with ", value.dim(),
+  NORCH_CHECK(value.dim() == 0, "index_fill_ only supports a 0-dimensional value tensor, but got tensor with ", value.dim(),
               " dimension(s).");
   const Tensor number = value.to(self.device(), self.dtype());
   if (recording(number) && self.dim() > 0) {

@@ -139,7 +139,7 @@ namespace detail {
 
 Tensor tolerance(const char* op, const Tensor& a, const Tensor& largest, const Tensor& atol, const Tensor& rtol) {
   for (const Tensor* t : {&atol, &rtol})
-    NORCH_CHECK(!t->defined() || t->impl()->wrapped_number || t->device() == a.device() || t->dim() == 0, op,
+    NORCH_CHECK(!t->defined() || t->is_wrapped_number() || t->device() == a.device() || t->dim() == 0, op,
                 ": tolerances have to be on the device of the input, ", a.device());
   const double standard = epsilon_of(a.dtype()) * static_cast<double>(std::max(a.size(-1), a.size(-2)));
   Tensor relative = rtol;

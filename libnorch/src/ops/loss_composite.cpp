@@ -82,7 +82,7 @@ Tensor gaussian_nll_loss(const Tensor& input, const Tensor& target, const Tensor
                          Reduction reduction) {
   Tensor var = var_;
   const Ints si = input.sizes(), sv = var.sizes();
-  if (!var.impl()->wrapped_number && sv != si) {
+  if (!var.is_wrapped_number() && sv != si) {
     if (!si.empty() && si.slice(0, si.size() - 1) == sv) {
       var = unsqueeze(var, -1);
     } else {

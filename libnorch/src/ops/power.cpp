@@ -67,7 +67,7 @@ Tensor forward(const char* name, const Tensor& a, const Tensor& b, DType type, c
           kernels::unary(e.device, op, e.plan, kernels::Parameters());
         return e.finish();
       }
-    } else if (b.impl()->wrapped_number) {
+    } else if (b.is_wrapped_number()) {
       NORCH_CHECK(exponent >= 0, name, ": Integers to negative integer powers are not allowed.");
       check_fits(b.item(), type);
     }

@@ -311,10 +311,10 @@ Tensor draw_normal(const Tensor& mean, const Tensor& std, Generator* generator) 
     NORCH_CHECK(!(amin(s).item<double>() < 0), "normal expects all elements of std >= 0.0");
   const Device device = m.dim() == 0 && !s.is_cpu() ? s.device() : m.device();
   // A number takes the dtype of the tensor beside it; of two tensors, the mean has the dtype of the result.
-  const DType type = mean.impl()->wrapped_number ? s.dtype() : m.dtype();
+  const DType type = mean.is_wrapped_number() ? s.dtype() : m.dtype();
   Tensor z = empty(broadcast_shapes(m.sizes(), s.sizes(), "normal"), TensorOptions(type).device(device));
   // A standard deviation that is a number is applied before rounding.
-  if (std.impl()->wrapped_number) return normal_(z, 0, s.item<double>(), generator) + m;
+  if (std.is_wrapped_number()) return normal_(z, 0, s.item<double>(), generator) + m;
   return (normal_(z, 0, 1, generator) * s + m).to(type);
 }
 

@@ -72,7 +72,7 @@ void record_limit(const char* node, const Tensor& x, const Tensor& limit, const 
 Tensor clamp_one(const char* name, const char* node, const Tensor& x, const Tensor& limit, bool is_min,
                  const Tensor& out) {
   const DType type = result_type(x, limit);
-  NORCH_CHECK_IMPLEMENTED(type != DType::Bool || !limit.impl()->wrapped_number, name,
+  NORCH_CHECK_IMPLEMENTED(type != DType::Bool || !limit.is_wrapped_number(), name,
                           ": not implemented for bool and a number");
   const bool keep = recording(x, limit);
   const Tensor saved_x = keep ? saved_input(x, out) : Tensor(), saved_limit = keep ? saved_input(limit, out) : Tensor();
@@ -91,7 +91,7 @@ Tensor clamp_one(const char* name, const char* node, const Tensor& x, const Tens
 Tensor clamp_op(const char* name, const Tensor& x, const Tensor& min, const Tensor& max, const Tensor& out) {
   NORCH_CHECK(min.defined() || max.defined(), name, ": At least one of 'min' or 'max' must not be None");
   const auto node = [](const Tensor& limit) {
-    return limit.impl()->wrapped_number ? "ClampBackward1" : "ClampBackward0";
+    return limit.is_wrapped_number() ? "ClampBackward1" : "ClampBackward0";
   };
   if (!max.defined()) return clamp_one(name, node(min), x, min, true, out);
   if (!min.defined()) return clamp_one(name, node(max), x, max, false, out);
@@ -150,7 +150,7 @@ Tensor lerp_op(const char* name, const Tensor& start, const Tensor& end, const T
   const DType type = start.dtype();
   NORCH_CHECK_IMPLEMENTED(is_differentiable(type), name, ": not implemented for ", type);
   NORCH_CHECK(end.dtype() == type, name, ": expected dtype ", type, " for `end` but got dtype ", end.dtype());
-  NORCH_CHECK(weight.impl()->wrapped_number || weight.dtype() == type, name, ": expected dtype ", type,
+  NORCH_CHECK(weight.is_wrapped_number() || weight.dtype() == type, name, ": expected dtype ", type,
               " for `weight` but got dtype ", weight.dtype());
   const bool keep = recording(start, end, weight), for_weight = keep && wants_grad(weight);
   const Tensor s = for_weight ? saved_input(start, out) : Tensor(), f = for_weight ? saved_input(end, out) : Tensor(),

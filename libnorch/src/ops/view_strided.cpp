@@ -156,6 +156,7 @@ namespace {
 /// Gives `self` the shape of make(self as it was), a view of the same elements.
 template <class Make>
 Tensor reshape_in_place(const char* op, const Tensor& self, Make make) {
+  NORCH_CHECK(self.defined(), op, ": expected a tensor, but this one is undefined");
   TensorImpl& impl = *self.impl();
   NORCH_CHECK(!autograd::grad_enabled() || !impl.requires_grad, op,
               ": a leaf Variable that requires grad is being used in an in-place operation.");

@@ -1,7 +1,9 @@
 """Calls of every op with one argument replaced by an odd one: they work or raise, and nothing else ever happens."""
 
+import importlib
 import math
 import random
+import sys
 
 import numpy as np
 import pytest
@@ -146,7 +148,12 @@ def test_failing_calls_leave_the_target_alone(row, device, request):
                 assert repr(target.tolist()) == before and target._version == version, context
 
 
-def test_what_stands_among_tensors_is_named():
+@pytest.mark.parametrize("edges", [False, True])
+def test_what_stands_among_tensors_is_named(edges, monkeypatch):
+    if edges:
+        importlib.import_module("norch.autograd.graph")  # from then on grad() takes gradient edges too
+    else:
+        monkeypatch.delitem(sys.modules, "norch.autograd.graph", raising=False)
     x = norch.ones(2, requires_grad=True)
     for call, text in (
         (lambda: norch.autograd.grad([x.sum(), 3], [x]), "outputs must be a tensor or a sequence of tensors"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Callable, Iterator, NamedTuple
 
@@ -51,10 +51,10 @@ def get_gradient_edge(tensor: Any) -> GradientEdge:
 
 
 def as_tensors(values: Any) -> Any:
-    """Tensors and edges, one or a sequence, as tensors only."""
+    """Tensors and edges, one or several, as tensors only. Anything else stays as it is, for the error to name it."""
     if isinstance(values, GradientEdge):
         return _autograd.output_of(values.node, values.output_nr)
-    if isinstance(values, Tensor) or values is None:
+    if isinstance(values, (Tensor, str, Mapping)) or not isinstance(values, Iterable):
         return values
     return [_autograd.output_of(v.node, v.output_nr) if isinstance(v, GradientEdge) else v for v in values]
 

@@ -4,65 +4,26 @@ namespace norch::kernels::cuda {
 
 namespace {
 
-// Rounded by themselves: as a part of a sum the compiler would fuse them.
-__device__ __forceinline__ float rounded_product(float a, float b) { return __fmul_rn(a, b); }
-__device__ __forceinline__ double rounded_product(double a, double b) { return __dmul_rn(a, b); }
-
-/// A sum with what its roundings lost beside it, which is twice the digits (Knuth's TwoSum, and products by fma).
-template <class C>
-struct LongSum {
-  C sum = 0, lost = 0;
-  __device__ __forceinline__ void add(C x) {
-    const C next = sum + x, part = next - sum;
-    lost += (sum - (next - part)) + (x - part);
-    sum = next;
-  }
-  __device__ __forceinline__ void add_product(C a, C b) {
-    const C product = rounded_product(a, b), rest = fma(a, b, -product);
-    add(product);
-    lost += rest;
-  }
-  __device__ __forceinline__ LongSum join(const LongSum& o) const {
-    LongSum all = *this;
-    all.add(o.sum);
-    all.lost += o.lost;
-    return all;
-  }
-};
-
-/// What the gradient subtracts: the sum of g, of which log_softmax takes its part, or the mean of g weighted by y. The mean
-/// has twice the digits, for softmax's gradient y (g - mean) is a small difference where one weight is nearly 1; the weights
-/// are added up too, since their sum is 1 but for their rounding. Results of 16 bits have too few digits for either.
-template <class C, bool kLong>
+/// What the gradient subtracts: the sum of g, of which log_softmax takes its part, or the mean of g weighted by y. In double,
+/// for softmax's gradient y (g - mean) is a small difference where one weight is nearly 1. Unless they have 16 bits, which
+/// are too few for it to matter, the weights are added up too: their sum is 1 but for their rounding.
+template <bool kWeights>
 struct Total {
-  LongSum<C> gradients, weights;
+  double sum = 0, weight = 1;
+  static __device__ __forceinline__ Total nothing() { return {0, kWeights ? 0.0 : 1.0}; }
+  template <class C>
   __device__ __forceinline__ void add(bool log, C g, C y) {
-    if (log) {
-      gradients.sum += g;
-    } else {
-      gradients.add_product(g, y);
-      weights.add(y);
-    }
+    sum += log ? static_cast<double>(g) : static_cast<double>(g) * static_cast<double>(y);
+    if (kWeights && !log) weight += static_cast<double>(y);
   }
   __device__ __forceinline__ Total join(const Total& o) const {
-    return {gradients.join(o.gradients), weights.join(o.weights)};
+    return {sum + o.sum, kWeights ? weight + o.weight : weight};
   }
-  __device__ __forceinline__ LongSum<C> value(bool log) const {
-    if (log) return {gradients.sum, C(0)};
-    // To multiply by 1 + missing is to divide by a sum of weights of nearly 1, and no 0 / 0 where all are 0.
-    const C missing = (1 - weights.sum) - weights.lost, lost = fma(gradients.sum, missing, gradients.lost);
-    return {gradients.sum, isfinite(lost) ? lost : C(0)};  // infinite gradients lose no digits
-  }
-};
-template <class C>
-struct Total<C, false> {
-  C sum = 0;
-  __device__ __forceinline__ void add(bool log, C g, C y) { sum += log ? g : g * y; }
-  __device__ __forceinline__ Total join(const Total& o) const { return {sum + o.sum}; }
-  __device__ __forceinline__ LongSum<C> value(bool) const { return {sum, C(0)}; }
+  /// 2 - weight is the inverse of a weight of nearly 1, and no 0 / 0 where all weights are 0.
+  __device__ __forceinline__ double value(bool log) const { return log ? sum : sum * (2 - weight); }
 };
 template <class T>
-using TotalOf = Total<ComputeType<T>, std::is_same_v<T, ComputeType<T>>>;
+using TotalOf = Total<std::is_same_v<T, ComputeType<T>>>;
 
 template <class C>
 __device__ __forceinline__ C result(bool log, C x, C high, C finish) {
@@ -114,8 +75,8 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) rows_kernel(T* 
 }
 
 template <class C>
-__device__ __forceinline__ C gradient(bool log, C g, C y, const LongSum<C>& total) {
-  return log ? g - exp_of(y) * total.sum : y * ((g - total.sum) - total.lost);
+__device__ __forceinline__ C gradient(bool log, C g, C y, double total) {
+  return log ? g - exp_of(y) * static_cast<C>(total) : y * static_cast<C>(static_cast<double>(g) - total);
 }
 
 /// grad_in of rows.
@@ -129,7 +90,7 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) rows_backward_k
   const int64_t own = group.row(), count = own < rows ? n : 0, first = min(own, rows - 1) * n;
   const int64_t step = static_cast<int64_t>(group.size) * kCount;
   C g[kCount], y[kCount];
-  TotalOf<T> all;
+  auto all = TotalOf<T>::nothing();
   auto load = [&](int64_t begin) {
     Part::load(g, group, grad + first, begin, n, C(0));
     Part::load(y, group, result + first, begin, n, C(0));
@@ -139,7 +100,7 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) rows_backward_k
     for (int k = 0; k < kCount; ++k) all.add(log, g[k], y[k]);
   };
   auto join = [&] { return group.join(all, [](const TotalOf<T>& a, const TotalOf<T>& b) { return a.join(b); }).value(log); };
-  auto store = [&](int64_t begin, const LongSum<C>& total) {
+  auto store = [&](int64_t begin, double total) {
     Part::store(group, out + first, begin, count, [&](int k, int64_t) { return gradient(log, g[k], y[k], total); });
   };
   if constexpr (Walk::kWhole) {
@@ -151,7 +112,7 @@ __global__ void __launch_bounds__(Walk::kThreads, Walk::kBlocks) rows_backward_k
       load(begin);
       add();
     }
-    const LongSum<C> total = join();
+    const double total = join();
     for (int64_t begin = 0; begin < n; begin += step) {
       load(begin);
       store(begin, total);
@@ -191,6 +152,8 @@ __global__ void __launch_bounds__(kThreads, kBlocksOf<V, C>) columns_backward_ke
                                                                                   ColumnWalk w, bool log, TotalOf<T>* totals) {
   const int64_t column = w.column<V>(), base = w.outer() * w.n * w.inner + column;
   TotalOf<T> all[V];
+#pragma unroll
+  for (int j = 0; j < V; ++j) all[j] = TotalOf<T>::nothing();
   constexpr int kRows = 2;  // of each of two tensors
   const int64_t end = w.end(), step = blockDim.y;
   out += base;
